@@ -1,0 +1,13 @@
+"""Transfer learning for people who think in scikit-learn."""
+
+from .adaptation import DANNClassifier, DeepCORALClassifier
+from .model_selection import TargetDomain, make_transfer_pipeline
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "DANNClassifier",
+    "DeepCORALClassifier",
+    "TargetDomain",
+    "make_transfer_pipeline",
+]

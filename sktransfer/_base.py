@@ -1,0 +1,286 @@
+"""What all transfer classifiers share: check, encode, build, train, predict."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABCMeta, abstractmethod
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from . import schedules
+from ._batches import DomainBatch, DomainBatches, make_rows
+from ._network import TransferNetwork, floating_type, forward_work, takes_integers
+from ._runtime import PrivateGenerators
+from ._training import TransferNet
+from ._validation import (
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    TrainingData,
+    check_device,
+    check_features,
+    check_fit_data,
+)
+from .callbacks import EpochProgressBar
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
+LEARNING_RATE_SCHEDULES = {
+    "constant": schedules.constant,
+    "dann": schedules.dann_annealing,
+}
+
+
+class BaseTransferClassifier(
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
+    """Holds a skorch net and gives it the shape of a scikit-learn classifier.
+
+    A family of methods says how its network is made and how it is trained; a
+    method says what a batch costs.
+    """
+
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": ["array-like", None],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    # What `fit` reads; each family's `__init__` sets it.
+    optimizer: Any
+    learning_rate: float
+    learning_rate_schedule: Any
+    batch_size: int
+    max_epochs: int
+    callbacks: Any
+    device: Any
+    random_state: Any
+    warm_start: bool
+    verbose: int
+
+    def fit(self, X, y, X_target=None, y_target=None, sample_weight=None):
+        """Fit on a labelled source and a target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_source, n_features) or (n_source, ...)
+            Rows of the source domain.
+        y : array-like of shape (n_source,)
+            Their labels: numbers, strings, anything scikit-learn takes.
+        X_target : like X, of shape (n_target, n_features) or (n_target, ...), default=None
+            Rows of the target domain. Without them the estimator fits on the
+            source alone and warns that it has not adapted.
+        y_target : array-like of shape (n_target,), default=None
+            Labels of the target rows, for methods that use them.
+        sample_weight : array-like of shape (n_source,), default=None
+            Weights of the source rows, by which they are drawn into batches.
+            An integer weight is a count, as if the row stood there so often; an
+            epoch then has as many rows as the counts sum to. Other weights are
+            scaled to mean 1 over the rows of weight above zero.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. Training stopped by Ctrl-C or by a callback
+            (early stopping) leaves it usable, with what it has learned so far.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or data that cannot be used, with what is wanted
+            instead, and where a loss is no longer finite.
+        """
+        self._validate_params()
+        data = check_fit_data(self, X, y, X_target, y_target, sample_weight)
+        classes, y_indices = np.unique(data.y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y holds one class, {classes[0]!r}; a classifier needs at least 2 classes. With "
+                "1 sample or 1 class there is nothing to tell apart."
+            )
+        random_state = check_random_state(self.random_state)
+        network_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
+        if self.warm_start and hasattr(self, "net_"):
+            self._check_continues(classes, data)
+        else:
+            self.net_ = self._make_net(data, classes, int(network_seed))
+            self.classes_, self.input_shape_ = classes, data.X.shape[1:]
+        self._train(data, self._make_batches(data, y_indices, int(order_seed)))
+        self.history_ = self.net_.history
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def predict(self, X):
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, as a rule of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        X = check_features(self, X)
+        return self.net_.predict(X)
+
+    def predict_proba(self, X):
+        """Predict the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, as a rule of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; the softmax of the label head's logits.
+        """
+        X = check_features(self, X)
+        return self.net_.predict_proba(X)
+
+    def transform(self, X):
+        """Return the features on which the label head decides.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows of either domain.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            The body's output, flattened.
+        """
+        X = check_features(self, X)
+        return self.net_.forward_rows(X, "features")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.net_.module_.n_features
+
+    @abstractmethod
+    def objective(self, batch: DomainBatch) -> dict[str, Tensor]:
+        """Return the losses of a batch by name; training minimises their sum."""
+
+    @abstractmethod
+    def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:
+        """Build the network for rows like `X`, on the CPU, and check that it takes them."""
+
+    @abstractmethod
+    def _train(self, data: TrainingData, batches: DomainBatches) -> None:
+        """Train `net_` on the batches."""
+
+    def _make_net(self, data: TrainingData, classes: np.ndarray, seed: int) -> TransferNet:
+        device = check_device(self.device)
+        generators = PrivateGenerators(seed, device)
+        few = make_rows(data.X[:2], torch.device("cpu"), _default_type(data.X, device))
+        with generators:
+            network = self._make_network(few.slice(0, 2), len(classes))
+        dtype = row_type(network.body, few.dtype)
+        few = make_rows(data.X[:2], torch.device("cpu"), dtype).slice(0, 2)
+        network.eval()
+        net = TransferNet(
+            network,
+            optimizer=_make_optimizer(self.optimizer, device),
+            lr=self.learning_rate,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=str(device),
+            callbacks=self._make_callbacks(),
+            generators=generators,
+            learning_rate_schedule=_find(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
+            flops=forward_work(network, few) * 2 * self.batch_size,
+            dtype=dtype,
+            classes=classes,
+        )
+        return net.initialize()
+
+    def _make_batches(self, data: TrainingData, y_indices, seed: int) -> DomainBatches:
+        return DomainBatches(
+            self.net_.rows(data.X),
+            torch.as_tensor(y_indices, device=self.net_.device),
+            None if data.X_target is None else self.net_.rows(data.X_target),
+            data.sample_weight,
+            self.batch_size,
+            seed,
+        )
+
+    def _make_callbacks(self) -> list:
+        # Copies: a callback keeps state, and the user's must not change.
+        callbacks = [copy.copy(callback) for callback in self.callbacks or []]
+        return [*callbacks, ("progress_bar", EpochProgressBar())] if self.verbose else callbacks
+
+    def _check_continues(self, classes: np.ndarray, data: TrainingData) -> None:
+        same_rows = data.X.shape[1:] == self.input_shape_
+        if not (same_rows and np.array_equal(classes, self.classes_)):
+            raise ValueError(
+                f"warm_start=True continues a fit on rows of shape {self.input_shape_} with the "
+                f"classes {list(self.classes_)}; got rows of shape {data.X.shape[1:]} with the "
+                f"classes {list(classes)}. Set warm_start=False to start afresh."
+            )
+        self.net_.set_params(max_epochs=self.max_epochs)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")  # `lambda_` is no fitted attribute
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _default_type(X, device: torch.device) -> torch.dtype:
+    # scikit-learn's rule, computation in the type of X; MPS knows no float64.
+    double = X.dtype == np.float64 and device.type != "mps"
+    return torch.float64 if double else torch.float32
+
+
+def row_type(body: torch.nn.Module, default: torch.dtype) -> torch.dtype:
+    """Return the type in which rows reach the body: its own, or integers for tables."""
+    return torch.int64 if takes_integers(body) else floating_type(body) or default
+
+
+def _find(given, known: dict):
+    return known[given] if isinstance(given, str) else given
+
+
+def _make_optimizer(given, device: torch.device):
+    optimizer = _find(given, OPTIMIZERS)
+    if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
+        return partial(optimizer, fused=True)
+    return optimizer

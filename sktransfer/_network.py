@@ -1,0 +1,273 @@
+"""The body and its heads as one module, and how a step passes both domains through it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ._batches import DomainBatch
+
+# Rows of the source that weigh as much as the target's in its batch statistics; what
+# Schneider et al. (NeurIPS 2020) call N and find best near 16.
+SOURCE_PRIOR_ROWS = 16
+
+
+class TransferNetwork(nn.Module):
+    """A body that turns rows into features, and heads upon it.
+
+    Parameters
+    ----------
+    body : Module
+        ``(n, *input_shape) -> (n, ...)``; its output is flattened to features.
+    label_classifier : Module
+        ``(n, n_features) -> (n, n_classes)`` logits.
+    heads : dict of Module
+        What else the method puts on the features, kept under these names.
+    n_features : int
+        Size of the features.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        label_classifier: nn.Module,
+        heads: dict[str, nn.Module],
+        n_features: int,
+    ):
+        super().__init__()
+        self.n_features = n_features
+        self.body = body
+        self.label_classifier = label_classifier
+        for name, head in heads.items():
+            self.add_module(name, head)
+        self._passes_apart = {
+            name: bool(batch_norms(module)) for name, module in self.named_children()
+        }
+
+    def features(self, X: Tensor) -> Tensor:
+        """Return the body's features, shape (n, n_features)."""
+        return self.body(X).flatten(1)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the label logits, shape (n, n_classes)."""
+        return self.label_classifier(self.features(X))
+
+    def forward_domains(self, batch: DomainBatch) -> None:
+        """Fill the batch's features of both domains and the source's logits.
+
+        A body with batch statistics sees each domain by itself, and its running
+        statistics follow the target, for which it will predict; any other body
+        sees both in one pass, which is faster.
+        """
+        if batch.X_target is None:
+            batch.source_features = self.features(batch.X_source)
+        elif self._passes_apart["body"]:
+            with untouched_statistics(self.body):
+                batch.source_features = self.features(batch.X_source)
+            batch.target_features = self.features(batch.X_target)
+        else:
+            batch.joint_features = self.features(torch.cat([batch.X_source, batch.X_target]))
+            sizes = [len(batch.X_source), len(batch.X_target)]
+            batch.source_features, batch.target_features = batch.joint_features.split(sizes)
+        batch.source_logits = self.label_classifier(batch.source_features)
+
+    def forward_head(self, name: str, batch: DomainBatch) -> tuple[Tensor, Tensor]:
+        """Pass the features of both domains through the head `name`: one pass, if it can be."""
+        head = getattr(self, name)
+        source, target = batch.source_features, batch.target_features
+        if self._passes_apart[name]:
+            return head(source), head(target)
+        joint = batch.joint_features
+        if joint is None:
+            joint = torch.cat([source, target])
+        return head(joint).split([len(source), len(target)])
+
+    def estimate_statistics(
+        self, source: Iterable[Tensor], target: Iterable[Tensor], n_target: int
+    ) -> None:
+        """Set all batch statistics to those of the target, few rows drawn towards the source.
+
+        ``(N s + n t) / (N + n)`` with the source's mean and variance ``s``, the
+        target's ``t``, its number of rows ``n`` and ``N = 16`` (Schneider et al.,
+        "Improving robustness against common corruptions by covariate shift
+        adaptation", NeurIPS 2020, eq. 3).
+        """
+        norms = [norm for norm in batch_norms(self) if norm.running_mean is not None]
+        if not norms:
+            return
+        of_source = self._statistics(norms, source)
+        of_target = self._statistics(norms, target)
+        share = n_target / (SOURCE_PRIOR_ROWS + n_target)
+        for norm, old, new in zip(norms, of_source, of_target, strict=True):
+            norm.running_mean.copy_(torch.lerp(old[0], new[0], share))
+            norm.running_var.copy_(torch.lerp(old[1], new[1], share))
+
+    @torch.no_grad()
+    def _statistics(
+        self, norms: Sequence[_BatchNorm], batches: Iterable[Tensor]
+    ) -> list[tuple[Tensor, Tensor]]:
+        momenta = [norm.momentum for norm in norms]
+        self.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+            norm.train()
+        for X in batches:
+            self(X)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+        return [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+
+
+def batch_norms(module: nn.Module) -> list[_BatchNorm]:
+    """List the layers of a module whose output depends on the rest of the batch."""
+    return [child for child in module.modules() if isinstance(child, _BatchNorm)]
+
+
+@contextlib.contextmanager
+def untouched_statistics(module: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, but leave the running statistics as they are."""
+    norms = [norm for norm in batch_norms(module) if norm.training and norm.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+def make_mlp(sizes: Sequence[int], *, activate_last: bool) -> nn.Sequential:
+    """Chain linear layers of these sizes with ReLU between (and after the last, if asked)."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*(layers if activate_last else layers[:-1]))
+
+
+def make_module(
+    given: nn.Module | Callable | None, name: str, arguments: tuple, default: Callable
+) -> nn.Module:
+    """Copy the user's module, or call the user's (or the default) function for one."""
+    if isinstance(given, nn.Module):
+        return copy.deepcopy(given)
+    module = (default if given is None else given)(*arguments)
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"{name}{arguments} returned {module!r}; it must return a torch.nn.Module."
+        )
+    return module
+
+
+@torch.no_grad()
+def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
+    """Pass a batch through a module of the user's and return its output.
+
+    Raises
+    ------
+    ValueError
+        Where the module cannot take the batch, or gives back no float tensor
+        with a row for each of it.
+    """
+    arrives = f"a batch of shape {tuple(X.shape)} and type {X.dtype}"
+    module.eval()
+    try:
+        output = module(X)
+    except Exception as error:
+        raise ValueError(
+            f"{name} failed on {arrives}: {error} It must map such a batch to {wanted}."
+        ) from error
+    shape = getattr(output, "shape", None)
+    if not shape or shape[0] != len(X) or not output.is_floating_point() or output.numel() == 0:
+        got = type(output).__name__ if shape is None else f"shape {tuple(shape)}, {output.dtype}"
+        raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
+    return output
+
+
+def floating_type(module: nn.Module) -> torch.dtype | None:
+    """Return the type of the module's first floating-point weight, if it has any."""
+    weights = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return next(weights, None)
+
+
+def takes_integers(module: nn.Module) -> bool:
+    """Whether the module looks up integers (tokens, categories) in a table."""
+    return any(isinstance(child, (nn.Embedding, nn.EmbeddingBag)) for child in module.modules())
+
+
+def make_body(given, name: str, X: Tensor, hidden_layer_sizes: Sequence[int]) -> nn.Module:
+    """Return the user's body as a copy, or an MLP, ready for rows like those of `X`.
+
+    Parameters
+    ----------
+    given : Module, callable or None
+        The user's parameter; a callable gets the shape of one row.
+    name : str
+        Its name, for messages.
+    X : Tensor of shape (n, ...)
+        A few rows in the type the user gave.
+    hidden_layer_sizes : sequence of int
+        Widths of the MLP, where `given` is None.
+    """
+    if given is None and X.ndim > 2:
+        raise ValueError(
+            f"{name}=None builds an MLP, which takes 2-D X, but X has rows of shape "
+            f"{tuple(X.shape[1:])}. Give a torch module that takes such rows, or flatten them: "
+            "X.reshape(len(X), -1)."
+        )
+
+    def mlp(input_shape):
+        return make_mlp([*input_shape, *hidden_layer_sizes], activate_last=True).to(X.dtype)
+
+    return make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
+
+
+def make_head(given, name: str, features: Tensor, n_outputs: int, arguments, default) -> nn.Module:
+    """Return the user's head as a copy, or the default one, checked on features.
+
+    Parameters
+    ----------
+    given : Module, callable or None
+        The user's parameter; a callable gets `arguments`, as `default` does.
+    name : str
+        Its name, for messages.
+    features : Tensor of shape (n, n_features)
+        What the body made of a few rows.
+    n_outputs : int
+        Columns that the head must give.
+    """
+    head = make_module(given, name, arguments, default).cpu().to(features.dtype)
+    wanted = f"a float tensor of shape (n, {n_outputs})"
+    output = probe(head, name, features, wanted)
+    if output.shape != (len(features), n_outputs):
+        raise ValueError(
+            f"{name} gave shape {tuple(output.shape)} for features of shape "
+            f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
+        )
+    return head
+
+
+def forward_work(module: nn.Module, X: Tensor) -> float:
+    """Estimate the FLOPs of one row's forward pass from its linear and convolution layers."""
+    work = [2.0 * sum(p.numel() for p in module.parameters())]
+
+    def count(layer, _, output):
+        if isinstance(output, Tensor):
+            positions = output.numel() / (len(X) * layer.weight.shape[0])
+            work.append(2.0 * layer.weight.numel() * positions)
+
+    layers = [m for m in module.modules() if getattr(m, "weight", None) is not None]
+    hooks = [m.register_forward_hook(count) for m in layers if m.weight.ndim > 1]
+    try:
+        with torch.no_grad():
+            module(X)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(work[0], sum(work[1:]))

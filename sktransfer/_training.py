@@ -1,0 +1,276 @@
+"""The private skorch net: one objective per batch of both domains, a lean epoch."""
+
+from __future__ import annotations
+
+import operator
+from collections import defaultdict
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+import scipy.special
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from skorch.dataset import Dataset
+from skorch.utils import TeeGenerator
+from torch import Tensor
+
+from ._batches import DenseRows, DomainBatch, DomainBatches, RowMetric, Rows, make_rows
+from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels
+from .schedules import constant
+
+Objective = Callable[[DomainBatch], dict[str, Tensor]]
+
+# Steps whose losses are fetched from the device together.
+STEPS_PER_FETCH = 100
+
+# Numbers a prediction passes through the network at once, at least a batch of rows.
+PREDICTION_ELEMENTS = 2**20
+
+_PLAIN_EVENTS = {
+    name: getattr(Callback, name) for name in ("on_batch_begin", "on_batch_end", "on_grad_computed")
+}
+
+
+class TransferNet(NeuralNet):
+    """skorch's net, trained on pairs of batches by a method's objective.
+
+    Callbacks, history, optimizer and pickling are skorch's own. What differs is
+    the epoch: batches come from `DomainBatches`, already on the device; losses
+    are fetched from it every 100 steps and recorded by their names; and events
+    of single batches are sent only where a callback listens.
+
+    Parameters
+    ----------
+    module, optimizer, lr, max_epochs, batch_size, device, callbacks
+        As in skorch.
+    generators : PrivateGenerators
+        Torch's generators while the network computes.
+    learning_rate_schedule : callable
+        Factor of the learning rate, by training progress.
+    flops : float
+        Forward work of one step, which decides the number of threads.
+    dtype : torch.dtype
+        What rows are cast to.
+    classes : ndarray of shape (n_classes,)
+        What `predict` answers with.
+    """
+
+    def __init__(
+        self,
+        module,
+        *,
+        optimizer,
+        lr,
+        max_epochs,
+        batch_size,
+        device,
+        callbacks,
+        generators: PrivateGenerators,
+        learning_rate_schedule: Callable[[float], float],
+        flops: float,
+        dtype: torch.dtype,
+        classes: np.ndarray,
+    ):
+        super().__init__(
+            module,
+            criterion=torch.nn.CrossEntropyLoss,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            callbacks=callbacks,
+            train_split=None,
+            iterator_train=None,
+            verbose=0,
+        )
+        self.generators = generators
+        self.learning_rate_schedule = learning_rate_schedule
+        self.flops = flops
+        self.dtype = dtype
+        self.classes = classes
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    def fit_loop(self, X, y=None, epochs=None, *, objective: Objective, **fit_params):
+        """Train for `epochs` on the `DomainBatches` `X` by the objective."""
+        batches: DomainBatches = X
+        epochs = self.max_epochs if epochs is None else epochs
+        data = {"dataset_train": self._dataset(batches), "dataset_valid": None}
+        rates = [group["lr"] for group in self.optimizer_.param_groups]
+        with limited_threads(self.flops), reproducible_kernels(torch.device(self.device)):
+            for epoch in range(epochs):
+                self.notify("on_epoch_begin", **data)
+                self._train_epoch(batches, epoch / epochs, 1 / epochs, rates, objective)
+                self.notify("on_epoch_end", **data)
+        return self
+
+    def _train_epoch(
+        self,
+        batches: DomainBatches,
+        done: float,
+        share: float,
+        rates: list[float],
+        objective: Objective,
+    ) -> None:
+        listened = {name for name in _PLAIN_EVENTS if self._has_listener(name)}
+        recorder = EpochRecorder(epoch=len(self.history))
+        self._set_training(True)
+        try:
+            for batch in batches.epoch(done, share):
+                self._set_learning_rates(rates, batch.progress)
+                if "on_batch_begin" in listened:
+                    self.notify("on_batch_begin", batch=batch, training=True)
+                losses = self.train_step(
+                    batch, objective=objective, listened="on_grad_computed" in listened
+                )
+                recorder.add(losses, batch.metrics)
+                if "on_batch_end" in listened:
+                    self.notify("on_batch_end", batch=batch, training=True, loss=_total(losses))
+                    self._set_training(True)
+        except KeyboardInterrupt:
+            self._record(recorder)
+            raise
+        self._record(recorder)
+
+    def _record(self, recorder: EpochRecorder) -> None:
+        for name, value in recorder.finish().items():
+            self.history.record(name, value)
+        self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+
+    def train_step(self, batch, *, objective: Objective, listened: bool = False, **fit_params):
+        """Take one optimizer step down the sum of the objective's losses."""
+        with self.generators:
+            self.module_.forward_domains(batch)
+            losses = objective(batch)
+            for group in self.optimizer_.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            _total(losses).backward()
+        if listened:
+            parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        return losses
+
+    def _set_learning_rates(self, rates: list[float], progress: float) -> None:
+        if self.learning_rate_schedule is constant:
+            return  # a callback may be the one that sets them
+        factor = self.learning_rate_schedule(progress)
+        for group, rate in zip(self.optimizer_.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _has_listener(self, event: str) -> bool:
+        return any(
+            getattr(type(callback), event, None) is not _PLAIN_EVENTS[event]
+            for _, callback in self.callbacks_
+        )
+
+    def _dataset(self, batches: DomainBatches) -> Dataset | None:
+        if isinstance(batches.source, DenseRows):
+            return Dataset(batches.source.rows, batches.y_source)
+        return None
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Open a record for the batch."""
+        self.history.new_batch()
+
+    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+        """Record the batch for callbacks that listen to batches."""
+        self.history.record_batch("train_loss", loss.item())
+        self.history.record_batch("train_batch_size", len(batch.X_source))
+
+    def rows(self, X) -> Rows:
+        """Put checked rows on the device."""
+        return make_rows(X, torch.device(self.device), self.dtype)
+
+    def predict(self, X) -> np.ndarray:
+        """Return the most probable class of each checked row."""
+        return self.classes[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Return the softmax of the label logits of checked rows, shape (n, n_classes)."""
+        return scipy.special.softmax(self.forward_rows(X), axis=1)
+
+    def forward_rows(self, X, method: str = "forward") -> np.ndarray:
+        """Pass checked rows through the network in evaluation mode, in large batches."""
+        rows = self.rows(X)
+        n_elements = max(1, rows.slice(0, 1).numel())
+        size = max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
+        compute = getattr(self.module_, method)
+        self._set_training(False)
+        with torch.inference_mode(), self._threads(min(size, len(rows))):
+            parts = [compute(rows.slice(i, i + size)).cpu() for i in range(0, len(rows), size)]
+        return torch.cat(parts).numpy()
+
+    def _threads(self, n_rows: int):
+        return limited_threads(self.flops * n_rows / (2 * self.batch_size))
+
+
+class EpochRecorder:
+    """Means of an epoch's losses and metrics, fetched from the device now and then.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of the epoch, for the error message.
+    """
+
+    def __init__(self, epoch: int):
+        self.epoch = epoch
+        self._n_steps = 0
+        self._losses: list[dict[str, Tensor]] = []
+        self._row_metrics: list[dict[str, RowMetric]] = []
+        self._sums: dict[str, float] = defaultdict(float)
+        self._latest: dict[str, float] = {}
+
+    def add(self, losses: dict[str, Tensor], metrics: dict[str, float | RowMetric]) -> None:
+        """Take note of one step; of plain numbers the last one stays."""
+        self._losses.append({name: loss.detach() for name, loss in losses.items()})
+        rows = {name: value for name, value in metrics.items() if isinstance(value, RowMetric)}
+        self._row_metrics.append(rows)
+        self._latest = {name: value for name, value in metrics.items() if name not in rows}
+        if len(self._losses) == STEPS_PER_FETCH:
+            self._fetch()
+
+    def finish(self) -> dict[str, float]:
+        """Return the means by name, with the sum of the losses as ``train_loss``."""
+        if self._losses:
+            self._fetch()
+        means = {name: total / self._n_steps for name, total in self._sums.items()}
+        return {**means, **self._latest}
+
+    def _fetch(self) -> None:
+        names = list(self._losses[0])
+        flat = torch.stack([loss for step in self._losses for loss in step.values()])
+        values = flat.double().cpu().numpy().reshape(-1, len(names))
+        self._check_finite(names, values)
+        for name, total in zip(names, values.sum(axis=0).tolist(), strict=True):
+            self._sums[name] += total
+        self._sums["train_loss"] += float(values.sum())
+        for name, metric in self._row_metrics[0].items():
+            rows = [torch.cat(r) for r in zip(*(m[name].tensors for m in self._row_metrics))]
+            self._sums[name] += metric.function(*rows).item() * len(self._losses)
+        self._n_steps += len(self._losses)
+        self._losses.clear()
+        self._row_metrics.clear()
+
+    def _check_finite(self, names: list[str], values: np.ndarray) -> None:
+        finite = np.isfinite(values)
+        if finite.all():
+            return
+        step, column = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"{names[column]} became {values[step, column]} in epoch {self.epoch}, batch "
+            f"{self._n_steps + step + 1}. Try a smaller learning_rate or lambda_, scale the "
+            "features (StandardScaler), or clip gradients "
+            "(callbacks=[skorch.callbacks.GradientNormClipping(1.0)])."
+        )
+
+
+def _total(losses: dict[str, Tensor]) -> Tensor:
+    return reduce(operator.add, losses.values())

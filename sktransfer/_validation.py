@@ -1,0 +1,178 @@
+"""Checks at the border; the one place that knows scikit-learn's private names."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _get_feature_names,
+    check_array,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from .model_selection._target_domain import TargetDomain
+
+__all__ = [
+    "Integral",
+    "Interval",
+    "Real",
+    "StrOptions",
+    "TrainingData",
+    "check_device",
+    "check_features",
+    "check_fit_data",
+]
+
+_CHECKS: dict[str, Any] = {"accept_sparse": "csr", "allow_nd": True}
+
+# What torch has no arithmetic for, and what holds the same values.
+_TORCH_DTYPES = {
+    np.dtype(np.float16): np.float32,
+    np.dtype(np.longdouble): np.float64,
+    np.dtype(np.uint16): np.int32,
+    np.dtype(np.uint32): np.int64,
+    np.dtype(np.uint64): np.float64,
+}
+
+
+@dataclass(slots=True)
+class TrainingData:
+    """What `fit` was given, checked: arrays or CSR, labels as given, weights as floats."""
+
+    X: Any
+    y: np.ndarray
+    X_target: Any
+    y_target: np.ndarray | None
+    sample_weight: np.ndarray | None
+
+
+def check_fit_data(estimator, X, y, X_target, y_target, sample_weight) -> TrainingData:
+    """Check both domains and set `n_features_in_` and `feature_names_in_`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what is wanted.
+    """
+    X = as_array(X, "X")
+    if y is not None:
+        y = as_array(y, "y")
+    X, y = validate_data(estimator, X, y, **_CHECKS)
+    check_classification_targets(y)
+    if X_target is not None:
+        X_target = _check_target(estimator, X, as_array(X_target, "X_target"))
+    if y_target is not None:
+        y_target = _check_target_labels(X_target, as_array(y_target, "y_target"))
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, len(y))
+    return TrainingData(_for_torch(X), y, X_target, y_target, sample_weight)
+
+
+def check_features(estimator, X):
+    """Check rows to predict for against those of `fit`."""
+    check_is_fitted(estimator)
+    X = validate_data(estimator, as_array(X, "X"), reset=False, **_CHECKS)
+    if X.shape[1:] != estimator.input_shape_:
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted on "
+            f"rows of shape {estimator.input_shape_}. Bring X to that shape."
+        )
+    return _for_torch(X)
+
+
+def as_array(X, name: str):
+    """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave the rest."""
+    if isinstance(X, TargetDomain):
+        X = X.data
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        raise ValueError(f"{name} holds dates or times; give numbers, for example a difference.")
+    return X
+
+
+def _for_torch(X):
+    dtype = _TORCH_DTYPES.get(X.dtype)
+    return X if dtype is None else X.astype(dtype)
+
+
+def _check_target(estimator, X, X_target):
+    names = _get_feature_names(X_target)
+    expected = getattr(estimator, "feature_names_in_", None)
+    if names is not None and expected is not None and list(names) != list(expected):
+        raise ValueError(
+            f"X_target has the columns {list(names)}, but X has {list(expected)}. Source and "
+            "target must hold the same features in the same order: X_target[X.columns] sorts them."
+        )
+    X_target = check_array(X_target, input_name="X_target", estimator=estimator, **_CHECKS)
+    if X_target.shape[1:] != X.shape[1:]:
+        raise ValueError(
+            f"X_target has rows of shape {X_target.shape[1:]}, but X has rows of shape "
+            f"{X.shape[1:]}. Source and target must hold the same features in the same order."
+        )
+    return _for_torch(X_target)
+
+
+def _check_target_labels(X_target, y_target):
+    if X_target is None:
+        raise ValueError("y_target was given without X_target: pass the rows it labels too.")
+    y_target = column_or_1d(y_target)
+    if len(y_target) != X_target.shape[0]:
+        raise ValueError(
+            f"y_target has {len(y_target)} labels for the {X_target.shape[0]} rows of X_target: "
+            "give one label for each row."
+        )
+    check_classification_targets(y_target)
+    return y_target
+
+
+def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, sample_weight)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, but X has {n_rows} rows: "
+            f"give one weight for each row, shape ({n_rows},)."
+        )
+    if weights.min() < 0 or weights.max() == 0:
+        raise ValueError(
+            "sample_weight must be non-negative with at least one weight above zero; got weights "
+            f"from {weights.min():g} to {weights.max():g}."
+        )
+    return weights
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Turn ``"auto"`` or a name into a device that can be used here.
+
+    Raises
+    ------
+    ValueError
+        Where torch does not know the device or cannot use it.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        usable = ["auto", "cpu"] + ["cuda"] * torch.cuda.is_available()
+        raise ValueError(
+            f"device={device!r} cannot be used here ({str(error).splitlines()[0]}). "
+            f"Give one of {usable} or another device that torch can use."
+        ) from error

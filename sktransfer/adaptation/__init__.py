@@ -1,0 +1,6 @@
+"""Adaptation to a target domain without labels, one method a file."""
+
+from ._coral import DeepCORALClassifier
+from ._dann import DANNClassifier
+
+__all__ = ["DANNClassifier", "DeepCORALClassifier"]

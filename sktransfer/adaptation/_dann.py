@@ -1,0 +1,169 @@
+"""Domain-adversarial training of neural networks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._batches import DomainBatch, RowMetric
+from .._docs import with_shared_docs
+from .._network import make_head, make_mlp
+from .._validation import Integral, Interval
+from ..layers import GradientReversal
+from ._base import BaseAdaptationClassifier, check_layer_sizes
+
+
+def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
+    """Return the logistic loss of a domain classifier, each domain averaged by itself.
+
+    ``1/n sum_source -log(1 - sigma(z_i)) + 1/n' sum_target -log sigma(z_j)``
+    """
+    return F.softplus(source_logits).mean() + F.softplus(-target_logits).mean()
+
+
+def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
+    """Return the share of right domains, mean of both domains' shares; 0.5 is chance."""
+    right = (source_logits <= 0).mean(dtype=source_logits.dtype)
+    return (right + (target_logits > 0).mean(dtype=target_logits.dtype)) / 2
+
+
+@with_shared_docs
+class DANNClassifier(BaseAdaptationClassifier):
+    """Domain-adversarial training: features that do not tell the domains apart.
+
+    A domain classifier learns to tell source from target by the features, and
+    through a gradient-reversal layer the body learns to make it fail, while the
+    label head learns from the source. What is left in the features serves both
+    domains.
+
+    The saddle point sought is of
+
+    ``E = 1/n sum_source L_y - lambda (1/n sum_source L_d + 1/n' sum_target L_d)``
+
+    with ``L_y`` the cross-entropy of the label head and ``L_d`` the logistic
+    loss of the domain classifier (source 0, target 1). Body and label head
+    minimise it, the domain classifier maximises it; one SGD step of rate ``a`` is
+
+    ``theta_f -= a (dL_y/dtheta_f - lambda dL_d/dtheta_f)``,
+    ``theta_y -= a dL_y/dtheta_y``, ``theta_d -= a dL_d/dtheta_d``.
+
+    The domain classifier learns with factor 1, not lambda (as the paper's
+    experiments do; its eq. 16 has lambda there too). A body with batch
+    normalisation sees each domain by itself, and predicts with the target's
+    statistics.
+
+    Parameters
+    ----------
+    {body_parameters}
+    domain_classifier : torch.nn.Module, callable or None, default=None
+        The head that maps features to one domain logit (above 0 is target). A
+        callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
+    domain_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the hidden layers of the domain classifier, where
+        `domain_classifier` is None; ``()`` makes it linear.
+    {adaptation_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    {fitted_attributes}
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`, and where at the end the domain loss has
+        not moved, sends no gradient to the features, or the domain classifier
+        is right in 99.5% of the rows.
+
+    See Also
+    --------
+    DeepCORALClassifier : Matches covariances instead; no second player.
+
+    References
+    ----------
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
+    (2016), eqs. 9, 13-18. https://jmlr.org/papers/v17/15-239.html
+
+    Examples
+    --------
+    >>> from sktransfer import DANNClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = DANNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAdaptationClassifier._parameter_constraints,
+        "domain_classifier": [callable, None],
+        "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        feature_extractor=None,
+        *,
+        domain_classifier=None,
+        domain_layer_sizes=(100,),
+        label_classifier=None,
+        lambda_=1.0,
+        lambda_schedule="ramp",
+        entropy_weight=0.0,
+        hidden_layer_sizes=(100,),
+        optimizer="adam",
+        learning_rate=1e-3,
+        learning_rate_schedule="constant",
+        batch_size=64,
+        max_epochs=100,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            entropy_weight=entropy_weight,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            verbose=verbose,
+        )
+        self.domain_classifier = domain_classifier
+        self.domain_layer_sizes = domain_layer_sizes
+
+    def domain_loss(self, batch: DomainBatch) -> Tensor:
+        """Return the domain classifier's loss behind the gradient reversal."""
+        network = self.net_.module_
+        network.domain_classifier.reversal.lambda_ = batch.lambda_
+        source, target = network.forward_head("domain_classifier", batch)
+        logits = source.detach(), target.detach()
+        batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
+        return domain_adversarial_loss(source, target)
+
+    def _make_heads(self, features: Tensor) -> dict[str, nn.Module]:
+        sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
+
+        def mlp(n_features):
+            return make_mlp([n_features, *sizes, 1], activate_last=False)
+
+        head = make_head(
+            self.domain_classifier, "domain_classifier", features, 1, (features.shape[1],), mlp
+        )
+        # Made after body and label head, so that these do not depend on its draws.
+        modules = OrderedDict(reversal=GradientReversal(0.0), head=head)
+        return {"domain_classifier": nn.Sequential(modules)}

@@ -1,0 +1,64 @@
+"""Did adaptation happen? What the history and the last gradient tell about it."""
+
+from __future__ import annotations
+
+import torch
+from skorch.history import History
+from torch import Tensor
+
+from .._batches import DomainBatch
+
+# A domain loss that changes by less than this share of itself stands still.
+LEAST_CHANGE = 1e-6
+
+# A domain classifier that is right so often tells the domains apart.
+CERTAIN_ACCURACY = 0.995
+
+
+def domain_gradient(loss: Tensor, batch: DomainBatch) -> float:
+    """Return the norm of the domain loss's gradient to the features of both domains."""
+    joint = batch.joint_features
+    features = [batch.source_features, batch.target_features] if joint is None else [joint]
+    features = [tensor for tensor in features if tensor.requires_grad]
+    if not features or not loss.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(loss, features, allow_unused=True)
+    return sum(float(g.norm()) for g in gradients if g is not None)
+
+
+def describe_failure(history: History, lambda_: float, gradient: float) -> str | None:
+    """Say what kept the features from adapting, or return None.
+
+    Parameters
+    ----------
+    history : skorch History
+        With ``domain_loss`` and perhaps ``domain_accuracy`` for each epoch.
+    lambda_ : float
+        Weight at the end of training; at 0 no adaptation is wanted.
+    gradient : float
+        Norm of the domain loss's gradient to the features, weighed by `lambda_`.
+    """
+    if lambda_ == 0:
+        return None
+    if gradient == 0:
+        return (
+            "No adaptation took place: the domain loss sends no gradient to the features. Check "
+            "that feature_extractor does not detach its output and that the domain classifier's "
+            "output depends on its input."
+        )
+    losses = history[:, "domain_loss"]
+    if len(losses) > 1 and max(losses) - min(losses) <= LEAST_CHANGE * abs(losses[0]):
+        return (
+            f"The domain loss stood still at {losses[-1]:.6g} from the first epoch to the last, so "
+            "the features did not adapt. Check that the domain classifier's output depends on its "
+            "input, and raise learning_rate or max_epochs."
+        )
+    accuracy = history[-1].get("domain_accuracy", 0.0)
+    if accuracy >= CERTAIN_ACCURACY:
+        return (
+            f"The domain classifier still tells source from target in {accuracy:.1%} of the rows "
+            "at the end of training: the features are not domain-invariant and predictions on "
+            "the target are hardly better than without adaptation. Raise lambda_ or max_epochs, "
+            "or give a weaker domain_classifier or a feature_extractor that can adapt."
+        )
+    return None

@@ -1,0 +1,80 @@
+"""Target data that cross-validation cannot cut by the folds of the source."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class TargetDomain:
+    """Target data that passes whole through any scikit-learn search.
+
+    `GridSearchCV` and its like slice every array in ``fit(X, y, X_target=Xt)``
+    that happens to be as long as `X` by the folds of `X`, silently. Rows of a
+    source fold cannot be selected from a target: wrapped in this class, the
+    target answers every selection with itself.
+
+    Parameters
+    ----------
+    data : array-like or sparse matrix of shape (n_target, ...)
+        The target's rows (or labels, for `y_target`); kept as it is.
+
+    Attributes
+    ----------
+    data : array-like or sparse matrix
+        What was wrapped.
+    shape, ndim, dtype
+        As those of the data as an array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import TargetDomain
+    >>> target = TargetDomain(np.zeros((3, 2)))
+    >>> target[[0, 1]] is target
+    True
+    >>> np.asarray(target).shape
+    (3, 2)
+    """
+
+    def __init__(self, data):
+        if isinstance(data, TargetDomain):
+            data = data.data
+        if not hasattr(data, "shape"):
+            data = np.asarray(data)
+        if len(data.shape) == 0:
+            raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
+        self.data = data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the data."""
+        return tuple(self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions of the data."""
+        return len(self.shape)
+
+    @property
+    def dtype(self):
+        """Type of the data's elements as an array."""
+        return self.data.dtype if hasattr(self.data, "dtype") else np.asarray(self.data).dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows) -> TargetDomain:
+        return self
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        if hasattr(self.data, "toarray"):
+            raise TypeError(
+                "This TargetDomain holds a sparse matrix, which an array would hold dense. Put "
+                "the steps in make_transfer_pipeline, which hands on the matrix itself."
+            )
+        if copy:
+            return np.array(self.data, dtype=dtype)
+        return np.asarray(self.data, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"TargetDomain({type(self.data).__name__} of shape {self.shape})"

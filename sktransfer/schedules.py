@@ -1,0 +1,89 @@
+"""Weights that change with the training progress ``p`` in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["constant", "dann_annealing", "dann_ramp"]
+
+
+def constant(progress: float) -> float:
+    """Return 1 whatever the progress.
+
+    Parameters
+    ----------
+    progress : float in [0, 1]
+        Share of the training steps already taken.
+
+    Returns
+    -------
+    float
+        1.0
+
+    Examples
+    --------
+    >>> from sktransfer.schedules import constant
+    >>> constant(0.3)
+    1.0
+    """
+    return 1.0
+
+
+def dann_ramp(progress: float, gamma: float = 10.0) -> float:
+    """Rise from 0 to nearly 1, so that a noisy domain classifier is not obeyed early.
+
+    ``2 / (1 + exp(-gamma p)) - 1``
+
+    Parameters
+    ----------
+    progress : float in [0, 1]
+        Share of the training steps already taken, ``p``.
+    gamma : float, default=10.0
+        Steepness.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+
+    References
+    ----------
+    Ganin et al., JMLR 17 (2016), section 5.2.2.
+
+    Examples
+    --------
+    >>> from sktransfer.schedules import dann_ramp
+    >>> [round(dann_ramp(p), 3) for p in (0, 0.1, 0.5, 1)]
+    [0.0, 0.462, 0.987, 1.0]
+    """
+    return 2.0 / (1.0 + math.exp(-gamma * progress)) - 1.0
+
+
+def dann_annealing(progress: float, alpha: float = 10.0, beta: float = 0.75) -> float:
+    """Fall from 1 as the learning rate of the DANN paper does.
+
+    ``1 / (1 + alpha p) ** beta``
+
+    Parameters
+    ----------
+    progress : float in [0, 1]
+        Share of the training steps already taken, ``p``.
+    alpha, beta : float, default=10.0 and 0.75
+        Speed and shape of the fall.
+
+    Returns
+    -------
+    float
+        In (0, 1].
+
+    References
+    ----------
+    Ganin et al., JMLR 17 (2016), section 5.2.2.
+
+    Examples
+    --------
+    >>> from sktransfer.schedules import dann_annealing
+    >>> [round(dann_annealing(p), 3) for p in (0, 0.1, 1)]
+    [1.0, 0.595, 0.166]
+    """
+    return 1.0 / (1.0 + alpha * progress) ** beta
