@@ -16,7 +16,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_random_state
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import schedules
 from ._batches import DomainBatch, DomainBatches, make_rows
@@ -206,11 +206,15 @@ class BaseTransferClassifier(
     def _make_net(self, data: TrainingData, classes: np.ndarray, seed: int) -> TransferNet:
         device = check_device(self.device)
         generators = PrivateGenerators(seed, device)
-        few = make_rows(data.X[:2], torch.device("cpu"), _default_type(data.X, device))
+        few = make_rows(data.X[:2], torch.device("cpu"), _default_type(data.X, device)).slice(0, 2)
         with generators:
-            network = self._make_network(few.slice(0, 2), len(classes))
+            network = self._make_network(few, len(classes))
         dtype = row_type(network.body, few.dtype)
-        few = make_rows(data.X[:2], torch.device("cpu"), dtype).slice(0, 2)
+        if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+            raise ValueError(
+                "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "
+                "least 2, or a module with LayerNorm instead."
+            )
         network.eval()
         net = TransferNet(
             network,
@@ -222,7 +226,7 @@ class BaseTransferClassifier(
             callbacks=self._make_callbacks(),
             generators=generators,
             learning_rate_schedule=_find(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
-            flops=forward_work(network, few) * 2 * self.batch_size,
+            flops=forward_work(network, few.to(dtype)) * 2 * self.batch_size,
             dtype=dtype,
             classes=classes,
         )
@@ -240,7 +244,12 @@ class BaseTransferClassifier(
 
     def _make_callbacks(self) -> list:
         # Copies: a callback keeps state, and the user's must not change.
-        callbacks = [copy.copy(callback) for callback in self.callbacks or []]
+        callbacks: list = []
+        for given in self.callbacks or []:
+            if isinstance(given, tuple):
+                callbacks.append((given[0], copy.copy(given[1])))
+            else:
+                callbacks.append(copy.copy(given))
         return [*callbacks, ("progress_bar", EpochProgressBar())] if self.verbose else callbacks
 
     def _check_continues(self, classes: np.ndarray, data: TrainingData) -> None:
@@ -270,7 +279,7 @@ def _default_type(X, device: torch.device) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def row_type(body: torch.nn.Module, default: torch.dtype) -> torch.dtype:
+def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:
     """Return the type in which rows reach the body: its own, or integers for tables."""
     return torch.int64 if takes_integers(body) else floating_type(body) or default
 

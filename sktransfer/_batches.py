@@ -197,14 +197,14 @@ class DomainBatches:
             What the epoch adds to it.
         """
         source_steps = self._plan(self.n_source, self._source_pass)
-        target_steps = [torch.empty(0)] * self.n_steps
+        target_steps: Sequence[Tensor] = ()
         if self.target is not None:
             target_steps = self._plan(self.n_target, self._target_pass)
-        for step, (of_source, of_target) in enumerate(zip(source_steps, target_steps, strict=True)):
+        for step, rows in enumerate(source_steps):
             yield DomainBatch(
-                self.source.take(of_source),
-                self.y_source.index_select(0, of_source),
-                None if self.target is None else self.target.take(of_target),
+                self.source.take(rows),
+                self.y_source.index_select(0, rows),
+                None if self.target is None else self.target.take(target_steps[step]),
                 done + share * step / self.n_steps,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
@@ -97,20 +98,20 @@ class TransferNetwork(nn.Module):
         "Improving robustness against common corruptions by covariate shift
         adaptation", NeurIPS 2020, eq. 3).
         """
-        norms = [norm for norm in batch_norms(self) if norm.running_mean is not None]
+        norms = [norm for norm in batch_norms(self) if norm.track_running_stats]
         if not norms:
             return
         of_source = self._statistics(norms, source)
         of_target = self._statistics(norms, target)
         share = n_target / (SOURCE_PRIOR_ROWS + n_target)
         for norm, old, new in zip(norms, of_source, of_target, strict=True):
-            norm.running_mean.copy_(torch.lerp(old[0], new[0], share))
-            norm.running_var.copy_(torch.lerp(old[1], new[1], share))
+            for statistic, of_s, of_t in zip(_running(norm), old, new, strict=True):
+                statistic.copy_(torch.lerp(of_s, of_t, share))
 
     @torch.no_grad()
     def _statistics(
         self, norms: Sequence[_BatchNorm], batches: Iterable[Tensor]
-    ) -> list[tuple[Tensor, Tensor]]:
+    ) -> list[tuple[Tensor, ...]]:
         momenta = [norm.momentum for norm in norms]
         self.eval()
         for norm in norms:
@@ -122,7 +123,13 @@ class TransferNetwork(nn.Module):
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
-        return [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+        return [tuple(statistic.clone() for statistic in _running(norm)) for norm in norms]
+
+
+def _running(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 def batch_norms(module: nn.Module) -> list[_BatchNorm]:
@@ -146,7 +153,7 @@ def untouched_statistics(module: nn.Module) -> Iterator[None]:
 def make_mlp(sizes: Sequence[int], *, activate_last: bool) -> nn.Sequential:
     """Chain linear layers of these sizes with ReLU between (and after the last, if asked)."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*(layers if activate_last else layers[:-1]))
 
@@ -159,9 +166,7 @@ def make_module(
         return copy.deepcopy(given)
     module = (default if given is None else given)(*arguments)
     if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"{name}{arguments} returned {module!r}; it must return a torch.nn.Module."
-        )
+        raise TypeError(f"{name}{arguments} returned {module!r}; it must return a torch.nn.Module.")
     return module
 
 
@@ -262,8 +267,11 @@ def forward_work(module: nn.Module, X: Tensor) -> float:
             positions = output.numel() / (len(X) * layer.weight.shape[0])
             work.append(2.0 * layer.weight.numel() * positions)
 
-    layers = [m for m in module.modules() if getattr(m, "weight", None) is not None]
-    hooks = [m.register_forward_hook(count) for m in layers if m.weight.ndim > 1]
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in module.modules()
+        if isinstance(weight := getattr(layer, "weight", None), Tensor) and weight.ndim > 1
+    ]
     try:
         with torch.no_grad():
             module(X)

@@ -28,9 +28,7 @@ STEPS_PER_FETCH = 100
 # Numbers a prediction passes through the network at once, at least a batch of rows.
 PREDICTION_ELEMENTS = 2**20
 
-_PLAIN_EVENTS = {
-    name: getattr(Callback, name) for name in ("on_batch_begin", "on_batch_end", "on_grad_computed")
-}
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end")
 
 
 class TransferNet(NeuralNet):
@@ -83,7 +81,7 @@ class TransferNet(NeuralNet):
             device=device,
             callbacks=callbacks,
             train_split=None,
-            iterator_train=None,
+            use_caching=False,
             verbose=0,
         )
         self.generators = generators
@@ -117,20 +115,20 @@ class TransferNet(NeuralNet):
         rates: list[float],
         objective: Objective,
     ) -> None:
-        listened = {name for name in _PLAIN_EVENTS if self._has_listener(name)}
+        batches_heard = self._has_listener(*BATCH_EVENTS)
+        gradients_heard = self._has_listener("on_grad_computed")
         recorder = EpochRecorder(epoch=len(self.history))
         self._set_training(True)
         try:
             for batch in batches.epoch(done, share):
                 self._set_learning_rates(rates, batch.progress)
-                if "on_batch_begin" in listened:
+                if batches_heard:
                     self.notify("on_batch_begin", batch=batch, training=True)
-                losses = self.train_step(
-                    batch, objective=objective, listened="on_grad_computed" in listened
-                )
+                losses = self.train_step(batch, objective=objective, heard=gradients_heard)
                 recorder.add(losses, batch.metrics)
-                if "on_batch_end" in listened:
-                    self.notify("on_batch_end", batch=batch, training=True, loss=_total(losses))
+                if batches_heard:
+                    step = {"loss": _total(losses).detach(), "y_pred": batch.source_logits.detach()}
+                    self.notify("on_batch_end", batch=batch, training=True, **step)
                     self._set_training(True)
         except KeyboardInterrupt:
             self._record(recorder)
@@ -142,7 +140,7 @@ class TransferNet(NeuralNet):
             self.history.record(name, value)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
-    def train_step(self, batch, *, objective: Objective, listened: bool = False, **fit_params):
+    def train_step(self, batch, *, objective: Objective, heard: bool = False, **fit_params):
         """Take one optimizer step down the sum of the objective's losses."""
         with self.generators:
             self.module_.forward_domains(batch)
@@ -151,7 +149,7 @@ class TransferNet(NeuralNet):
                 for parameter in group["params"]:
                     parameter.grad = None
             _total(losses).backward()
-        if listened:
+        if heard:
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
@@ -164,15 +162,16 @@ class TransferNet(NeuralNet):
         for group, rate in zip(self.optimizer_.param_groups, rates, strict=True):
             group["lr"] = rate * factor
 
-    def _has_listener(self, event: str) -> bool:
+    def _has_listener(self, *events: str) -> bool:
         return any(
-            getattr(type(callback), event, None) is not _PLAIN_EVENTS[event]
+            getattr(type(callback), event, None) is not getattr(Callback, event)
             for _, callback in self.callbacks_
+            for event in events
         )
 
     def _dataset(self, batches: DomainBatches) -> Dataset | None:
         if isinstance(batches.source, DenseRows):
-            return Dataset(batches.source.rows, batches.y_source)
+            return Dataset(batches.source.rows, self.classes[batches.y_source.cpu().numpy()])
         return None
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
@@ -231,9 +230,13 @@ class EpochRecorder:
     def add(self, losses: dict[str, Tensor], metrics: dict[str, float | RowMetric]) -> None:
         """Take note of one step; of plain numbers the last one stays."""
         self._losses.append({name: loss.detach() for name, loss in losses.items()})
-        rows = {name: value for name, value in metrics.items() if isinstance(value, RowMetric)}
+        rows: dict[str, RowMetric] = {}
+        for name, value in metrics.items():
+            if isinstance(value, RowMetric):
+                rows[name] = value
+            else:
+                self._latest[name] = value
         self._row_metrics.append(rows)
-        self._latest = {name: value for name, value in metrics.items() if name not in rows}
         if len(self._losses) == STEPS_PER_FETCH:
             self._fetch()
 
@@ -253,7 +256,8 @@ class EpochRecorder:
             self._sums[name] += total
         self._sums["train_loss"] += float(values.sum())
         for name, metric in self._row_metrics[0].items():
-            rows = [torch.cat(r) for r in zip(*(m[name].tensors for m in self._row_metrics))]
+            steps = [step[name].tensors for step in self._row_metrics]
+            rows = [torch.cat(r) for r in zip(*steps, strict=True)]
             self._sums[name] += metric.function(*rows).item() * len(self._losses)
         self._n_steps += len(self._losses)
         self._losses.clear()

@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -103,8 +102,12 @@ def as_array(X, name: str):
 
 
 def _for_torch(X):
-    dtype = _TORCH_DTYPES.get(X.dtype)
-    return X if dtype is None else X.astype(dtype)
+    """Copy what torch cannot share: exotic types, foreign byte order, negative strides."""
+    dtype = X.dtype.newbyteorder("=")
+    X = X.astype(_TORCH_DTYPES.get(dtype, dtype), copy=False)
+    if isinstance(X, np.ndarray) and any(stride < 0 for stride in X.strides):
+        return np.ascontiguousarray(X)
+    return X
 
 
 def _check_target(estimator, X, X_target):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from skorch.callbacks import Callback
 from sklearn.metrics import accuracy_score
+from skorch.callbacks import Callback
 
 from ._validation import as_array
 

@@ -110,7 +110,9 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         body = make_body(self.feature_extractor, "feature_extractor", X, sizes)
         X = X.to(row_type(body, X.dtype))
-        features = probe(body, "feature_extractor", X, "a float tensor of shape (n, ...)").flatten(1)
+        features = probe(body, "feature_extractor", X, "a float tensor of shape (n, ...)").flatten(
+            1
+        )
         label_classifier = make_head(
             self.label_classifier,
             "label_classifier",
@@ -144,8 +146,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         with self.net_.generators:
             self.net_.module_.train()
             self.net_.module_.forward_domains(batch)
-            loss = self.objective(batch).get("domain_loss")
-            gradient = domain_gradient(loss, batch)
+            gradient = domain_gradient(self.objective(batch)["domain_loss"], batch)
         return describe_failure(self.net_.history, batch.lambda_, gradient)
 
     def _fit_statistics(self, batches: DomainBatches) -> None:
@@ -164,4 +165,3 @@ def check_layer_sizes(sizes: Any, name: str) -> list[int]:
             f"{name} must hold positive integers, the widths of the layers; got {sizes!r}."
         )
     return [int(width) for width in widths]
-

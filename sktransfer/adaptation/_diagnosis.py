@@ -46,7 +46,7 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
             "that feature_extractor does not detach its output and that the domain classifier's "
             "output depends on its input."
         )
-    losses = history[:, "domain_loss"]
+    losses = [epoch["domain_loss"] for epoch in history if "domain_loss" in epoch]
     if len(losses) > 1 and max(losses) - min(losses) <= LEAST_CHANGE * abs(losses[0]):
         return (
             f"The domain loss stood still at {losses[-1]:.6g} from the first epoch to the last, so "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -27,7 +29,9 @@ class TargetDomain:
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Any
+
+    import numpy as np
     >>> from sktransfer import TargetDomain
     >>> target = TargetDomain(np.zeros((3, 2)))
     >>> target[[0, 1]] is target
@@ -37,13 +41,11 @@ class TargetDomain:
     """
 
     def __init__(self, data):
-        if isinstance(data, TargetDomain):
-            data = data.data
-        if not hasattr(data, "shape"):
-            data = np.asarray(data)
-        if len(data.shape) == 0:
+        rows: Any = data.data if isinstance(data, TargetDomain) else data
+        rows = rows if hasattr(rows, "shape") else np.asarray(rows)
+        if len(rows.shape) == 0:
             raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
-        self.data = data
+        self.data = rows
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,0 +1,41 @@
+# Each target sets up all that it needs, in an environment of its own, and does so again
+# only when pyproject.toml or the constraints have changed. PYTHON chooses the interpreter.
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-oldest lint bench clean
+
+demo: .venv/.installed-examples
+	.venv/bin/python examples/plot_dann_mnist_m.py
+
+test: .venv/.installed-test
+	.venv/bin/python -m pytest -n 2 -q
+
+lint: .venv/.installed-lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+test-oldest: .venv-oldest/.installed-test
+	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation
+
+bench: .venv-bench/.installed-bench
+	.venv-bench/bin/python benchmarks/run.py
+
+.venv/.installed-%: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+	touch $@
+
+.venv-oldest/.installed-%: pyproject.toml constraints-oldest.txt
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python $(PIP_INSTALL) -c constraints-oldest.txt -e '.[$*]'
+	touch $@
+
+.venv-bench/.installed-%: pyproject.toml constraints.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-oldest .venv-bench build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,195 @@
+"""Domain-adversarial training: its mathematics and what it does to features."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from torch import nn
+from torch.nn import functional as F
+
+from sktransfer import DANNClassifier
+from sktransfer.adaptation._dann import domain_accuracy, domain_adversarial_loss
+from sktransfer.datasets import make_shifted_moons
+
+LEARNING_RATE = 0.1
+plain_sgd = partial(torch.optim.SGD)
+
+
+def tiny_body():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh()).double()
+
+
+def one_step(X, y, X_target, **params):
+    """Return a DANN after one full-batch SGD step."""
+    clf = DANNClassifier(
+        tiny_body(),
+        domain_layer_sizes=(5,),
+        lambda_schedule="constant",
+        optimizer=plain_sgd,
+        learning_rate=LEARNING_RATE,
+        batch_size=1000,
+        max_epochs=1,
+        random_state=0,
+        **params,
+    )
+    return clf.fit(X, y, X_target)
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(11, 3)), rng.integers(0, 3, 11), rng.normal(size=(11, 3)) + 0.5
+
+
+def softplus(z):
+    return math.log1p(math.exp(-abs(z))) + max(z, 0.0)
+
+
+def test_domain_loss_equals_the_formula_by_plain_loops():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(7, 1)), rng.normal(size=(4, 1))
+    sigma = lambda z: 1 / (1 + math.exp(-z))  # noqa: E731
+    expected = 0.0
+    for z in source[:, 0]:
+        expected += -math.log(1 - sigma(z)) / 7
+    for z in target[:, 0]:
+        expected += -math.log(sigma(z)) / 4
+    loss = domain_adversarial_loss(torch.from_numpy(source), torch.from_numpy(target))
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_domain_accuracy_is_the_mean_of_both_domains():
+    source, target = torch.tensor([[-1.0], [-2.0], [3.0], [-1.0]]), torch.tensor([[1.0], [-1.0]])
+    assert domain_accuracy(source, target).item() == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
+logits = st.lists(st.floats(-30, 30), min_size=1, max_size=8)
+
+
+@given(logits, logits)
+def test_domain_loss_is_the_same_with_domains_and_signs_swapped(source, target):
+    s, t = torch.tensor(source).double(), torch.tensor(target).double()
+    torch.testing.assert_close(
+        domain_adversarial_loss(s, t), domain_adversarial_loss(-t, -s), rtol=1e-12, atol=0
+    )
+
+
+@given(logits)
+def test_domain_loss_of_an_undecided_classifier_is_two_ln_two(rows):
+    undecided = torch.zeros(len(rows), 1)
+    loss = domain_adversarial_loss(undecided, undecided)
+    assert loss.item() == pytest.approx(2 * math.log(2))
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.3, 1.0, 2.5])
+def test_one_sgd_step_equals_the_update_rule_by_hand(rows, lambda_):
+    X, y, X_target = rows
+    start = initial_network(X, y, X_target, lambda_)
+    after = one_step(X, y, X_target, lambda_=lambda_).net_.module_
+    body, label, domain = start.body, start.label_classifier, start.domain_classifier.head
+    of_source, of_target = body(torch.from_numpy(X)), body(torch.from_numpy(X_target))
+    L_y = F.cross_entropy(label(of_source), torch.from_numpy(y))
+    L_d = F.softplus(domain(of_source)).mean() + F.softplus(-domain(of_target)).mean()
+
+    def step(module, gradient):
+        return {name: p - LEARNING_RATE * gradient(p) for name, p in module.named_parameters()}
+
+    d = partial(torch.autograd.grad, retain_graph=True)
+    expected = {
+        "body": step(body, lambda p: d(L_y, p)[0] - lambda_ * d(L_d, p)[0]),
+        "label_classifier": step(label, lambda p: d(L_y, p)[0]),
+        "domain_classifier.head": step(domain, lambda p: d(L_d, p)[0]),
+    }
+    for name, parameters in expected.items():
+        for key, value in parameters.items():
+            actual = after.get_parameter(f"{name}.{key}")
+            torch.testing.assert_close(actual, value, rtol=1e-10, atol=1e-12)
+
+
+def initial_network(X, y, X_target, lambda_):
+    """Return the network before its first step, by a step of next to no length."""
+    clf = one_step(X, y, X_target, lambda_=lambda_)
+    clf = clone(clf).set_params(learning_rate=1e-300)
+    return clf.fit(X, y, X_target).net_.module_
+
+
+@settings(max_examples=15)
+@given(st.permutations(range(11)), st.permutations(range(11)))
+def test_order_of_rows_does_not_change_a_full_batch_step(source_order, target_order):
+    rng = np.random.default_rng(0)
+    X, y, X_target = rng.normal(size=(11, 3)), rng.integers(0, 3, 11), rng.normal(size=(11, 3))
+    plain = one_step(X, y, X_target)
+    shuffled = one_step(X[source_order], y[source_order], X_target[target_order])
+    for a, b in zip(
+        plain.net_.module_.parameters(), shuffled.net_.module_.parameters(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_target", [200, 130, 5])
+def test_lambda_zero_gives_the_parameters_of_a_source_only_fit(n_target):
+    rng = np.random.default_rng(0)
+    X, y, X_target = rng.normal(size=(200, 4)), rng.integers(0, 2, 200), rng.normal(size=(200, 4))
+    clf = DANNClassifier(lambda_=0.0, max_epochs=5, random_state=0)
+    adapted = clone(clf).fit(X, y, X_target[:n_target]).net_.module_
+    source_only = clone(clf).fit(X, y).net_.module_
+    for name in ("body", "label_classifier"):
+        for a, b in zip(
+            getattr(adapted, name).parameters(),
+            getattr(source_only, name).parameters(),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_lambda_follows_the_ramp_of_the_paper():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(128, 2)), rng.integers(0, 2, 128)
+    clf = DANNClassifier(lambda_=3.0, max_epochs=4, random_state=0, batch_size=64)
+    recorded = clf.fit(X, y, X + 0.1).history_[:, "lambda"]
+    last_steps = [(2 * epoch + 1) / 8 for epoch in range(4)]  # two steps an epoch, of eight
+    expected = [3.0 * (2 / (1 + math.exp(-10 * p)) - 1) for p in last_steps]
+    assert recorded == pytest.approx(expected)
+
+
+def test_learning_rate_follows_the_schedule_of_the_paper():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(128, 2)), rng.integers(0, 2, 128)
+    clf = DANNClassifier(
+        learning_rate=0.01, learning_rate_schedule="dann", max_epochs=4, random_state=0
+    )
+    recorded = clf.fit(X, y, X + 0.1).history_[:, "learning_rate"]
+    assert recorded == pytest.approx(
+        [0.01 / (1 + 10 * (2 * epoch + 1) / 8) ** 0.75 for epoch in range(4)]
+    )
+
+
+def test_callable_schedules_are_called_with_the_progress():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(64, 2)), rng.integers(0, 2, 64)
+    clf = DANNClassifier(
+        lambda_=2.0,
+        lambda_schedule=lambda p: 1 - p,
+        learning_rate=0.5,
+        learning_rate_schedule=lambda p: 1 / (1 + p),
+        max_epochs=2,
+        random_state=0,
+    ).fit(X, y, X + 0.1)
+    assert clf.history_[:, "lambda"] == [2.0, 1.0]
+    assert clf.history_[:, "learning_rate"] == pytest.approx([0.5, 0.5 / 1.5])
+
+
+def test_adaptation_helps_on_the_shifted_moons():
+    gains = []
+    for seed in range(3):
+        Xs, ys, Xt, yt = make_shifted_moons(300, random_state=seed)
+        clf = DANNClassifier(learning_rate=0.01, max_epochs=100, random_state=seed)
+        source_only = clone(clf).set_params(lambda_=0.0).fit(Xs, ys, Xt)
+        gains.append(clf.fit(Xs, ys, Xt).score(Xt, yt) - source_only.score(Xt, yt))
+    assert np.mean(gains) > 0.05

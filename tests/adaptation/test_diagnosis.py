@@ -1,0 +1,78 @@
+"""Every fit can prove what it did, and says so where it did nothing."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sktransfer import DANNClassifier, DeepCORALClassifier
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 5).double()
+
+    def forward(self, X):
+        return self.linear(X).detach()
+
+
+class ConstantLogit(nn.Module):
+    """A softmax over one column: whatever comes in, the same goes out."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(100, 1).double()
+
+    def forward(self, features):
+        return torch.softmax(self.linear(features), dim=1)
+
+
+class SmallSignal(nn.Module):
+    """A frozen head whose output hardly depends on its input."""
+
+    def forward(self, features):
+        return 1e-9 * features[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"feature_extractor": Detached()}, "^No adaptation took place: .* no gradient"),
+        ({"domain_classifier": ConstantLogit()}, "^No adaptation took place: .* no gradient"),
+        ({"domain_classifier": SmallSignal()}, "^The domain loss stood still at 1.38629"),
+    ],
+)
+def test_a_fit_that_did_not_adapt_says_why(domains, params, message):
+    clf = DANNClassifier(max_epochs=5, random_state=0, **params)
+    with pytest.warns(UserWarning, match=message) as caught:
+        clf.fit(*domains)
+    assert len(caught) == 1
+
+
+def test_domains_that_stay_apart_are_said():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
+    clf = DANNClassifier(lambda_=1e-3, max_epochs=20, random_state=0)
+    with pytest.warns(UserWarning, match=r"still tells source from target in 100\.0% of the rows"):
+        clf.fit(X, y, X + 100)
+    assert clf.history_[-1, "domain_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        DANNClassifier(random_state=0, max_epochs=20),
+        DANNClassifier(random_state=0, max_epochs=20, entropy_weight=0.1),
+        DeepCORALClassifier(random_state=0, max_epochs=20),
+    ],
+)
+def test_a_fit_that_adapted_is_quiet(domains, clf, recwarn):
+    clf.fit(*domains)
+    assert not recwarn.list
+
+
+def test_lambda_zero_asks_for_no_adaptation_and_gets_no_warning(domains, recwarn):
+    X, y, X_target = domains
+    DANNClassifier(lambda_=0.0, max_epochs=100, random_state=0).fit(X, y, X_target + 100)
+    assert not recwarn.list

@@ -1,0 +1,18 @@
+"""Small problems that several tests share."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Time limits belong in benchmarks: on a busy machine a first call takes its time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture
+def domains():
+    """Return a source, its labels and a shifted target of the same size: (X, y, X_target)."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 4))
+    y = np.where(X[:, 0] + X[:, 1] > 0, "up", "down")
+    return X, y, rng.normal(size=(90, 4)) + 0.5

@@ -1,0 +1,351 @@
+"""The contract of every estimator: what goes in, what comes out, what stays as it was."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from sktransfer import DANNClassifier, DeepCORALClassifier, TargetDomain
+from tests.test_common import batch_norm_body, dropout_body, single_precision_body
+
+FAST = {"max_epochs": 3, "random_state": 0}
+ESTIMATORS = [
+    DANNClassifier(**FAST),
+    DANNClassifier(batch_norm_body, entropy_weight=0.1, **FAST),
+    DANNClassifier(dropout_body, **FAST),
+    DeepCORALClassifier(**FAST),
+]
+each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+
+
+def fitted(domains, **params):
+    return DANNClassifier(**{**FAST, **params}).fit(*domains)
+
+
+# What goes in
+
+
+@pytest.mark.parametrize(
+    ("kind", "exact"),
+    [
+        (pd.DataFrame, True),
+        (lambda X: pl.DataFrame(X, schema=list("abcd")), True),
+        (scipy.sparse.csr_matrix, True),
+        (scipy.sparse.csr_array, True),
+        (scipy.sparse.coo_array, True),
+        (torch.from_numpy, True),
+        (lambda X: torch.from_numpy(X).requires_grad_(), True),
+        (lambda X: X.tolist(), True),
+        (np.asfortranarray, True),
+        (lambda X: X[::-1].copy()[::-1], True),
+        (lambda X: X.astype(">f8"), True),
+        (TargetDomain, True),
+        (lambda X: X.astype(np.float32), False),
+        (lambda X: X.astype(np.float16), False),
+        (lambda X: torch.from_numpy(X).bfloat16(), False),
+        (lambda X: X.astype(object), True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_all_kinds_of_arrays_give_the_same_model(domains, kind, exact):
+    X, y, X_target = domains
+    expected = fitted(domains).predict_proba(X_target)
+    clf = fitted((kind(X), y, kind(X_target)))
+    probabilities = clf.predict_proba(kind(X_target))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-12 if exact else 0.02)
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, list, pd.Series, lambda y: pd.Series(y, dtype="category"), TargetDomain]
+)
+def test_all_kinds_of_labels_give_the_same_model(domains, kind):
+    X, y, X_target = domains
+    clf = fitted((X, kind(y), X_target))
+    np.testing.assert_array_equal(clf.predict(X), fitted(domains).predict(X))
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [3, 7], [-1, 1], [False, True], [0.0, 1.0]])
+def test_labels_come_back_as_they_went_in(domains, labels):
+    X, y, X_target = domains
+    y = np.array(labels)[(y == "up").astype(int)]
+    clf = fitted((X, y, X_target), max_epochs=50)
+    assert clf.classes_.tolist() == labels
+    assert clf.predict(X).dtype == y.dtype
+    assert clf.score(X, y) > 0.9
+
+
+def test_labels_may_be_a_tensor(domains):
+    X, y, X_target = domains
+    clf = fitted((X, torch.from_numpy((y == "up").astype(int)), X_target))
+    assert clf.classes_.tolist() == [0, 1]
+
+
+def test_third_positional_argument_is_the_target(domains):
+    X, y, X_target = domains
+    by_name = DANNClassifier(**FAST).fit(X, y, X_target=X_target)
+    np.testing.assert_array_equal(by_name.predict_proba(X), fitted(domains).predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.int8, np.int16, np.uint16, np.int64, np.uint64, bool]
+)
+def test_images_of_any_integer_type_are_cast_by_batch(dtype):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 100, size=(40, 1, 6, 6)).astype(dtype)
+    y = rng.integers(0, 2, 40)
+    body = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU())
+    clf = DANNClassifier(body, **FAST).fit(images, y, images[:30])
+    expected = DANNClassifier(body, **FAST).fit(images.astype("f"), y, images[:30].astype("f"))
+    np.testing.assert_array_equal(
+        clf.predict_proba(images), expected.predict_proba(images.astype("f"))
+    )
+    assert clf.input_shape_ == (1, 6, 6)
+    assert clf.transform(images).shape == (40, 3 * 4 * 4)
+
+
+@pytest.mark.parametrize("n_target", [1, 2, 3])
+@pytest.mark.parametrize("n_source", [2, 3])
+@each_estimator
+@pytest.mark.filterwarnings("ignore:The domain classifier still tells")
+@pytest.mark.filterwarnings("ignore:The domain loss stood still")
+@pytest.mark.filterwarnings("ignore:No adaptation took place")
+def test_tiny_domains_can_be_fitted(domains, estimator, n_source, n_target):
+    X, _, X_target = domains
+    clf = clone(estimator).fit(X[:n_source], np.arange(n_source), X_target[:n_target])
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@each_estimator
+def test_a_single_target_row_does_not_spoil_predictions(domains, estimator):
+    X, y, X_target = domains
+    clf = clone(estimator).set_params(max_epochs=60).fit(X, y, X_target[:1])
+    assert clf.score(X, y) > 0.85
+
+
+@pytest.mark.parametrize(("n_source", "n_target"), [(20, 20_000), (20_000, 20)])
+def test_domains_of_very_different_size_can_be_fitted(n_source, n_target):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_source, 3))
+    y = (X[:, 0] > 0).astype(int)
+    clf = DANNClassifier(max_epochs=1, random_state=0)
+    clf.fit(X, y, rng.normal(size=(n_target, 3)))
+    assert clf.score(X, y) > 0.8
+
+
+def test_sparse_input_with_many_columns_is_fitted_batch_by_batch():
+    X = scipy.sparse.random(2000, 5000, density=0.01, format="csr", random_state=0)
+    y = np.asarray(X[:, :2500].sum(axis=1) > X[:, 2500:].sum(axis=1)).ravel().astype(int)
+    clf = DANNClassifier(max_epochs=2, random_state=0, hidden_layer_sizes=20).fit(X, y, X[::-1])
+    assert clf.score(X, y) > 0.9
+
+
+# What comes out
+
+
+@each_estimator
+def test_fitted_attributes_are_there(domains, estimator):
+    X, y, _ = domains
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    clf = clone(estimator).fit(frame, y, frame + 0.5)
+    assert clf.n_features_in_ == 4
+    assert clf.feature_names_in_.tolist() == list("abcd")
+    assert clf.classes_.tolist() == ["down", "up"]
+    assert clf.n_iter_ == len(clf.history_) == 3
+    assert clf.net_.module_.n_features == clf.transform(frame).shape[1]
+    for name in ("label_loss", "domain_loss", "lambda", "learning_rate", "train_loss", "dur"):
+        assert len(clf.history_[:, name]) == 3
+
+
+def test_history_of_dann_holds_the_domain_accuracy(domains):
+    accuracy = fitted(domains).history_[:, "domain_accuracy"]
+    assert all(0 <= share <= 1 for share in accuracy)
+
+
+def test_recorded_loss_is_the_sum_of_the_losses(domains):
+    clf = fitted(domains, entropy_weight=0.3)
+    for epoch in clf.history_:
+        parts = epoch["label_loss"] + epoch["domain_loss"] + epoch["entropy_loss"]
+        assert epoch["train_loss"] == pytest.approx(parts)
+
+
+def test_predictions_are_of_one_kind(domains):
+    X, _, _ = domains
+    clf = fitted(domains)
+    probabilities = clf.predict_proba(X)
+    assert probabilities.shape == (90, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[probabilities.argmax(axis=1)])
+    head = clf.net_.module_.label_classifier
+    logits = head(torch.from_numpy(clf.transform(X))).detach().numpy()
+    exponentials = np.exp(logits)
+    np.testing.assert_allclose(
+        probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-9
+    )
+
+
+def test_features_have_names_and_any_output_container(domains):
+    X, _, _ = domains
+    clf = fitted(domains, hidden_layer_sizes=(8, 3))
+    assert clf.get_feature_names_out().tolist() == [f"dannclassifier{i}" for i in range(3)]
+    frame = clf.set_output(transform="pandas").transform(X)
+    assert frame.columns.tolist() == clf.get_feature_names_out().tolist()
+    assert isinstance(clf.set_output(transform="polars").transform(X), pl.DataFrame)
+
+
+def test_computation_follows_the_type_of_the_data_or_of_the_users_module(domains):
+    X, y, X_target = domains
+    assert fitted(domains).predict_proba(X).dtype == np.float64
+    single = fitted((X.astype("f"), y, X_target.astype("f")))
+    assert single.predict_proba(X.astype("f")).dtype == np.float32
+    body = single_precision_body((4,))
+    assert fitted(domains, feature_extractor=body).predict_proba(X).dtype == np.float32
+
+
+# What stays as it was, and what repeats
+
+
+@each_estimator
+def test_same_seed_same_bits(domains, estimator):
+    X, y, X_target = domains
+    a, b = clone(estimator).fit(X, y, X_target), clone(estimator).fit(X, y, X_target)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    a.fit(X[:50] + 1, y[:50], X_target)  # a second fit starts afresh
+    np.testing.assert_array_equal(a.fit(X, y, X_target).predict_proba(X), b.predict_proba(X))
+    other = clone(estimator).set_params(random_state=1).fit(X, y, X_target)
+    assert not np.array_equal(other.predict_proba(X), b.predict_proba(X))
+
+
+def test_random_state_may_be_a_generator(domains):
+    X, _, _ = domains
+    a = fitted(domains, random_state=np.random.RandomState(3))
+    b = fitted(domains, random_state=np.random.RandomState(3))
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+
+
+def test_nothing_of_the_users_is_changed(domains):
+    X, y, X_target = domains
+    body, domain_classifier = batch_norm_body((4,)), nn.Linear(20, 1).double()
+    label_classifier = nn.Linear(20, 2).double()
+    weights = np.arange(90.0)
+    mine = [X, y, X_target, weights]
+    modules = [body, domain_classifier, label_classifier]
+    copies = copy.deepcopy((mine, [m.state_dict() for m in modules]))
+    clf = DANNClassifier(
+        body, domain_classifier=domain_classifier, label_classifier=label_classifier, **FAST
+    ).fit(X, y, X_target, sample_weight=weights)
+    clf.predict(X)
+    for now, before in zip(mine, copies[0], strict=True):
+        np.testing.assert_array_equal(now, before)
+    for module, before in zip(modules, copies[1], strict=True):
+        assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+        assert module.training
+    assert clf.feature_extractor is body
+
+
+def through_joblib(clf):
+    file = io.BytesIO()
+    joblib.dump(clf, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+@each_estimator
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), through_joblib]
+)
+def test_copies_before_and_after_fit_are_equal(domains, estimator, duplicate):
+    X, y, X_target = domains
+    clf = clone(estimator).fit(X, y, X_target)
+    np.testing.assert_array_equal(
+        duplicate(clone(estimator)).fit(X, y, X_target).predict_proba(X), clf.predict_proba(X)
+    )
+    twin = duplicate(clf)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    twin.fit(X, y, X_target)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    assert not hasattr(clone(clf), "net_")
+
+
+def test_warm_start_goes_on_where_training_stopped(domains):
+    X, y, X_target = domains
+    clf = fitted(domains, warm_start=True, max_epochs=20)
+    loss = clf.history_[-1, "label_loss"]
+    clf.set_params(max_epochs=5).fit(X, y, X_target)
+    assert clf.n_iter_ == 25
+    assert clf.history_[20, "label_loss"] < loss * 1.5
+
+
+@pytest.mark.parametrize("change", ["classes", "features"])
+def test_warm_start_with_other_data_is_refused(domains, change):
+    X, y, X_target = domains
+    clf = fitted(domains, warm_start=True)
+    if change == "classes":
+        y = np.where(y == "up", "left", "right")
+    else:
+        X, X_target = X[:, :3], X_target[:, :3]
+    with pytest.raises(ValueError, match="warm_start=True continues a fit on rows of shape"):
+        clf.fit(X, y, X_target)
+
+
+def test_weights_of_zero_leave_rows_out_of_both_losses(domains):
+    X, y, X_target = domains
+    weights = np.r_[np.ones(60), np.zeros(30)]
+    weighted = DANNClassifier(**FAST, batch_size=100).fit(X, y, X_target, sample_weight=weights)
+    X[60:] = 1e6
+    changed = DANNClassifier(**FAST, batch_size=100).fit(X, y, X_target, sample_weight=weights)
+    np.testing.assert_array_equal(weighted.transform(X_target), changed.transform(X_target))
+
+
+def test_scale_of_weights_does_not_matter(domains):
+    X, y, X_target = domains
+    weights = np.random.default_rng(0).random(90)
+    a = DANNClassifier(**FAST).fit(X, y, X_target, sample_weight=weights)
+    b = DANNClassifier(**FAST).fit(X, y, X_target, sample_weight=64 * weights)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+
+
+class Interruption(nn.Module):
+    def __init__(self, after):
+        super().__init__()
+        self.linear = nn.Linear(4, 5).double()
+        self.after = after
+
+    def forward(self, X):
+        if self.training:
+            self.after -= 1
+            if self.after == 0:
+                raise KeyboardInterrupt
+        return torch.tanh(self.linear(X))
+
+
+@pytest.mark.parametrize("after", [1, 2, 4, 7])
+def test_interrupted_fit_leaves_a_usable_estimator(domains, after):
+    X, y, X_target = domains
+    clf = DANNClassifier(Interruption(after), batch_size=30, **FAST)
+    before = torch.get_num_threads(), torch.get_rng_state()
+    clf.fit(X, y, X_target)
+    assert clf.predict(X).shape == y.shape
+    assert clf.n_iter_ == len(clf.history_) <= 3
+    assert pickle.loads(pickle.dumps(clf)).score(X, y) == clf.score(X, y)
+    assert before[0] == torch.get_num_threads()
+    assert torch.equal(before[1], torch.get_rng_state())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_model_fitted_on_a_gpu_predicts_the_same_after_moving_to_the_cpu(domains):
+    X, _, _ = domains
+    clf = fitted(domains, device="cuda")
+    assert next(clf.net_.module_.parameters()).is_cuda
+    on_cpu = pickle.loads(pickle.dumps(clf))
+    on_cpu.net_.set_params(device="cpu")
+    np.testing.assert_allclose(on_cpu.predict_proba(X), clf.predict_proba(X), rtol=1e-6)

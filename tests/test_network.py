@@ -1,0 +1,128 @@
+"""The network: passes per domain, batch statistics, the work of a pass."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sktransfer import DANNClassifier
+from sktransfer._batches import DomainBatch
+from sktransfer._network import TransferNetwork, forward_work, make_mlp, takes_integers
+
+
+def batch_of(source, target):
+    return DomainBatch(source, torch.zeros(len(source), dtype=torch.long), target, 0.0)
+
+
+class CountingBody(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.passes = []
+
+    def forward(self, X):
+        self.passes.append(len(X))
+        return self.layers(X)
+
+
+def network(*layers, **heads):
+    return TransferNetwork(CountingBody(*layers), nn.Linear(4, 2), heads, 4)
+
+
+def test_body_without_batch_statistics_sees_both_domains_in_one_pass():
+    net, batch = network(nn.Linear(3, 4)), batch_of(torch.rand(5, 3), torch.rand(7, 3))
+    net.forward_domains(batch)
+    assert net.body.passes == [12]
+    torch.testing.assert_close(batch.source_features, net.features(batch.X_source))
+    torch.testing.assert_close(batch.target_features, net.features(batch.X_target))
+    torch.testing.assert_close(batch.source_logits, net(batch.X_source))
+
+
+def test_body_with_batch_statistics_normalises_each_domain_by_itself():
+    net = network(nn.BatchNorm1d(3), nn.Linear(3, 4))
+    source, target = torch.rand(5, 3), torch.rand(7, 3) * 9 + 100
+    batch = batch_of(source, target)
+    net.forward_domains(batch)
+    assert net.body.passes == [5, 7]
+    norm, linear = net.body.layers
+    expected = linear((target - target.mean(0)) / (target.var(0, unbiased=False) + norm.eps).sqrt())
+    torch.testing.assert_close(batch.target_features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_running_statistics_follow_the_target_during_training():
+    net = network(nn.BatchNorm1d(3), nn.Linear(3, 4))
+    target = torch.rand(7, 3) + 100
+    net.forward_domains(batch_of(torch.rand(5, 3), target))
+    torch.testing.assert_close(net.body.layers[0].running_mean, 0.1 * target.mean(0))
+
+
+def test_head_with_batch_statistics_sees_each_domain_by_itself():
+    net = network(nn.Linear(3, 4), head=CountingBody(nn.BatchNorm1d(4)))
+    batch = batch_of(torch.rand(5, 3), torch.rand(7, 3))
+    net.forward_domains(batch)
+    source, target = net.forward_head("head", batch)
+    assert net.head.passes == [5, 7]
+    assert (len(source), len(target)) == (5, 7)
+
+
+def test_statistics_for_prediction_are_the_targets_drawn_to_the_source_by_16_rows():
+    net = network(nn.BatchNorm1d(3), nn.Linear(3, 4))
+    momentum = net.body.layers[0].momentum
+    source, target = torch.rand(50, 3), torch.rand(8, 3) + 2
+    net.estimate_statistics([source[:25], source[25:]], [target], n_target=8)
+    norm, share = net.body.layers[0], 8 / (16 + 8)
+    mean = (1 - share) * source.mean(0) + share * target.mean(0)
+    variance = (source[:25].var(0) + source[25:].var(0)) / 2
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(
+        norm.running_var, (1 - share) * variance + share * target.var(0), rtol=1e-5, atol=1e-6
+    )
+    assert norm.momentum == momentum
+    assert not net.training
+
+
+def test_prediction_uses_the_targets_statistics():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2000, 3)), rng.integers(0, 2, 2000)
+    X_target = rng.normal(size=(2000, 3)) * 3 + 7
+    body = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 4)).double()
+    clf = DANNClassifier(body, max_epochs=1, random_state=0).fit(X, y, X_target)
+    norm = clf.net_.module_.body[0]
+    np.testing.assert_allclose(norm.running_mean.numpy(), X_target.mean(0), rtol=0.01)
+    np.testing.assert_allclose(norm.running_var.numpy(), X_target.var(0), rtol=0.05)
+
+
+def test_work_of_linear_and_convolution_layers_is_counted():
+    layers = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
+    convolution, linear = 2 * 3 * 8 * 25 * 16, 2 * 8 * 16 * 10
+    assert forward_work(layers, torch.rand(2, 3, 8, 8)) == convolution + linear
+
+
+def test_mlp_has_relu_between_layers_and_after_the_last_if_asked():
+    names = [type(m).__name__ for m in make_mlp([2, 3, 4], activate_last=True)]
+    assert names == ["Linear", "ReLU", "Linear", "ReLU"]
+    names = [type(m).__name__ for m in make_mlp([2, 3, 4], activate_last=False)]
+    assert names == ["Linear", "ReLU", "Linear"]
+
+
+def test_bodies_with_tables_take_integers():
+    assert takes_integers(nn.Sequential(nn.EmbeddingBag(10, 3)))
+    assert not takes_integers(nn.Sequential(nn.Linear(10, 3)))
+
+
+@pytest.mark.parametrize("lazy", [nn.LazyLinear(4), nn.Sequential(nn.LazyLinear(4), nn.ReLU())])
+def test_lazy_modules_are_made_ready_in_a_copy(lazy):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    clf = DANNClassifier(lazy, max_epochs=1, random_state=0).fit(X, y, X + 1)
+    assert clf.transform(X).shape == (20, 4)
+    assert any(nn.parameter.is_lazy(p) for p in lazy.parameters())
+
+
+def test_token_bodies_get_integers():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 50, size=(60, 7))
+    y = (tokens[:, 0] > 25).astype(int)
+    body = nn.Sequential(nn.Embedding(50, 4), nn.Flatten())
+    clf = DANNClassifier(body, max_epochs=2, random_state=0).fit(tokens, y, tokens[::-1])
+    assert clf.predict(tokens).shape == (60,)
