@@ -225,7 +225,7 @@ class BaseTransferClassifier(
             device=str(device),
             callbacks=self._make_callbacks(),
             generators=generators,
-            learning_rate_schedule=_find(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
+            learning_rate_schedule=look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
             flops=forward_work(network, few.to(dtype)) * 2 * self.batch_size,
             dtype=dtype,
             classes=classes,
@@ -284,12 +284,13 @@ def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:
     return torch.int64 if takes_integers(body) else floating_type(body) or default
 
 
-def _find(given, known: dict):
+def look_up(given, known: dict):
+    """Return what a name stands for, or what was given instead of a name."""
     return known[given] if isinstance(given, str) else given
 
 
 def _make_optimizer(given, device: torch.device):
-    optimizer = _find(given, OPTIMIZERS)
+    optimizer = look_up(given, OPTIMIZERS)
     if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
         return partial(optimizer, fused=True)
     return optimizer

@@ -26,9 +26,10 @@ lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
 entropy_weight : float, default=0.0
-    Weight of the mean entropy of the predictions on target batches, added to
-    the loss (natural logarithm). It sharpens decisions on the target: a gain
-    on images, a loss where the classes of the target overlap.
+    Weight of the mean entropy of the predictions on target batches (natural
+    logarithm), added to the loss under the same schedule as `lambda_`. It
+    sharpens decisions on the target: a gain where its classes lie apart, a
+    loss where they overlap.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 """

@@ -101,10 +101,13 @@ class TransferNet(NeuralNet):
         data = {"dataset_train": self._dataset(batches), "dataset_valid": None}
         rates = [group["lr"] for group in self.optimizer_.param_groups]
         with limited_threads(self.flops), reproducible_kernels(torch.device(self.device)):
-            for epoch in range(epochs):
-                self.notify("on_epoch_begin", **data)
-                self._train_epoch(batches, epoch / epochs, 1 / epochs, rates, objective)
-                self.notify("on_epoch_end", **data)
+            try:
+                for epoch in range(epochs):
+                    self.notify("on_epoch_begin", **data)
+                    self._train_epoch(batches, epoch / epochs, 1 / epochs, rates, objective)
+                    self.notify("on_epoch_end", **data)
+            finally:
+                self._set_learning_rates(rates, None)
         return self
 
     def _train_epoch(
@@ -155,10 +158,11 @@ class TransferNet(NeuralNet):
         self.optimizer_.step()
         return losses
 
-    def _set_learning_rates(self, rates: list[float], progress: float) -> None:
+    def _set_learning_rates(self, rates: list[float], progress: float | None) -> None:
+        """Set the rates scheduled for this progress, or (None) the ones before training."""
         if self.learning_rate_schedule is constant:
             return  # a callback may be the one that sets them
-        factor = self.learning_rate_schedule(progress)
+        factor = 1.0 if progress is None else self.learning_rate_schedule(progress)
         for group, rate in zip(self.optimizer_.param_groups, rates, strict=True):
             group["lr"] = rate * factor
 

@@ -349,3 +349,13 @@ def test_a_model_fitted_on_a_gpu_predicts_the_same_after_moving_to_the_cpu(domai
     on_cpu = pickle.loads(pickle.dumps(clf))
     on_cpu.net_.set_params(device="cpu")
     np.testing.assert_allclose(on_cpu.predict_proba(X), clf.predict_proba(X), rtol=1e-6)
+
+
+def test_warm_start_starts_the_schedules_anew(domains):
+    X, y, X_target = domains
+    clf = fitted(
+        domains, warm_start=True, learning_rate=0.01, learning_rate_schedule=lambda p: 1 - p
+    )
+    rates = clf.fit(X, y, X_target).history_[:, "learning_rate"]
+    assert rates[:3] == rates[3:]
+    assert clf.history_[:, "lambda"][:3] == clf.history_[:, "lambda"][3:]

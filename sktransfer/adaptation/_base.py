@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import schedules
-from .._base import BaseTransferClassifier, _find, row_type
+from .._base import BaseTransferClassifier, look_up, row_type
 from .._batches import DomainBatch, DomainBatches
 from .._network import TransferNetwork, make_body, make_head, probe
 from .._validation import Integral, Interval, Real, StrOptions, TrainingData
@@ -27,11 +27,12 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 class BaseAdaptationClassifier(BaseTransferClassifier):
-    """Minimises ``label loss + domain loss + entropy_weight * target entropy``.
+    """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
 
-    A method gives the domain loss. `lambda_` weighs the gradient that reaches
-    the body, not the loss itself, so that ``history_`` shows the plain loss and
-    the method's own heads learn at full rate.
+    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
+    ``w lambda_`` weighs the gradient that it sends to the body, not the loss
+    itself, so that ``history_`` shows the plain loss and the method's own heads
+    learn at full rate.
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
@@ -97,13 +98,13 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         """Return the losses of a batch by name."""
         losses = {"label_loss": F.cross_entropy(batch.source_logits, batch.y_source)}
         if batch.X_target is not None:
-            schedule = _find(self.lambda_schedule, LAMBDA_SCHEDULES)
-            batch.lambda_ = self.lambda_ * schedule(batch.progress)
+            share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
+            batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses["domain_loss"] = self.domain_loss(batch)
             if self.entropy_weight > 0:
                 logits = self.net_.module_.label_classifier(batch.target_features)
-                losses["entropy_loss"] = self.entropy_weight * entropy(logits)
+                losses["entropy_loss"] = self.entropy_weight * share * entropy(logits)
         return losses
 
     def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:

@@ -40,6 +40,8 @@ class TargetDomain:
     (3, 2)
     """
 
+    data: Any
+
     def __init__(self, data):
         rows: Any = data.data if isinstance(data, TargetDomain) else data
         rows = rows if hasattr(rows, "shape") else np.asarray(rows)

@@ -1,0 +1,57 @@
+"""Run all benchmarks and write their tables, with the machine's CPU, to RESULTS.md.
+
+make bench
+"""
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import accuracy
+import footprint
+import speed
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def cpu_name():
+    """Return the CPU's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def main():
+    """Write the file and print it."""
+    packages = ("torch", "scikit-learn", "skorch", "skada", "numpy")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    text = f"""# Benchmark results
+
+Written by `make bench` on {date.today()}; {cpu_name()}, {os.cpu_count()} CPUs, Python
+{platform.python_version()}, {versions}.
+
+## Speed (`benchmarks/speed.py`)
+
+Medians over interleaved repeats; ratios are taken within a repeat.
+
+{speed.main()}
+
+## Footprint (`benchmarks/footprint.py`)
+
+{footprint.main()}
+
+## Accuracy (`benchmarks/accuracy.py`)
+
+{accuracy.main()}
+"""
+    RESULTS.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
