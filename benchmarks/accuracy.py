@@ -3,6 +3,7 @@
 python benchmarks/accuracy.py [seeds]
 """
 
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -20,9 +21,13 @@ METHODS = {
     "DANN": {},
     "DANN, entropy_weight=0.1": {"entropy_weight": 0.1},
 }
+BODIES = {
+    "images standardised": make_body,
+    "images as they are": lambda: make_body()[1:],
+}
 
 
-def evaluate(params, seed):
+def evaluate(make_body, params, seed):
     """Return source accuracy, target accuracy, domain accuracy and seconds of one fit."""
     source, target = load_domains()
     torch.manual_seed(seed)
@@ -45,11 +50,11 @@ def main(n_seeds=3):
         "domain accuracy | seconds |",
         "|---|---|---|---|---|",
     ]
-    for name, params in METHODS.items():
-        runs = np.array([evaluate(params, seed) for seed in range(n_seeds)])
+    for (body, make), (name, params) in itertools.product(BODIES.items(), METHODS.items()):
+        runs = np.array([evaluate(make, params, seed) for seed in range(n_seeds)])
         mean, spread = runs.mean(axis=0), runs.std(axis=0, ddof=1)
         cells = [f"{m:.3f} ({s:.3f})" for m, s in zip(mean[:3], spread[:3], strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} | {mean[3]:.0f} |")
+        lines.append(f"| {name}; {body} | {' | '.join(cells)} | {mean[3]:.0f} |")
         print(lines[-1], *(f"{run[1]:.3f}" for run in runs), file=sys.stderr, flush=True)
     return "\n".join(lines)
 

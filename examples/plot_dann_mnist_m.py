@@ -25,7 +25,7 @@ from sktransfer.datasets import load_mnist_5k, load_mnist_m_5k
 
 PICTURE = Path(__file__).with_suffix(".png") if "__file__" in globals() else None
 EPOCHS = {"source only": 10, "DANN": 24}
-TRAINING = {"lambda_": 0.5}
+TRAINING = {"lambda_": 0.3, "batch_size": 32}
 
 
 def load_domains():
@@ -41,8 +41,9 @@ def load_domains():
 
 
 def make_body():
-    """Return a plain body of two convolutions; images arrive as floats from 0 to 255."""
+    """Return two convolutions behind a layer that standardises each channel of each image."""
     return nn.Sequential(
+        nn.InstanceNorm2d(3),
         nn.Conv2d(3, 16, 5),
         nn.BatchNorm2d(16),
         nn.ReLU(),

@@ -91,14 +91,15 @@ class TransferNetwork(nn.Module):
     def estimate_statistics(
         self, source: Iterable[Tensor], target: Iterable[Tensor], n_target: int
     ) -> None:
-        """Set all batch statistics to those of the target, few rows drawn towards the source.
+        """Predict with the target's batch statistics, those of few rows drawn to the source's.
 
         ``(N s + n t) / (N + n)`` with the source's mean and variance ``s``, the
         target's ``t``, its number of rows ``n`` and ``N = 16`` (Schneider et al.,
         "Improving robustness against common corruptions by covariate shift
         adaptation", NeurIPS 2020, eq. 3).
         """
-        norms = [norm for norm in batch_norms(self) if norm.track_running_stats]
+        predicting = nn.ModuleList([self.body, self.label_classifier])
+        norms = [norm for norm in batch_norms(predicting) if norm.track_running_stats]
         if not norms:
             return
         of_source = self._statistics(norms, source)

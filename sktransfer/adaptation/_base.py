@@ -14,6 +14,7 @@ from .. import schedules
 from .._base import BaseTransferClassifier, look_up, row_type
 from .._batches import DomainBatch, DomainBatches
 from .._network import TransferNetwork, make_body, make_head, probe
+from .._runtime import limited_threads
 from .._validation import Integral, Interval, Real, StrOptions, TrainingData
 from ._diagnosis import describe_failure, domain_gradient
 
@@ -137,8 +138,9 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             )
         self.net_.partial_fit(batches, objective=self.objective)
         if batches.target is not None:
-            failure = self._find_failure(batches)
-            self._fit_statistics(batches)
+            with limited_threads(self.net_.flops):
+                failure = self._find_failure(batches)
+                self._fit_statistics(batches)
             if failure is not None:
                 warnings.warn(failure, UserWarning, stacklevel=3)
 
