@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
+.NOTPARALLEL:
 .PHONY: demo test test-oldest lint bench clean
 
 demo: .venv/.installed-examples
@@ -38,4 +39,4 @@ bench: .venv-bench/.installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-bench build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-bench build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
