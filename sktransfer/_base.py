@@ -100,7 +100,8 @@ class BaseTransferClassifier(
             Rows of the target domain. Without them the estimator fits on the
             source alone and warns that it has not adapted.
         y_target : array-like of shape (n_target,), default=None
-            Labels of the target rows, for methods that use them.
+            Labels of the target rows, for methods that use them; adaptation
+            methods need none and pass them by.
         sample_weight : array-like of shape (n_source,), default=None
             Weights of the source rows, by which they are drawn into batches.
             An integer weight is a count, as if the row stood there so often; an

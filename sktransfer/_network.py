@@ -189,9 +189,9 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
         raise ValueError(
             f"{name} failed on {arrives}: {error} It must map such a batch to {wanted}."
         ) from error
-    shape = getattr(output, "shape", None)
-    if not shape or shape[0] != len(X) or not output.is_floating_point() or output.numel() == 0:
-        got = type(output).__name__ if shape is None else f"shape {tuple(shape)}, {output.dtype}"
+    shape = getattr(output, "shape", ())
+    if len(shape) < 2 or shape[0] != len(X) or shape.numel() == 0 or not output.is_floating_point():
+        got = f"shape {tuple(shape)}, {output.dtype}" if shape else type(output).__name__
         raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
     return output
 

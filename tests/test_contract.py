@@ -64,6 +64,15 @@ def test_all_kinds_of_arrays_give_the_same_model(domains, kind, exact):
     np.testing.assert_allclose(probabilities, expected, atol=1e-12 if exact else 0.02)
 
 
+def test_source_and_target_may_be_of_different_kinds(domains):
+    X, y, X_target = domains
+    expected = fitted(domains).predict_proba(X)
+    csr = scipy.sparse.csr_array
+    for source, target in [(csr(X), X_target), (X, csr(X_target)), (X, torch.tensor(X_target))]:
+        clf = fitted((source, y, target))
+        np.testing.assert_allclose(clf.predict_proba(X), expected, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "kind", [np.asarray, list, pd.Series, lambda y: pd.Series(y, dtype="category"), TargetDomain]
 )

@@ -76,6 +76,11 @@ class NoTensor(nn.Module):
         return X, X
 
 
+class OneNumberARow(nn.Module):
+    def forward(self, X):
+        return X[:, 0]
+
+
 class OneRow(nn.Module):
     def forward(self, X):
         return X[:1]
@@ -99,6 +104,7 @@ class OneRow(nn.Module):
         ({"device": "gpu0"}, r"device='gpu0' cannot be used here .*Give one of \['auto', 'cpu'"),
         ({"feature_extractor": nn.Linear(7, 3)}, r"feature_extractor failed on .*\(2, 4\).*shape"),
         ({"feature_extractor": NoTensor()}, "feature_extractor made of .* tuple"),
+        ({"feature_extractor": OneNumberARow()}, r"feature_extractor made of .* shape \(2,\)"),
         ({"feature_extractor": OneRow()}, r"feature_extractor made of .* shape \(1, 4\)"),
         (
             {"domain_classifier": nn.Linear(100, 2)},
