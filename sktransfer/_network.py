@@ -189,11 +189,12 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
         raise ValueError(
             f"{name} failed on {arrives}: {error} It must map such a batch to {wanted}."
         ) from error
-    shape = getattr(output, "shape", ())
-    if len(shape) < 2 or shape[0] != len(X) or shape.numel() == 0 or not output.is_floating_point():
-        got = f"shape {tuple(shape)}, {output.dtype}" if shape else type(output).__name__
-        raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
-    return output
+    is_tensor = isinstance(output, Tensor)
+    if is_tensor and output.ndim > 1 and len(output) == len(X) and output.numel() > 0:
+        if output.is_floating_point():
+            return output
+    got = f"shape {tuple(output.shape)}, {output.dtype}" if is_tensor else type(output).__name__
+    raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
 
 
 def floating_type(module: nn.Module) -> torch.dtype | None:
