@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from sklearn.datasets import fetch_file, fetch_openml, get_data_home, load_sample_images
 from sklearn.utils import Bunch, check_random_state
 
-BSDS500_URL = "https://github.com/BIDS/BSDS500/archive/refs/heads/master.zip"
-BSDS500_TRAIN = "BSDS500/data/images/train/"
+# One commit, not a branch: the same seed is to give the same images in years to come.
+BSDS500_URL = (
+    "https://github.com/BIDS/BSDS500/archive/a04b7c6c3a9f0ace74bf205c72a43d32e1c72722.zip"
+)
+BSDS500_TRAIN = "*/BSDS500/data/images/train/*.jpg"
 
 _DESCR_M = """Digits on photos (MNIST-M)
 --------------------------
 
 Digits, binarised, blended with random patches of colour photos by the absolute
 difference of each channel: the target domain of the DANN paper (Ganin et al.,
-JMLR 17, 2016, section 5.2). Images are uint8, channels first.
+JMLR 17, 2016, section 5.2.4). Images are uint8, channels first. {photos}
 
 """
 
 
 def load_mnist_5k(*, return_X_y=False):
     """Load 5,000 handwritten digits that come with the package.
+
+    They are 500 of each class out of MNIST's training set, in random order.
 
     Parameters
     ----------
@@ -39,7 +43,12 @@ def load_mnist_5k(*, return_X_y=False):
     Bunch or (data, target)
         ``data`` uint8 of shape (5000, 28, 28), 0 to 255; ``target`` int64 of
         shape (5000,); ``target_names``, a list of str; ``DESCR``, with source and
-        licence.
+        licence (CC BY-SA 3.0).
+
+    References
+    ----------
+    LeCun et al., "Gradient-based learning applied to document recognition",
+    Proceedings of the IEEE 86 (1998).
 
     Examples
     --------
@@ -56,13 +65,14 @@ def load_mnist_5k(*, return_X_y=False):
 def make_mnist_m(images, photos, *, random_state=None):
     """Blend digits with random patches of photos, as MNIST-M was made.
 
-    ``image[c, i, j] = |photo[row + i, column + j, c] - 255 [digit[i, j] > 0]|``, the
-    photo and the patch drawn uniformly for each digit.
+    ``image[c, i, j] = |photo[row + i, column + j, c] - 255 [digit[i, j] > 0]|``, with
+    the photo drawn uniformly for each digit, then ``row`` and ``column`` among those
+    where a patch fits. The digit inverts the photo, the background leaves it.
 
     Parameters
     ----------
     images : array-like of shape (n, height, width)
-        Digits, 0 where there is background.
+        Digits, integer or bool: 0 is background, all above is ink.
     photos : sequence of uint8 ndarray of shape (H, W, 3)
         Colour photos (one alone may stand without a list), each at least as
         large as a digit.
@@ -77,28 +87,33 @@ def make_mnist_m(images, photos, *, random_state=None):
     Raises
     ------
     ValueError
-        For images or photos of other shapes or types.
+        For images or photos of other shapes or types, none of them, or photos
+        smaller than a digit.
+    TypeError
+        Where `photos` is no sequence.
 
     References
     ----------
     Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
-    (2016), section 5.2 (MNIST -> MNIST-M).
+    (2016), section 5.2.4, gives the absolute difference and says that ink
+    inverts the photo; so grey levels of the digit count as full ink here.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sktransfer.datasets import make_mnist_m
     >>> photo = np.full((30, 30, 3), 100, dtype=np.uint8)
-    >>> digit = np.eye(28)[np.newaxis]
+    >>> digit = np.eye(28, dtype=np.uint8)[np.newaxis]
     >>> make_mnist_m(digit, photo, random_state=0)[0, 0, :2, :2]
     array([[155, 100],
            [100, 155]], dtype=uint8)
     """
     images = np.asarray(images)
-    if images.ndim != 3 or len(images) == 0 or images.dtype.kind not in "biuf":
+    if images.ndim != 3 or 0 in images.shape or images.dtype.kind not in "biu":
         raise ValueError(
-            f"images must be numbers of shape (n, height, width), n > 0; got {images.dtype} of "
-            f"shape {images.shape}."
+            "images must be integers or booleans of shape (n, height, width), none of them 0; got "
+            f"{images.dtype} of shape {images.shape}. Rows of pixels take shape by "
+            "images.reshape(n, height, width), floats become ink by images > 0."
         )
     photos = _check_photos(photos, images.shape[1:])
     random_state = check_random_state(random_state)
@@ -134,6 +149,10 @@ def load_mnist_m_5k(*, random_state=0, return_X_y=False):
     ImportError
         Where Pillow, which reads the photos, is not installed.
 
+    See Also
+    --------
+    make_mnist_m : The recipe, its formula and its reference.
+
     Examples
     --------
     >>> from sktransfer.datasets import load_mnist_m_5k
@@ -141,9 +160,10 @@ def load_mnist_m_5k(*, random_state=0, return_X_y=False):
     (5000, 3, 28, 28)
     """
     _import_pillow("load_mnist_m_5k")
-    digits = load_mnist_5k()
-    data = make_mnist_m(digits.data, load_sample_images().images, random_state=random_state)
-    return _bunch(data, digits.target, _DESCR_M + digits.DESCR, return_X_y)
+    digits, samples = load_mnist_5k(), load_sample_images()
+    data = make_mnist_m(digits.data, samples.images, random_state=random_state)
+    descr = _DESCR_M.format(photos=samples.DESCR) + digits.DESCR
+    return _bunch(data, digits.target, descr, return_X_y)
 
 
 def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=False):
@@ -157,7 +177,7 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
         Folder for downloads; None is scikit-learn's `get_data_home`.
     photos : str, path-like or None, default=None
         Folder with photos (.jpg, .jpeg or .png), taken in the order of their
-        names; None downloads the 200 training photos of BSDS500.
+        names; None downloads BSDS500 and keeps its 200 training photos.
     random_state : int, RandomState instance or None, default=0
         Decides the patches.
     return_X_y : bool, default=False
@@ -172,9 +192,15 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
     Raises
     ------
     ValueError
-        Where the folder holds no photos.
+        Where the folder holds no photos, or photos smaller than a digit.
     ImportError
         Where Pillow is not installed.
+    OSError
+        Where a download fails or is no archive of photos.
+
+    See Also
+    --------
+    make_mnist_m : The recipe, its formula and its reference.
 
     References
     ----------
@@ -191,12 +217,15 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
     data_home = Path(get_data_home(data_home))
     folder = _fetch_photos(data_home) if photos is None else Path(photos)
     pictures = _read_photos(folder)
+    # The other parser needs pandas, and pandas 3.1 reads the classes as numbers, where it fails.
     mnist = fetch_openml(
         "mnist_784", version=1, as_frame=False, parser="liac-arff", data_home=data_home
     )
-    images = mnist.data.reshape(-1, 28, 28)
+    images = mnist.data.astype(np.uint8).reshape(-1, 28, 28)
     data = make_mnist_m(images, pictures, random_state=random_state)
-    return _bunch(data, mnist.target.astype(np.int64), _DESCR_M, return_X_y)
+    origin = f"Photos: {'BSDS500, training set' if photos is None else folder}."
+    descr = _DESCR_M.format(photos=origin) + mnist.DESCR
+    return _bunch(data, mnist.target.astype(np.int64), descr, return_X_y)
 
 
 def _bunch(data, target, descr: str, return_X_y: bool):
@@ -206,17 +235,26 @@ def _bunch(data, target, descr: str, return_X_y: bool):
     return Bunch(data=data, target=target, target_names=names, DESCR=descr)
 
 
-def _check_photos(photos, smallest: tuple[int, ...]) -> Sequence[np.ndarray]:
-    photos = [photos] if isinstance(photos, np.ndarray) and photos.ndim == 3 else list(photos)
+def _check_photos(photos, smallest: tuple[int, ...]) -> list[np.ndarray]:
+    if isinstance(photos, np.ndarray) and photos.ndim in (2, 3):
+        photos = [photos]
+    if isinstance(photos, (str, bytes)) or not isinstance(photos, Iterable):
+        raise TypeError(
+            f"photos must be a sequence of uint8 arrays of shape (H, W, 3); got {photos!r}. "
+            "Pillow reads a file: np.asarray(Image.open(file).convert('RGB'))."
+        )
+    photos = list(photos)
     if not photos:
         raise ValueError("photos is empty; give at least one uint8 array of shape (H, W, 3).")
     for i, photo in enumerate(photos):
-        shape, dtype = np.shape(photo), getattr(photo, "dtype", type(photo).__name__)
-        large = len(shape) == 3 and shape[0] >= smallest[0] and shape[1] >= smallest[1]
-        if dtype != np.uint8 or not large or shape[2] != 3:
+        is_array = isinstance(photo, np.ndarray)
+        got = f"{photo.dtype} of shape {photo.shape}" if is_array else type(photo).__name__
+        coloured = is_array and photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3
+        if not coloured or photo.shape[0] < smallest[0] or photo.shape[1] < smallest[1]:
             raise ValueError(
-                f"photos[{i}] is {dtype} of shape {shape}; it must be uint8 of shape (H, W, 3), at "
-                f"least {smallest[0]} high and {smallest[1]} wide."
+                f"photos[{i}] is {got}; it must be a uint8 ndarray of shape (H, W, 3), at least "
+                f"{smallest[0]} high and {smallest[1]} wide. Pillow makes one of any image: "
+                "np.asarray(image.convert('RGB')); leave out those that are smaller."
             )
     return photos
 
@@ -251,16 +289,30 @@ def _fetch_photos(data_home: Path) -> Path:
     folder = data_home / "bsds500_train"
     if folder.exists():
         return folder
-    archive = fetch_file(BSDS500_URL, folder=data_home, local_filename="bsds500.zip")
-    # Unpacked aside and renamed at the end: a broken run leaves no half-filled folder.
+    # All happens aside and is renamed at the end: a broken run leaves nothing to trip the next.
     with tempfile.TemporaryDirectory(dir=data_home) as aside:
         complete = Path(aside) / "train"
-        complete.mkdir()
-        with zipfile.ZipFile(archive) as files:
-            for name in files.namelist():
-                if BSDS500_TRAIN in name and name.endswith(".jpg"):
-                    with files.open(name) as photo, open(complete / Path(name).name, "wb") as copy:
-                        shutil.copyfileobj(photo, copy)
-        complete.rename(folder)
-    Path(archive).unlink()
+        try:
+            archive = fetch_file(BSDS500_URL, folder=aside, local_filename="bsds500.zip")
+            _unpack_photos(archive, complete)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise OSError(
+                f"The photos of BSDS500 could not be fetched from {BSDS500_URL}: {error}. Try "
+                "again later, or give photos=, a folder of photos that you have."
+            ) from error
+        try:
+            complete.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster, with the same photos
+                raise
     return folder
+
+
+def _unpack_photos(archive: Path, folder: Path):
+    with zipfile.ZipFile(archive) as files:
+        photos = [m for m in files.infolist() if PurePosixPath(m.filename).match(BSDS500_TRAIN)]
+        if not photos:
+            raise OSError(f"the archive holds no {BSDS500_TRAIN}")
+        for photo in photos:
+            photo.filename = PurePosixPath(photo.filename).name
+            files.extract(photo, folder)

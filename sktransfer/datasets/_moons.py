@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.datasets import make_moons
@@ -16,36 +16,42 @@ CENTRE = np.array([0.5, 0.25])
 def make_shifted_moons(n_samples=300, *, rotation=35.0, noise=0.05, random_state=None):
     """Make two moons as the source and two moons turned as the target.
 
-    Source and target are drawn independently by scikit-learn's `make_moons`;
-    the target is then turned counter-clockwise about the midpoint of the
-    moons, ``(0.5, 0.25)``. Nothing but the rotation differs between the domains.
+    Source and target are drawn independently by scikit-learn's `make_moons`: for
+    t evenly spaced in [0, pi], ``(cos t, sin t)`` is the upper moon and ``(1 - cos t,
+    0.5 - sin t)`` the lower, plus noise, in random order. The target is then
+    turned, noise and all, counter-clockwise about the midpoint of the moons,
+    ``(0.5, 0.25)``; nothing but the rotation differs between the domains.
 
     Parameters
     ----------
     n_samples : int, default=300
-        Rows of each domain, half of them of each class.
+        Rows of each domain, half of them of each class; the odd one is of class
+        1. The default is the paper's.
     rotation : float, default=35.0
-        Angle in degrees; 35 is the paper's.
+        Angle in degrees, counter-clockwise; the default is the paper's.
     noise : float, default=0.05
-        Standard deviation of the Gaussian noise on every coordinate.
+        Standard deviation of the Gaussian noise on every coordinate, which the
+        paper does not state.
     random_state : int, RandomState instance or None, default=None
         Decides the draws.
 
     Returns
     -------
     X_source : ndarray of shape (n_samples, 2)
-        Rows of the source.
+        float64, rows of the source.
     y_source : ndarray of shape (n_samples,)
-        0 for the upper moon, 1 for the lower.
+        int64, 0 for the upper moon and 1 for the lower (scikit-learn's labels; the
+        paper's are the other way round).
     X_target : ndarray of shape (n_samples, 2)
-        Rows of the target.
+        float64, rows of the target.
     y_target : ndarray of shape (n_samples,)
-        Their labels, for scoring.
+        int64, their labels, for scoring.
 
     Raises
     ------
     ValueError
-        For less than 2 rows, negative noise or an angle that is not finite.
+        For less than 2 rows, negative or infinite noise, or an angle that is not
+        finite.
 
     References
     ----------
@@ -61,9 +67,9 @@ def make_shifted_moons(n_samples=300, *, rotation=35.0, noise=0.05, random_state
     """
     if not isinstance(n_samples, Integral) or int(n_samples) < 2:
         raise ValueError(f"n_samples must be an integer of at least 2; got {n_samples!r}.")
-    if not isinstance(noise, (int, float)) or not noise >= 0:
-        raise ValueError(f"noise must be a number of at least 0; got {noise!r}.")
-    if not isinstance(rotation, (int, float)) or not math.isfinite(rotation):
+    if not isinstance(noise, Real) or not 0 <= noise < math.inf:
+        raise ValueError(f"noise must be a finite number of at least 0; got {noise!r}.")
+    if not isinstance(rotation, Real) or not math.isfinite(rotation):
         raise ValueError(f"rotation must be a finite angle in degrees; got {rotation!r}.")
     random_state = check_random_state(random_state)
     X_source, y_source = make_moons(n_samples, noise=noise, random_state=random_state)
