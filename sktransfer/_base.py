@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABCMeta, abstractmethod
 from functools import partial
 from typing import Any, ClassVar
@@ -29,9 +28,11 @@ from ._validation import (
     Real,
     StrOptions,
     TrainingData,
+    check_callbacks,
     check_device,
     check_features,
     check_fit_data,
+    check_schedule,
 )
 from .callbacks import EpochProgressBar
 
@@ -217,6 +218,8 @@ class BaseTransferClassifier(
                 "least 2, or a module with LayerNorm instead."
             )
         network.eval()
+        schedule = look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES)
+        progress_bar = [("progress_bar", EpochProgressBar())] if self.verbose else []
         net = TransferNet(
             network,
             optimizer=_make_optimizer(self.optimizer, device),
@@ -224,9 +227,9 @@ class BaseTransferClassifier(
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             device=str(device),
-            callbacks=self._make_callbacks(),
+            callbacks=[*check_callbacks(self.callbacks), *progress_bar],
             generators=generators,
-            learning_rate_schedule=look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
+            learning_rate_schedule=check_schedule(schedule, "learning_rate_schedule"),
             flops=forward_work(network, few.to(dtype)) * 2 * self.batch_size,
             dtype=dtype,
             classes=classes,
@@ -242,16 +245,6 @@ class BaseTransferClassifier(
             self.batch_size,
             seed,
         )
-
-    def _make_callbacks(self) -> list:
-        # Copies: a callback keeps state, and the user's must not change.
-        callbacks: list = []
-        for given in self.callbacks or []:
-            if isinstance(given, tuple):
-                callbacks.append((given[0], copy.copy(given[1])))
-            else:
-                callbacks.append(copy.copy(given))
-        return [*callbacks, ("progress_bar", EpochProgressBar())] if self.verbose else callbacks
 
     def _check_continues(self, classes: np.ndarray, data: TrainingData) -> None:
         same_rows = data.X.shape[1:] == self.input_shape_

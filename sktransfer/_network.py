@@ -165,9 +165,16 @@ def make_module(
     """Copy the user's module, or call the user's (or the default) function for one."""
     if isinstance(given, nn.Module):
         return copy.deepcopy(given)
-    module = (default if given is None else given)(*arguments)
+    call = f"{name}({', '.join(map(repr, arguments))})"
+    try:
+        module = (default if given is None else given)(*arguments)
+    except Exception as error:
+        raise ValueError(
+            f"{call} failed: {error}. A callable must take these arguments and return a "
+            "torch.nn.Module."
+        ) from error
     if not isinstance(module, nn.Module):
-        raise TypeError(f"{name}{arguments} returned {module!r}; it must return a torch.nn.Module.")
+        raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
     return module
 
 

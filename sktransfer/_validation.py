@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +20,7 @@ from sklearn.utils.validation import (
     column_or_1d,
     validate_data,
 )
+from skorch.callbacks import Callback
 
 from .model_selection._target_domain import TargetDomain
 
@@ -27,9 +30,11 @@ __all__ = [
     "Real",
     "StrOptions",
     "TrainingData",
+    "check_callbacks",
     "check_device",
     "check_features",
     "check_fit_data",
+    "check_schedule",
 ]
 
 _CHECKS: dict[str, Any] = {"accept_sparse": "csr", "allow_nd": True}
@@ -118,6 +123,12 @@ def _check_target(estimator, X, X_target):
             f"X_target has the columns {list(names)}, but X has {list(expected)}. Source and "
             "target must hold the same features in the same order: X_target[X.columns] sorts them."
         )
+    if np.ndim(X_target) == 1:
+        raise ValueError(
+            f"X_target has one dimension, shape {np.shape(X_target)}; it must hold rows of the "
+            f"target domain, shape (n_target, {', '.join(map(str, X.shape[1:]))}). For a single "
+            "row: X_target.reshape(1, -1)."
+        )
     X_target = check_array(X_target, input_name="X_target", estimator=estimator, **_CHECKS)
     if X_target.shape[1:] != X.shape[1:]:
         raise ValueError(
@@ -157,6 +168,44 @@ def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
             f"from {weights.min():g} to {weights.max():g}."
         )
     return weights
+
+
+def check_schedule(schedule: Callable[[float], float], name: str) -> Callable[[float], float]:
+    """Check that a schedule gives finite numbers from the first step to the last.
+
+    Raises
+    ------
+    ValueError
+        Where it does not.
+    """
+    for progress in (0.0, 1.0):
+        factor = schedule(progress)
+        if not isinstance(factor, Real) or not np.isfinite(float(factor)):
+            raise ValueError(
+                f"{name}({progress}) returned {factor!r}; it must return a finite number, the "
+                "factor for a training progress in [0, 1]."
+            )
+    return schedule
+
+
+def check_callbacks(callbacks) -> list:
+    """Copy the user's skorch callbacks: they keep state, and the user's must not change.
+
+    Raises
+    ------
+    TypeError
+        For what is no callback.
+    """
+    copies: list = []
+    for given in [] if callbacks is None else callbacks:
+        name, callback = given if isinstance(given, tuple) and len(given) == 2 else (None, given)
+        is_class = isinstance(callback, type)
+        if not (issubclass(callback, Callback) if is_class else isinstance(callback, Callback)):
+            raise TypeError(
+                f"callbacks holds {given!r}; give skorch callbacks or pairs (name, callback)."
+            )
+        copies.append(copy.copy(callback) if name is None else (name, copy.copy(callback)))
+    return copies
 
 
 def check_device(device: str | torch.device) -> torch.device:

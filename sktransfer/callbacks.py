@@ -54,7 +54,7 @@ class DomainScoring(Callback):
         self.y_target = y_target
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Check that each row has a label."""
+        """Check that each row has a label and the shape of those trained on."""
         for domain in ("source", "target"):
             n_rows = np.shape(getattr(self, f"X_{domain}"))[0]
             n_labels = np.shape(getattr(self, f"y_{domain}"))[0]
@@ -62,6 +62,12 @@ class DomainScoring(Callback):
                 raise ValueError(
                     f"DomainScoring: X_{domain} has {n_rows} rows but y_{domain} {n_labels} "
                     "labels; give one label for each row."
+                )
+            row, trained_on = np.shape(getattr(self, f"X_{domain}"))[1:], X.source.rows.shape[1:]
+            if row != tuple(trained_on):
+                raise ValueError(
+                    f"DomainScoring: X_{domain} has rows of shape {row}, but training is on rows "
+                    f"of shape {tuple(trained_on)}. In a pipeline, give transformed rows."
                 )
 
     def on_epoch_end(self, net, **kwargs):

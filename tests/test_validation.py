@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer.callbacks import DomainScoring
 from tests.test_common import batch_norm_body
 
 
@@ -36,7 +37,7 @@ def with_value(X, value):
         ),
         (lambda X, y, Z: (X, y, Z[:, :3]), r"X_target has rows of shape \(3,\), but X .* \(4,\)"),
         (lambda X, y, Z: (X[:, 0], y, Z), "Expected 2D array, got 1D array"),
-        (lambda X, y, Z: (X, y, Z[:, 0]), "Expected 2D array, got 1D array"),
+        (lambda X, y, Z: (X, y, Z[:, 0]), r"X_target has one dimension, .*\(n_target, 4\)"),
         (lambda X, y, Z: (X[:0], y[:0], Z), r"0 sample\(s\)"),
         (lambda X, y, Z: (X, y, Z[:0]), r"0 sample\(s\)"),
         (lambda X, y, Z: (X, y[:5], Z), "inconsistent numbers of samples"),
@@ -91,6 +92,11 @@ class OneRow(nn.Module):
     [
         ({"lambda_": -1}, "'lambda_' parameter of DANNClassifier must be a float in the range"),
         ({"lambda_schedule": "rampe"}, "'lambda_schedule' parameter .*'ramp'.* Got 'rampe'"),
+        ({"lambda_schedule": lambda p: None}, r"lambda_schedule\(0.0\) returned None; .* number"),
+        (
+            {"learning_rate_schedule": lambda p: 1 / (1.0 - p) if p < 1 else np.nan},
+            r"learning_rate_schedule\(1.0\) returned nan; it must return a finite number",
+        ),
         ({"entropy_weight": -0.1}, "'entropy_weight' parameter"),
         ({"max_epochs": 0}, "'max_epochs' parameter .* Got 0 instead"),
         ({"batch_size": 1.5}, "'batch_size' parameter"),
@@ -121,8 +127,26 @@ def test_bad_parameters_are_refused_by_name(domains, params, message):
 
 
 def test_callables_must_return_modules(domains):
-    with pytest.raises(TypeError, match=r"feature_extractor\(\(4,\),\) returned 3; .*Module"):
+    with pytest.raises(TypeError, match=r"feature_extractor\(\(4,\)\) returned 3; .*Module"):
         fit(*domains, feature_extractor=lambda shape: 3)
+
+
+def test_callables_must_take_what_they_are_given(domains):
+    with pytest.raises(ValueError, match=r"label_classifier\(100, 2\) failed: .* positional arg"):
+        fit(*domains, label_classifier=lambda n: nn.Linear(n, 2))
+
+
+@pytest.mark.parametrize("given", [3, ("name", 3), "EarlyStopping", int])
+def test_callbacks_must_be_callbacks(domains, given):
+    with pytest.raises(TypeError, match=r"callbacks holds .*; give skorch callbacks or pairs"):
+        fit(*domains, callbacks=[given])
+
+
+def test_rows_to_score_on_must_fit(domains):
+    X, y, X_target = domains
+    scoring = DomainScoring(X, y, X_target[:, :2], y)
+    with pytest.raises(ValueError, match=r"X_target has rows of shape \(2,\), but training is on"):
+        fit(*domains, callbacks=[scoring])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")

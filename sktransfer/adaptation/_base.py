@@ -15,7 +15,7 @@ from .._base import BaseTransferClassifier, look_up, row_type
 from .._batches import DomainBatch, DomainBatches
 from .._network import TransferNetwork, make_body, make_head, probe
 from .._runtime import limited_threads
-from .._validation import Integral, Interval, Real, StrOptions, TrainingData
+from .._validation import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
 from ._diagnosis import describe_failure, domain_gradient
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
@@ -128,6 +128,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         )
 
     def _train(self, data: TrainingData, batches: DomainBatches) -> None:
+        check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         if batches.target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
             warnings.warn(
                 f"{type(self).__name__} was fitted without X_target: no adaptation took place and "

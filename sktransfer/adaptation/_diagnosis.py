@@ -43,8 +43,8 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
     if gradient == 0:
         return (
             "No adaptation took place: the domain loss sends no gradient to the features. Check "
-            "that feature_extractor does not detach its output and that the domain classifier's "
-            "output depends on its input."
+            "that feature_extractor has weights and does not detach its output, and that the "
+            "domain classifier's output depends on its input."
         )
     losses = [epoch["domain_loss"] for epoch in history if "domain_loss" in epoch]
     if len(losses) > 1 and max(losses) - min(losses) <= LEAST_CHANGE * abs(losses[0]):

@@ -15,7 +15,7 @@ class TransferPipeline(Pipeline):
     transformed. Make one with `make_transfer_pipeline`.
     """
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X, y=None, X_target=None, **params):
         """Fit the steps one after the other on the source, and the last on both domains.
 
         Parameters
@@ -24,23 +24,27 @@ class TransferPipeline(Pipeline):
             Rows of the source.
         y : array-like of shape (n_source,)
             Their labels.
+        X_target : array-like of shape (n_target, ...), default=None
+            Rows of the target, which pass through the same transformers.
         **params : dict
-            ``X_target`` and what else the steps request.
+            What else the steps request.
 
         Returns
         -------
         self : TransferPipeline
             The fitted pipeline.
         """
+        if X_target is not None:
+            params["X_target"] = X_target
         with config_context(enable_metadata_routing=True):
             return super().fit(X, y, **_unwrap(params))
 
-    def fit_transform(self, X, y=None, **params):
+    def fit_transform(self, X, y=None, X_target=None, **params):
         """Fit as `fit` does and return the last step's features of `X`.
 
         Parameters
         ----------
-        X, y, **params
+        X, y, X_target, **params
             As for `fit`.
 
         Returns
@@ -48,14 +52,14 @@ class TransferPipeline(Pipeline):
         ndarray of shape (n_source, n_features_out)
             Features of the source.
         """
-        return self.fit(X, y, **params).transform(X)
+        return self.fit(X, y, X_target, **params).transform(X)
 
-    def fit_predict(self, X, y=None, **params):
+    def fit_predict(self, X, y=None, X_target=None, **params):
         """Fit as `fit` does and predict the labels of `X`.
 
         Parameters
         ----------
-        X, y, **params
+        X, y, X_target, **params
             As for `fit`.
 
         Returns
@@ -63,7 +67,7 @@ class TransferPipeline(Pipeline):
         ndarray of shape (n_source,)
             Predicted labels of the source.
         """
-        return self.fit(X, y, **params).predict(X)
+        return self.fit(X, y, X_target, **params).predict(X)
 
 
 def make_transfer_pipeline(*steps, memory=None, verbose=False) -> TransferPipeline:

@@ -68,7 +68,7 @@ def test_pipeline_goes_through_copies_and_other_entries(domains, routing):
     np.testing.assert_array_equal(twin.predict(X), pipe.predict(X))
     features = clone(pipe).fit_transform(X, y, X_target=X_target)
     np.testing.assert_array_equal(features, pipe.transform(X))
-    np.testing.assert_array_equal(clone(pipe).fit_predict(X, y, X_target=X_target), pipe.predict(X))
+    np.testing.assert_array_equal(clone(pipe).fit_predict(X, y, X_target), pipe.predict(X))
 
 
 def test_pipeline_without_a_target_warns_as_the_classifier_does(domains, routing):
