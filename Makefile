@@ -10,7 +10,7 @@ demo: .venv/.installed-examples
 	.venv/bin/python examples/plot_dann_mnist_m.py
 
 test: .venv/.installed-test
-	.venv/bin/python -m pytest -n 2 -q
+	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n 2 -q
 
 lint: .venv/.installed-lint
 	.venv/bin/ruff check .
