@@ -23,6 +23,8 @@ def draw(images, labels, seed=0):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     mnist = np.load(sys.argv[1])
     images, labels = draw(mnist["X_train"], mnist["y_train"])
     np.savez_compressed(SHIPPED, data=images, target=labels)

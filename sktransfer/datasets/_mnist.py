@@ -13,9 +13,7 @@ from sklearn.datasets import fetch_file, fetch_openml, get_data_home, load_sampl
 from sklearn.utils import Bunch, check_random_state
 
 # One commit, not a branch: the same seed is to give the same images in years to come.
-BSDS500_URL = (
-    "https://github.com/BIDS/BSDS500/archive/a04b7c6c3a9f0ace74bf205c72a43d32e1c72722.zip"
-)
+BSDS500_URL = "https://github.com/BIDS/BSDS500/archive/a04b7c6c3a9f0ace74bf205c72a43d32e1c72722.zip"
 BSDS500_TRAIN = "*/BSDS500/data/images/train/*.jpg"
 
 _DESCR_M = """Digits on photos (MNIST-M)
@@ -23,15 +21,15 @@ _DESCR_M = """Digits on photos (MNIST-M)
 
 Digits, binarised, blended with random patches of colour photos by the absolute
 difference of each channel: the target domain of the DANN paper (Ganin et al.,
-JMLR 17, 2016, section 5.2.4). Images are uint8, channels first. {photos}
+JMLR 17, 2016, section 5.2.4). Images are uint8, channels first. Photos:
+
+{photos}
 
 """
 
 
 def load_mnist_5k(*, return_X_y=False):
-    """Load 5,000 handwritten digits that come with the package.
-
-    They are 500 of each class out of MNIST's training set, in random order.
+    """Load 5,000 MNIST digits that come with the package, 500 of each class, shuffled.
 
     Parameters
     ----------
@@ -47,8 +45,7 @@ def load_mnist_5k(*, return_X_y=False):
 
     References
     ----------
-    LeCun et al., "Gradient-based learning applied to document recognition",
-    Proceedings of the IEEE 86 (1998).
+    LeCun et al., "Gradient-based learning applied to document recognition", IEEE 86 (1998).
 
     Examples
     --------
@@ -67,7 +64,7 @@ def make_mnist_m(images, photos, *, random_state=None):
 
     ``image[c, i, j] = |photo[row + i, column + j, c] - 255 [digit[i, j] > 0]|``, with
     the photo drawn uniformly for each digit, then ``row`` and ``column`` among those
-    where a patch fits. The digit inverts the photo, the background leaves it.
+    where a patch fits. Ink inverts the photo, background leaves it.
 
     Parameters
     ----------
@@ -86,17 +83,14 @@ def make_mnist_m(images, photos, *, random_state=None):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         For images or photos of other shapes or types, none of them, or photos
         smaller than a digit.
-    TypeError
-        Where `photos` is no sequence.
 
     References
     ----------
-    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
-    (2016), section 5.2.4, gives the absolute difference and says that ink
-    inverts the photo; so grey levels of the digit count as full ink here.
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17 (2016),
+    section 5.2.4: a digit inverts the photo, hence grey levels count as full ink here.
 
     Examples
     --------
@@ -111,13 +105,12 @@ def make_mnist_m(images, photos, *, random_state=None):
     images = np.asarray(images)
     if images.ndim != 3 or 0 in images.shape or images.dtype.kind not in "biu":
         raise ValueError(
-            "images must be integers or booleans of shape (n, height, width), none of them 0; got "
-            f"{images.dtype} of shape {images.shape}. Rows of pixels take shape by "
-            "images.reshape(n, height, width), floats become ink by images > 0."
+            "images must be integers of shape (n, height, width), none of them 0; got "
+            f"{images.dtype} of shape {images.shape}. Try images > 0, images.reshape."
         )
-    photos = _check_photos(photos, images.shape[1:])
-    random_state = check_random_state(random_state)
     height, width = images.shape[1:]
+    photos = _check_photos(photos, height, width)
+    random_state = check_random_state(random_state)
     blended = np.empty((len(images), 3, height, width), dtype=np.uint8)
     for image, digit in zip(blended, images > 0, strict=True):
         photo = photos[random_state.randint(len(photos))]
@@ -129,7 +122,7 @@ def make_mnist_m(images, photos, *, random_state=None):
 
 
 def load_mnist_m_5k(*, random_state=0, return_X_y=False):
-    """Blend the shipped digits with scikit-learn's two sample photos.
+    """Blend the shipped digits with scikit-learn's two sample photos, by `make_mnist_m`.
 
     Parameters
     ----------
@@ -149,9 +142,9 @@ def load_mnist_m_5k(*, random_state=0, return_X_y=False):
     ImportError
         Where Pillow, which reads the photos, is not installed.
 
-    See Also
-    --------
-    make_mnist_m : The recipe, its formula and its reference.
+    References
+    ----------
+    See `make_mnist_m`.
 
     Examples
     --------
@@ -169,7 +162,8 @@ def load_mnist_m_5k(*, random_state=0, return_X_y=False):
 def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=False):
     """Make the full MNIST-M: 70,000 digits of OpenML on the photos of BSDS500.
 
-    Both are downloaded once and kept in `data_home`.
+    Both are downloaded once, kept in `data_home` and blended by `make_mnist_m`. The
+    recipe is the paper's; the patches are drawn anew, so no image equals its own.
 
     Parameters
     ----------
@@ -177,7 +171,7 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
         Folder for downloads; None is scikit-learn's `get_data_home`.
     photos : str, path-like or None, default=None
         Folder with photos (.jpg, .jpeg or .png), taken in the order of their
-        names; None downloads BSDS500 and keeps its 200 training photos.
+        names; None downloads BSDS500 (for research) and keeps its 200 training photos.
     random_state : int, RandomState instance or None, default=0
         Decides the patches.
     return_X_y : bool, default=False
@@ -198,14 +192,9 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
     OSError
         Where a download fails or is no archive of photos.
 
-    See Also
-    --------
-    make_mnist_m : The recipe, its formula and its reference.
-
     References
     ----------
-    Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation",
-    IEEE TPAMI 33 (2011): the photos (for research).
+    Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", TPAMI 33 (2011).
 
     Examples
     --------
@@ -213,17 +202,17 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
     >>> fetch_mnist_m().data.shape  # doctest: +SKIP
     (70000, 3, 28, 28)
     """
-    _import_pillow("fetch_mnist_m")
+    pillow = _import_pillow("fetch_mnist_m")
     data_home = Path(get_data_home(data_home))
     folder = _fetch_photos(data_home) if photos is None else Path(photos)
-    pictures = _read_photos(folder)
-    # The other parser needs pandas, and pandas 3.1 reads the classes as numbers, where it fails.
+    pictures = _read_photos(folder, pillow)
+    # scikit-learn's other parser needs pandas, and with pandas 3.1 it fails on integer classes.
     mnist = fetch_openml(
         "mnist_784", version=1, as_frame=False, parser="liac-arff", data_home=data_home
     )
     images = mnist.data.astype(np.uint8).reshape(-1, 28, 28)
     data = make_mnist_m(images, pictures, random_state=random_state)
-    origin = f"Photos: {'BSDS500, training set' if photos is None else folder}."
+    origin = "BSDS500, training set (for research)" if photos is None else folder
     descr = _DESCR_M.format(photos=origin) + mnist.DESCR
     return _bunch(data, mnist.target.astype(np.int64), descr, return_X_y)
 
@@ -231,30 +220,26 @@ def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=Fal
 def _bunch(data, target, descr: str, return_X_y: bool):
     if return_X_y:
         return data, target
-    names = [str(digit) for digit in range(10)]
-    return Bunch(data=data, target=target, target_names=names, DESCR=descr)
+    return Bunch(data=data, target=target, target_names=list("0123456789"), DESCR=descr)
 
 
-def _check_photos(photos, smallest: tuple[int, ...]) -> list[np.ndarray]:
+def _check_photos(photos, height: int, width: int) -> list[np.ndarray]:
     if isinstance(photos, np.ndarray) and photos.ndim in (2, 3):
         photos = [photos]
-    if isinstance(photos, (str, bytes)) or not isinstance(photos, Iterable):
-        raise TypeError(
-            f"photos must be a sequence of uint8 arrays of shape (H, W, 3); got {photos!r}. "
-            "Pillow reads a file: np.asarray(Image.open(file).convert('RGB'))."
-        )
+    wanted = "uint8 arrays of shape (H, W, 3), as np.asarray(image.convert('RGB')) with Pillow"
+    if isinstance(photos, str) or not isinstance(photos, Iterable):
+        raise TypeError(f"photos must be a sequence of {wanted}; got {photos!r}.")
     photos = list(photos)
     if not photos:
-        raise ValueError("photos is empty; give at least one uint8 array of shape (H, W, 3).")
+        raise ValueError(f"photos is empty; give at least one. Photos are {wanted}.")
     for i, photo in enumerate(photos):
         is_array = isinstance(photo, np.ndarray)
         got = f"{photo.dtype} of shape {photo.shape}" if is_array else type(photo).__name__
         coloured = is_array and photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3
-        if not coloured or photo.shape[0] < smallest[0] or photo.shape[1] < smallest[1]:
+        if not coloured or photo.shape[0] < height or photo.shape[1] < width:
             raise ValueError(
-                f"photos[{i}] is {got}; it must be a uint8 ndarray of shape (H, W, 3), at least "
-                f"{smallest[0]} high and {smallest[1]} wide. Pillow makes one of any image: "
-                "np.asarray(image.convert('RGB')); leave out those that are smaller."
+                f"photos[{i}] is {got}; give {wanted}, and leave out those that are not at least "
+                f"{height} high and {width} wide."
             )
     return photos
 
@@ -269,17 +254,16 @@ def _import_pillow(caller: str):
     return Image
 
 
-def _read_photos(folder: Path) -> list[np.ndarray]:
+def _read_photos(folder: Path, pillow) -> list[np.ndarray]:
     files = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
     if not files:
         raise ValueError(
             f"photos={str(folder)!r} holds no .jpg, .jpeg or .png files; give a folder of photos, "
             "or None to download those of BSDS500."
         )
-    image = _import_pillow("fetch_mnist_m")
     pictures = []
     for file in files:
-        with image.open(file) as picture:
+        with pillow.open(file) as picture:
             pictures.append(np.asarray(picture.convert("RGB")))
     return pictures
 
@@ -300,11 +284,8 @@ def _fetch_photos(data_home: Path) -> Path:
                 f"The photos of BSDS500 could not be fetched from {BSDS500_URL}: {error}. Try "
                 "again later, or give photos=, a folder of photos that you have."
             ) from error
-        try:
+        if not folder.exists():  # another process may have been faster, with the same photos
             complete.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process was faster, with the same photos
-                raise
     return folder
 
 

@@ -67,7 +67,7 @@ def make_shifted_moons(n_samples=300, *, rotation=35.0, noise=0.05, random_state
     """
     if not isinstance(n_samples, Integral) or int(n_samples) < 2:
         raise ValueError(f"n_samples must be an integer of at least 2; got {n_samples!r}.")
-    if not isinstance(noise, Real) or not 0 <= noise < math.inf:
+    if not isinstance(noise, Real) or not 0 <= float(noise) < math.inf:
         raise ValueError(f"noise must be a finite number of at least 0; got {noise!r}.")
     if not isinstance(rotation, Real) or not math.isfinite(rotation):
         raise ValueError(f"rotation must be a finite angle in degrees; got {rotation!r}.")
