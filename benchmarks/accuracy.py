@@ -53,7 +53,10 @@ def main(n_seeds=3):
     for (body, make), (name, params) in itertools.product(BODIES.items(), METHODS.items()):
         runs = np.array([evaluate(make, params, seed) for seed in range(n_seeds)])
         mean, spread = runs.mean(axis=0), runs.std(axis=0, ddof=1)
-        cells = [f"{m:.3f} ({s:.3f})" for m, s in zip(mean[:3], spread[:3], strict=True)]
+        cells = [
+            "-" if np.isnan(m) else f"{m:.3f} ({s:.3f})"
+            for m, s in zip(mean[:3], spread[:3], strict=True)
+        ]
         lines.append(f"| {name}; {body} | {' | '.join(cells)} | {mean[3]:.0f} |")
         print(lines[-1], *(f"{run[1]:.3f}" for run in runs), file=sys.stderr, flush=True)
     return "\n".join(lines)

@@ -80,8 +80,9 @@ def print_table(fits, source, target):
     print(f"{'':<12} {'source test':>12} {'target test':>12} {'domain acc.':>12} {'seconds':>8}")
     for name, (clf, seconds) in fits.items():
         scores = [clf.score(domain.X_test, domain.y_test) for domain in (source, target)]
-        cells = [*scores, clf.history_[-1].get("domain_accuracy", float("nan"))]
-        print(f"{name:<12}", *(f"{cell:12.3f}" for cell in cells), f"{seconds:8.0f}")
+        share = clf.history_[-1].get("domain_accuracy")  # no target, no domain classifier at work
+        cells = [*(f"{score:.3f}" for score in scores), "-" if share is None else f"{share:.3f}"]
+        print(f"{name:<12}", *(f"{cell:>12}" for cell in cells), f"{seconds:8.0f}")
 
 
 def plot_curves(ax, clf):
