@@ -21,7 +21,8 @@ label_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer.
 lambda_ : float, default=1.0
-    Weight of the adaptation; 0 trains on the source alone.
+    Weight of the adaptation; 0 trains on the source alone (where a target is
+    given, batch normalisation still predicts with its statistics).
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
