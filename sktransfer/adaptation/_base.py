@@ -112,9 +112,8 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         body = make_body(self.feature_extractor, "feature_extractor", X, sizes)
         X = X.to(row_type(body, X.dtype))
-        features = probe(body, "feature_extractor", X, "a float tensor of shape (n, ...)").flatten(
-            1
-        )
+        features = probe(body, "feature_extractor", X, "a float tensor of shape (n, ...)")
+        features = features.flatten(1)
         label_classifier = make_head(
             self.label_classifier,
             "label_classifier",
