@@ -218,23 +218,29 @@ class BaseTransferClassifier(
                 "least 2, or a module with LayerNorm instead."
             )
         network.eval()
-        schedule = look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES)
-        progress_bar = [("progress_bar", EpochProgressBar())] if self.verbose else []
         net = TransferNet(
             network,
             optimizer=_make_optimizer(self.optimizer, device),
-            lr=self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
             device=str(device),
-            callbacks=[*check_callbacks(self.callbacks), *progress_bar],
             generators=generators,
-            learning_rate_schedule=check_schedule(schedule, "learning_rate_schedule"),
-            flops=forward_work(network, few.to(dtype)) * 2 * self.batch_size,
+            row_flops=forward_work(network, few.to(dtype)),
             dtype=dtype,
             classes=classes,
+            **self._training_params(),
         )
         return net.initialize()
+
+    def _training_params(self) -> dict[str, Any]:
+        """Return what a warm start may change, as the net calls it."""
+        schedule = look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES)
+        progress_bar = [("progress_bar", EpochProgressBar())] if self.verbose else []
+        return {
+            "lr": self.learning_rate,
+            "learning_rate_schedule": check_schedule(schedule, "learning_rate_schedule"),
+            "max_epochs": self.max_epochs,
+            "batch_size": self.batch_size,
+            "callbacks": [*check_callbacks(self.callbacks), *progress_bar],
+        }
 
     def _make_batches(self, data: TrainingData, y_indices, seed: int) -> DomainBatches:
         return DomainBatches(
@@ -254,7 +260,8 @@ class BaseTransferClassifier(
                 f"classes {list(self.classes_)}; got rows of shape {data.X.shape[1:]} with the "
                 f"classes {list(classes)}. Set warm_start=False to start afresh."
             )
-        self.net_.set_params(max_epochs=self.max_epochs)
+        self.net_.set_params(**self._training_params())
+        self.net_.initialize_callbacks()
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")  # `lambda_` is no fitted attribute

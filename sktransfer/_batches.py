@@ -132,7 +132,8 @@ def draw_counts(weights: np.ndarray, generator: torch.Generator) -> Tensor:
     """
     shift = torch.rand((), generator=generator, dtype=torch.float64).item()
     cumulative = np.cumsum(weights)
-    cumulative[-1] = np.round(cumulative[-1])  # an integer, but for rounding errors
+    total = np.round(cumulative[-1])  # an integer, but for rounding errors
+    cumulative = np.append(np.minimum(cumulative[:-1], total), total)
     return torch.from_numpy(np.diff(np.floor(cumulative + shift), prepend=0.0)).long()
 
 

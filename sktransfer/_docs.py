@@ -55,7 +55,9 @@ device : str or torch.device, default="auto"
 random_state : int, RandomState instance or None, default=None
     Decides initial weights, dropout and the order of rows.
 warm_start : bool, default=False
-    Whether `fit` goes on from the last fit; schedules start anew.
+    Whether `fit` goes on from the last fit's network and optimizer, with the
+    learning rate, batch size, epochs and callbacks as they are now; schedules
+    start anew.
 verbose : int or bool, default=0
     Whether to show a progress bar with losses and domain accuracy.
 """

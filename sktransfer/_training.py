@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import reduce
 
 import numpy as np
@@ -47,8 +48,8 @@ class TransferNet(NeuralNet):
         Torch's generators while the network computes.
     learning_rate_schedule : callable
         Factor of the learning rate, by training progress.
-    flops : float
-        Forward work of one step, which decides the number of threads.
+    row_flops : float
+        Forward work of one row, which decides the number of threads.
     dtype : torch.dtype
         What rows are cast to.
     classes : ndarray of shape (n_classes,)
@@ -67,7 +68,7 @@ class TransferNet(NeuralNet):
         callbacks,
         generators: PrivateGenerators,
         learning_rate_schedule: Callable[[float], float],
-        flops: float,
+        row_flops: float,
         dtype: torch.dtype,
         classes: np.ndarray,
     ):
@@ -86,7 +87,7 @@ class TransferNet(NeuralNet):
         )
         self.generators = generators
         self.learning_rate_schedule = learning_rate_schedule
-        self.flops = flops
+        self.row_flops = row_flops
         self.dtype = dtype
         self.classes = classes
 
@@ -100,7 +101,7 @@ class TransferNet(NeuralNet):
         epochs = self.max_epochs if epochs is None else epochs
         data = {"dataset_train": self._dataset(batches), "dataset_valid": None}
         rates = [group["lr"] for group in self.optimizer_.param_groups]
-        with limited_threads(self.flops), reproducible_kernels(torch.device(self.device)):
+        with self.step_threads(), reproducible_kernels(torch.device(self.device)):
             try:
                 for epoch in range(epochs):
                     self.notify("on_epoch_begin", **data)
@@ -206,12 +207,14 @@ class TransferNet(NeuralNet):
         size = max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
         compute = getattr(self.module_, method)
         self._set_training(False)
-        with torch.inference_mode(), self._threads(min(size, len(rows))):
+        flops = self.row_flops * min(size, len(rows))
+        with torch.inference_mode(), limited_threads(flops):
             parts = [compute(rows.slice(i, i + size)).cpu() for i in range(0, len(rows), size)]
         return torch.cat(parts).numpy()
 
-    def _threads(self, n_rows: int):
-        return limited_threads(self.flops * n_rows / (2 * self.batch_size))
+    def step_threads(self) -> AbstractContextManager[None]:
+        """Limit threads to what a step on both domains keeps busy."""
+        return limited_threads(self.row_flops * 2 * self.batch_size)
 
 
 class EpochRecorder:

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, TargetDomain
+from sktransfer.callbacks import DomainScoring
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
 
 FAST = {"max_epochs": 3, "random_state": 0}
@@ -368,3 +369,23 @@ def test_warm_start_starts_the_schedules_anew(domains):
     rates = clf.fit(X, y, X_target).history_[:, "learning_rate"]
     assert rates[:3] == rates[3:]
     assert clf.history_[:, "lambda"][:3] == clf.history_[:, "lambda"][3:]
+
+
+def test_warm_start_takes_up_what_was_changed(domains, capsys):
+    X, y, X_target = domains
+    clf = fitted(domains, warm_start=True)
+    scoring = DomainScoring(X, y, X_target, y)
+    clf.set_params(learning_rate=0.5, batch_size=7, callbacks=[scoring]).fit(X, y, X_target)
+    assert clf.history_[:, "learning_rate"] == [1e-3] * 3 + [0.5] * 3
+    assert clf.net_.batch_size == 7
+    assert "source_accuracy" in clf.history_[-1]
+    assert "source_accuracy" not in clf.history_[0]
+    assert capsys.readouterr().out == ""
+
+
+def test_warm_start_moves_no_further_than_its_learning_rate(domains):
+    X, y, X_target = domains
+    clf = fitted(domains, warm_start=True)
+    before = clf.predict_proba(X)
+    clf.set_params(learning_rate=1e-300).fit(X, y, X_target)
+    np.testing.assert_allclose(clf.predict_proba(X), before)

@@ -14,7 +14,6 @@ from .. import schedules
 from .._base import BaseTransferClassifier, look_up, row_type
 from .._batches import DomainBatch, DomainBatches
 from .._network import TransferNetwork, make_body, make_head, probe
-from .._runtime import limited_threads
 from .._validation import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
 from ._diagnosis import describe_failure, domain_gradient
 
@@ -138,7 +137,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             )
         self.net_.partial_fit(batches, objective=self.objective)
         if batches.target is not None:
-            with limited_threads(self.net_.flops):
+            with self.net_.step_threads():
                 failure = self._find_failure(batches)
                 self._fit_statistics(batches)
             if failure is not None:
