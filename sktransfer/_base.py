@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -18,8 +19,8 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from . import schedules
-from ._batches import DomainBatch, DomainBatches, make_rows
-from ._network import TransferNetwork, floating_type, forward_work, takes_integers
+from ._batches import Rows, make_rows
+from ._network import TransferNetwork, forward_work, row_type
 from ._runtime import PrivateGenerators
 from ._training import TransferNet
 from ._validation import (
@@ -57,8 +58,8 @@ class BaseTransferClassifier(
 ):
     """Holds a skorch net and gives it the shape of a scikit-learn classifier.
 
-    A family of methods says how its network is made and how it is trained; a
-    method says what a batch costs.
+    A family of methods says which labels it learns, how its network is made and
+    how it is trained.
     """
 
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
@@ -68,7 +69,6 @@ class BaseTransferClassifier(
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "callbacks": ["array-like", None],
         "device": [str, torch.device],
         "random_state": ["random_state"],
@@ -81,7 +81,6 @@ class BaseTransferClassifier(
     learning_rate: float
     learning_rate_schedule: Any
     batch_size: int
-    max_epochs: int
     callbacks: Any
     device: Any
     random_state: Any
@@ -123,12 +122,8 @@ class BaseTransferClassifier(
         """
         self._validate_params()
         data = check_fit_data(self, X, y, X_target, y_target, sample_weight)
-        classes, y_indices = np.unique(data.y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds one class, {classes[0]!r}; a classifier needs at least 2 classes. With "
-                "1 sample or 1 class there is nothing to tell apart."
-            )
+        name, labels = self._labels(data)
+        classes, y_indices = encode(labels, name)
         random_state = check_random_state(self.random_state)
         network_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
         if self.warm_start and hasattr(self, "net_"):
@@ -136,7 +131,7 @@ class BaseTransferClassifier(
         else:
             self.net_ = self._make_net(data, classes, int(network_seed))
             self.classes_, self.input_shape_ = classes, data.X.shape[1:]
-        self._train(data, self._make_batches(data, y_indices, int(order_seed)))
+        self._train(data, y_indices, int(order_seed))
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
         return self
@@ -154,8 +149,8 @@ class BaseTransferClassifier(
         ndarray of shape (n_samples,)
             Labels out of `classes_`.
         """
-        X = check_features(self, X)
-        return self.net_.predict(X)
+        logits = self._forward(X, "forward")
+        return self.classes_[logits.argmax(axis=1)]
 
     def predict_proba(self, X):
         """Predict the probability of each class for each row.
@@ -170,8 +165,7 @@ class BaseTransferClassifier(
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; the softmax of the label head's logits.
         """
-        X = check_features(self, X)
-        return self.net_.predict_proba(X)
+        return softmax(self._forward(X, "forward"), axis=1)
 
     def transform(self, X):
         """Return the features on which the label head decides.
@@ -186,24 +180,31 @@ class BaseTransferClassifier(
         ndarray of shape (n_samples, n_features_out)
             The body's output, flattened.
         """
-        X = check_features(self, X)
-        return self.net_.forward_rows(X, "features")
+        return self._forward(X, "features")
 
     @property
     def _n_features_out(self) -> int:
         return self.net_.module_.n_features
 
     @abstractmethod
-    def objective(self, batch: DomainBatch) -> dict[str, Tensor]:
-        """Return the losses of a batch by name; training minimises their sum."""
+    def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
+        """Return the labels to predict and the name of the argument that holds them."""
 
     @abstractmethod
     def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:
         """Build the network for rows like `X`, on the CPU, and check that it takes them."""
 
     @abstractmethod
-    def _train(self, data: TrainingData, batches: DomainBatches) -> None:
-        """Train `net_` on the batches."""
+    def _train(self, data: TrainingData, y_indices: np.ndarray, seed: int) -> None:
+        """Train `net_`; `y_indices` are the labels as numbers of `classes_`."""
+
+    @abstractmethod
+    def _prediction_rows(self, X) -> Rows:
+        """Put checked rows where `net_` can take them batch by batch."""
+
+    def _forward(self, X, method: str) -> np.ndarray:
+        X = check_features(self, X)
+        return self.net_.forward_rows(self._prediction_rows(X), method)
 
     def _make_net(self, data: TrainingData, classes: np.ndarray, seed: int) -> TransferNet:
         device = check_device(self.device)
@@ -226,6 +227,7 @@ class BaseTransferClassifier(
             row_flops=forward_work(network, few.to(dtype)),
             dtype=dtype,
             classes=classes,
+            input_shape=data.X.shape[1:],
             **self._training_params(),
         )
         return net.initialize()
@@ -237,20 +239,9 @@ class BaseTransferClassifier(
         return {
             "lr": self.learning_rate,
             "learning_rate_schedule": check_schedule(schedule, "learning_rate_schedule"),
-            "max_epochs": self.max_epochs,
             "batch_size": self.batch_size,
             "callbacks": [*check_callbacks(self.callbacks), *progress_bar],
         }
-
-    def _make_batches(self, data: TrainingData, y_indices, seed: int) -> DomainBatches:
-        return DomainBatches(
-            self.net_.rows(data.X),
-            torch.as_tensor(y_indices, device=self.net_.device),
-            None if data.X_target is None else self.net_.rows(data.X_target),
-            data.sample_weight,
-            self.batch_size,
-            seed,
-        )
 
     def _check_continues(self, classes: np.ndarray, data: TrainingData) -> None:
         same_rows = data.X.shape[1:] == self.input_shape_
@@ -280,9 +271,21 @@ def _default_type(X, device: torch.device) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:
-    """Return the type in which rows reach the body: its own, or integers for tables."""
-    return torch.int64 if takes_integers(body) else floating_type(body) or default
+def encode(labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes and each label as a number of its class.
+
+    Raises
+    ------
+    ValueError
+        For a single class.
+    """
+    classes, indices = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{name} holds one class, {classes[0]!r}; a classifier needs at least 2 classes. With "
+            "1 sample or 1 class there is nothing to tell apart."
+        )
+    return classes, indices
 
 
 def look_up(given, known: dict):

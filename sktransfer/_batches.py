@@ -77,8 +77,8 @@ class DenseRows:
         return self.rows.index_select(0, order).to(self.dtype)
 
     def slice(self, start: int, stop: int) -> Tensor:
-        """Return the rows from `start` to `stop`, in `dtype`."""
-        return self.rows[start:stop].to(self.dtype)
+        """Return a copy of the rows from `start` to `stop`, in `dtype`."""
+        return self.rows[start:stop].to(self.dtype, copy=True)
 
 
 class SparseRows:

@@ -6,7 +6,9 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -204,6 +206,11 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
     raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
 
 
+def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:
+    """Return the type in which rows reach the body: its own, or integers for tables."""
+    return torch.int64 if takes_integers(body) else floating_type(body) or default
+
+
 def floating_type(module: nn.Module) -> torch.dtype | None:
     """Return the type of the module's first floating-point weight, if it has any."""
     weights = (p.dtype for p in module.parameters() if p.is_floating_point())
@@ -215,8 +222,10 @@ def takes_integers(module: nn.Module) -> bool:
     return any(isinstance(child, (nn.Embedding, nn.EmbeddingBag)) for child in module.modules())
 
 
-def make_body(given, name: str, X: Tensor, hidden_layer_sizes: Sequence[int]) -> nn.Module:
-    """Return the user's body as a copy, or an MLP, ready for rows like those of `X`.
+def make_body(
+    given, name: str, X: Tensor, hidden_layer_sizes: int | Sequence[int]
+) -> tuple[nn.Module, Tensor]:
+    """Return the user's body as a copy, or an MLP, and what it makes of a few rows.
 
     Parameters
     ----------
@@ -226,9 +235,17 @@ def make_body(given, name: str, X: Tensor, hidden_layer_sizes: Sequence[int]) ->
         Its name, for messages.
     X : Tensor of shape (n, ...)
         A few rows in the type the user gave.
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : int or sequence of int
         Widths of the MLP, where `given` is None.
+
+    Returns
+    -------
+    body : Module
+        On the CPU.
+    features : Tensor of shape (n, n_features)
+        Its output, flattened.
     """
+    sizes = check_layer_sizes(hidden_layer_sizes, "hidden_layer_sizes")
     if given is None and X.ndim > 2:
         raise ValueError(
             f"{name}=None builds an MLP, which takes 2-D X, but X has rows of shape "
@@ -237,9 +254,22 @@ def make_body(given, name: str, X: Tensor, hidden_layer_sizes: Sequence[int]) ->
         )
 
     def mlp(input_shape):
-        return make_mlp([*input_shape, *hidden_layer_sizes], activate_last=True).to(X.dtype)
+        return make_mlp([*input_shape, *sizes], activate_last=True).to(X.dtype)
 
-    return make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
+    body = make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
+    X = X.to(row_type(body, X.dtype))
+    features = probe(body, name, X, "a float tensor of shape (n, ...)")
+    return body, features.flatten(1)
+
+
+def check_layer_sizes(sizes: Any, name: str) -> list[int]:
+    """Return widths of layers as a list of positive integers."""
+    widths = np.atleast_1d(np.asarray(sizes))
+    if widths.ndim != 1 or any(int(width) != width or width < 1 for width in widths.tolist()):
+        raise ValueError(
+            f"{name} must hold positive integers, the widths of the layers; got {sizes!r}."
+        )
+    return [int(width) for width in widths]
 
 
 def make_head(given, name: str, features: Tensor, n_outputs: int, arguments, default) -> nn.Module:

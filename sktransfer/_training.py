@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import reduce
 
 import numpy as np
+import scipy.sparse
 import scipy.special
 import torch
 from skorch import NeuralNet
@@ -17,7 +19,7 @@ from skorch.dataset import Dataset
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
-from ._batches import DenseRows, DomainBatch, DomainBatches, RowMetric, Rows, make_rows
+from ._batches import DomainBatch, DomainBatches, RowMetric, Rows, make_rows
 from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels
 from .schedules import constant
 
@@ -42,7 +44,7 @@ class TransferNet(NeuralNet):
 
     Parameters
     ----------
-    module, optimizer, lr, max_epochs, batch_size, device, callbacks
+    module, optimizer, lr, batch_size, device, callbacks
         As in skorch.
     generators : PrivateGenerators
         Torch's generators while the network computes.
@@ -54,6 +56,8 @@ class TransferNet(NeuralNet):
         What rows are cast to.
     classes : ndarray of shape (n_classes,)
         What `predict` answers with.
+    input_shape : tuple of int
+        Shape of one row as the user gives it.
     """
 
     def __init__(
@@ -62,7 +66,6 @@ class TransferNet(NeuralNet):
         *,
         optimizer,
         lr,
-        max_epochs,
         batch_size,
         device,
         callbacks,
@@ -71,13 +74,13 @@ class TransferNet(NeuralNet):
         row_flops: float,
         dtype: torch.dtype,
         classes: np.ndarray,
+        input_shape: tuple[int, ...],
     ):
         super().__init__(
             module,
             criterion=torch.nn.CrossEntropyLoss,
             optimizer=optimizer,
             lr=lr,
-            max_epochs=max_epochs,
             batch_size=batch_size,
             device=device,
             callbacks=callbacks,
@@ -90,26 +93,67 @@ class TransferNet(NeuralNet):
         self.row_flops = row_flops
         self.dtype = dtype
         self.classes = classes
+        self.input_shape = input_shape
 
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer())]
 
-    def fit_loop(self, X, y=None, epochs=None, *, objective: Objective, **fit_params):
-        """Train for `epochs` on the `DomainBatches` `X` by the objective."""
-        batches: DomainBatches = X
-        epochs = self.max_epochs if epochs is None else epochs
-        data = {"dataset_train": self._dataset(batches), "dataset_valid": None}
+    def train(
+        self,
+        batches: DomainBatches,
+        objective: Objective,
+        epochs: int,
+        progress: tuple[float, float] = (0.0, 1.0),
+        dataset: Dataset | None = None,
+    ) -> bool:
+        """Train by the objective, on top of what was trained before.
+
+        Parameters
+        ----------
+        batches : DomainBatches
+            The steps.
+        objective : callable
+            Returns the losses of a batch by name; training minimises their sum.
+        epochs : int
+            Passes over the batches.
+        progress : tuple of float, default=(0.0, 1.0)
+            Where schedules stand at the beginning and at the end.
+        dataset : skorch Dataset or None, default=None
+            Rows and labels for callbacks that ask for those trained on.
+
+        Returns
+        -------
+        bool
+            Whether training may go on: False after Ctrl-C.
+        """
+        self.max_epochs, self.interrupted_ = epochs, True
+        self.partial_fit(batches, objective=objective, progress=progress, dataset=dataset)
+        return not self.interrupted_
+
+    def fit_loop(self, X, y=None, epochs=None, *, objective, progress, dataset, **fit_params):
+        """Train as `train` says; `X` holds the batches."""
+        data = {"dataset_train": dataset, "dataset_valid": None}
         rates = [group["lr"] for group in self.optimizer_.param_groups]
+        start, share = progress[0], (progress[1] - progress[0]) / self.max_epochs
         with self.step_threads(), reproducible_kernels(torch.device(self.device)):
             try:
-                for epoch in range(epochs):
+                for epoch in range(self.max_epochs):
                     self.notify("on_epoch_begin", **data)
-                    self._train_epoch(batches, epoch / epochs, 1 / epochs, rates, objective)
-                    self.notify("on_epoch_end", **data)
+                    self._train_epoch(X, start + epoch * share, share, rates, objective)
+                    if not self._goes_on_after(data):
+                        break
             finally:
                 self._set_learning_rates(rates, None)
+        self.interrupted_ = False
         return self
+
+    def _goes_on_after(self, data) -> bool:
+        try:
+            self.notify("on_epoch_end", **data)
+        except KeyboardInterrupt:  # how skorch's callbacks end training
+            return False
+        return True
 
     def _train_epoch(
         self,
@@ -147,7 +191,6 @@ class TransferNet(NeuralNet):
     def train_step(self, batch, *, objective: Objective, heard: bool = False, **fit_params):
         """Take one optimizer step down the sum of the objective's losses."""
         with self.generators:
-            self.module_.forward_domains(batch)
             losses = objective(batch)
             for group in self.optimizer_.param_groups:
                 for parameter in group["params"]:
@@ -174,11 +217,6 @@ class TransferNet(NeuralNet):
             for event in events
         )
 
-    def _dataset(self, batches: DomainBatches) -> Dataset | None:
-        if isinstance(batches.source, DenseRows):
-            return Dataset(batches.source.rows, self.classes[batches.y_source.cpu().numpy()])
-        return None
-
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Open a record for the batch."""
         self.history.new_batch()
@@ -186,7 +224,11 @@ class TransferNet(NeuralNet):
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         """Record the batch for callbacks that listen to batches."""
         self.history.record_batch("train_loss", loss.item())
-        self.history.record_batch("train_batch_size", len(batch.X_source))
+        self.history.record_batch("train_batch_size", len(batch.y_source))
+
+    def dataset(self, X, y) -> Dataset | None:
+        """Return checked rows and labels as callbacks expect them; none for sparse rows."""
+        return None if scipy.sparse.issparse(X) else Dataset(X, y)
 
     def rows(self, X) -> Rows:
         """Put checked rows on the device."""
@@ -198,19 +240,29 @@ class TransferNet(NeuralNet):
 
     def predict_proba(self, X) -> np.ndarray:
         """Return the softmax of the label logits of checked rows, shape (n, n_classes)."""
-        return scipy.special.softmax(self.forward_rows(X), axis=1)
+        return scipy.special.softmax(self.forward_rows(self.rows(X)), axis=1)
 
-    def forward_rows(self, X, method: str = "forward") -> np.ndarray:
-        """Pass checked rows through the network in evaluation mode, in large batches."""
-        rows = self.rows(X)
-        n_elements = max(1, rows.slice(0, 1).numel())
-        size = max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
+    def forward_rows(self, rows: Rows, method: str = "forward") -> np.ndarray:
+        """Pass rows through the network in evaluation mode, in large batches."""
         compute = getattr(self.module_, method)
         self._set_training(False)
-        flops = self.row_flops * min(size, len(rows))
-        with torch.inference_mode(), limited_threads(flops):
-            parts = [compute(rows.slice(i, i + size)).cpu() for i in range(0, len(rows), size)]
+        with torch.inference_mode(), self.pass_threads(rows):
+            parts = [compute(batch).cpu() for batch in self.large_batches(rows)]
         return torch.cat(parts).numpy()
+
+    def large_batches(self, rows: Rows) -> Iterator:
+        """Yield the rows in order, in batches that suit a pass without training."""
+        size = self._pass_size(rows)
+        for start in range(0, len(rows), size):
+            yield rows.slice(start, start + size)
+
+    def pass_threads(self, rows: Rows) -> AbstractContextManager[None]:
+        """Limit threads to what such a batch keeps busy."""
+        return limited_threads(self.row_flops * min(self._pass_size(rows), len(rows)))
+
+    def _pass_size(self, rows: Rows) -> int:
+        n_elements = max(1, math.prod(self.input_shape))
+        return max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
 
     def step_threads(self) -> AbstractContextManager[None]:
         """Limit threads to what a step on both domains keeps busy."""

@@ -63,7 +63,7 @@ class DomainScoring(Callback):
                     f"DomainScoring: X_{domain} has {n_rows} rows but y_{domain} {n_labels} "
                     "labels; give one label for each row."
                 )
-            row, trained_on = np.shape(getattr(self, f"X_{domain}"))[1:], X.source.rows.shape[1:]
+            row, trained_on = np.shape(getattr(self, f"X_{domain}"))[1:], net.input_shape
             if row != tuple(trained_on):
                 raise ValueError(
                     f"DomainScoring: X_{domain} has rows of shape {row}, but training is on rows "

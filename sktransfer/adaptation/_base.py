@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import schedules
-from .._base import BaseTransferClassifier, look_up, row_type
-from .._batches import DomainBatch, DomainBatches
-from .._network import TransferNetwork, make_body, make_head, probe
+from .._base import BaseTransferClassifier, look_up
+from .._batches import DomainBatch, DomainBatches, Rows
+from .._network import TransferNetwork, make_body, make_head
 from .._validation import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
 from ._diagnosis import describe_failure, domain_gradient
 
@@ -43,6 +44,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -96,6 +98,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
 
     def objective(self, batch: DomainBatch) -> dict[str, Tensor]:
         """Return the losses of a batch by name."""
+        self.net_.module_.forward_domains(batch)
         losses = {"label_loss": F.cross_entropy(batch.source_logits, batch.y_source)}
         if batch.X_target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
@@ -108,11 +111,9 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         return losses
 
     def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:
-        sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        body = make_body(self.feature_extractor, "feature_extractor", X, sizes)
-        X = X.to(row_type(body, X.dtype))
-        features = probe(body, "feature_extractor", X, "a float tensor of shape (n, ...)")
-        features = features.flatten(1)
+        body, features = make_body(
+            self.feature_extractor, "feature_extractor", X, self.hidden_layer_sizes
+        )
         label_classifier = make_head(
             self.label_classifier,
             "label_classifier",
@@ -125,7 +126,21 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             body, label_classifier, self._make_heads(features), features.shape[1]
         )
 
-    def _train(self, data: TrainingData, batches: DomainBatches) -> None:
+    def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
+        return "y", data.y
+
+    def _prediction_rows(self, X) -> Rows:
+        return self.net_.rows(X)
+
+    def _train(self, data: TrainingData, y_indices: np.ndarray, seed: int) -> None:
+        batches = DomainBatches(
+            self.net_.rows(data.X),
+            torch.as_tensor(y_indices, device=self.net_.device),
+            None if data.X_target is None else self.net_.rows(data.X_target),
+            data.sample_weight,
+            self.batch_size,
+            seed,
+        )
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         if batches.target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
             warnings.warn(
@@ -135,7 +150,8 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
                 UserWarning,
                 stacklevel=3,
             )
-        self.net_.partial_fit(batches, objective=self.objective)
+        dataset = self.net_.dataset(data.X, data.y)
+        self.net_.train(batches, self.objective, self.max_epochs, dataset=dataset)
         if batches.target is not None:
             with self.net_.step_threads():
                 failure = self._find_failure(batches)
@@ -147,7 +163,6 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         batch = next(batches.epoch(done=1.0, share=0.0))
         with self.net_.generators:
             self.net_.module_.train()
-            self.net_.module_.forward_domains(batch)
             gradient = domain_gradient(self.objective(batch)["domain_loss"], batch)
         return describe_failure(self.net_.history, batch.lambda_, gradient)
 
@@ -157,13 +172,3 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             (batch.X_target for batch in batches.epoch(1.0, 0.0)),
         )
         self.net_.module_.estimate_statistics(source, target, batches.n_target)
-
-
-def check_layer_sizes(sizes: Any, name: str) -> list[int]:
-    """Return widths of layers as a list of positive integers."""
-    widths = np.atleast_1d(np.asarray(sizes))
-    if widths.ndim != 1 or any(int(width) != width or width < 1 for width in widths.tolist()):
-        raise ValueError(
-            f"{name} must hold positive integers, the widths of the layers; got {sizes!r}."
-        )
-    return [int(width) for width in widths]

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from .._batches import DomainBatch, RowMetric
 from .._docs import with_shared_docs
-from .._network import make_head, make_mlp
+from .._network import check_layer_sizes, make_head, make_mlp
 from .._validation import Integral, Interval
 from ..layers import GradientReversal
-from ._base import BaseAdaptationClassifier, check_layer_sizes
+from ._base import BaseAdaptationClassifier
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
