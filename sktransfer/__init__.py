@@ -1,6 +1,7 @@
 """Transfer learning for people who think in scikit-learn."""
 
 from .adaptation import DANNClassifier, DeepCORALClassifier
+from .finetuning import FineTuneClassifier
 from .model_selection import TargetDomain, make_transfer_pipeline
 
 __version__ = "0.1.0.dev0"
@@ -8,6 +9,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "DANNClassifier",
     "DeepCORALClassifier",
+    "FineTuneClassifier",
     "TargetDomain",
     "make_transfer_pipeline",
 ]

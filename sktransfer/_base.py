@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from . import schedules
 from ._batches import Rows, make_rows
-from ._network import TransferNetwork, forward_work, row_type
+from ._network import TransferNetwork, row_type
 from ._runtime import PrivateGenerators
 from ._training import TransferNet
 from ._validation import (
@@ -45,6 +45,7 @@ OPTIMIZERS = {
 }
 LEARNING_RATE_SCHEDULES = {
     "constant": schedules.constant,
+    "cosine": schedules.cosine_annealing,
     "dann": schedules.dann_annealing,
 }
 
@@ -97,11 +98,11 @@ class BaseTransferClassifier(
         y : array-like of shape (n_source,)
             Their labels: numbers, strings, anything scikit-learn takes.
         X_target : like X, of shape (n_target, n_features) or (n_target, ...), default=None
-            Rows of the target domain. Without them the estimator fits on the
-            source alone and warns that it has not adapted.
+            Rows of the target domain. Without them there is no other domain
+            than that of `X`; where a method then transfers nothing, it warns.
         y_target : array-like of shape (n_target,), default=None
-            Labels of the target rows, for methods that use them; adaptation
-            methods need none and pass them by.
+            Labels of the target rows, for methods that use them, as
+            fine-tuning does; adaptation methods need none and pass them by.
         sample_weight : array-like of shape (n_source,), default=None
             Weights of the source rows, by which they are drawn into batches.
             An integer weight is a count, as if the row stood there so often; an
@@ -224,7 +225,7 @@ class BaseTransferClassifier(
             optimizer=_make_optimizer(self.optimizer, device),
             device=str(device),
             generators=generators,
-            row_flops=forward_work(network, few.to(dtype)),
+            row_flops=network.row_flops(),
             dtype=dtype,
             classes=classes,
             input_shape=data.X.shape[1:],

@@ -33,21 +33,25 @@ entropy_weight : float, default=0.0
     loss where they overlap.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
-"""
-
-TRAINING_PARAMETERS = """\
-optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-    "sgd" has momentum 0.9. A callable is called with ``(params, lr=...)``, for
-    example ``functools.partial(torch.optim.SGD, nesterov=True, momentum=0.9)``.
 learning_rate : float, default=1e-3
     Step size of the optimizer.
-learning_rate_schedule : {"constant", "dann"} or callable, default="constant"
-    Factor of `learning_rate` over the training progress ``p`` in [0, 1]: "dann"
-    is the paper's ``1 / (1 + 10 p) ** 0.75``, a callable gets ``p``.
 batch_size : int, default=64
     Most rows of each domain in a training step.
 max_epochs : int, default=100
     Passes over the longer domain; the shorter one cycles meanwhile.
+"""
+
+OPTIMIZER_PARAMETERS = """\
+optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
+    "sgd" has momentum 0.9. A callable is called with ``(params, lr=...)``, for
+    example ``functools.partial(torch.optim.SGD, nesterov=True, momentum=0.9)``.
+learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="constant"
+    Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
+    is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p) ** 0.75``, a
+    callable gets ``p``.
+"""
+
+TRAINING_PARAMETERS = """\
 callbacks : list of skorch callbacks or None, default=None
     Called during training, as skorch does; copies of them are used.
 device : str or torch.device, default="auto"
@@ -59,12 +63,12 @@ warm_start : bool, default=False
     learning rate, batch size, epochs and callbacks as they are now; schedules
     start anew.
 verbose : int or bool, default=0
-    Whether to show a progress bar with losses and domain accuracy.
+    Whether to show a progress bar with losses and accuracies.
 """
 
 FITTED_ATTRIBUTES = """\
 classes_ : ndarray of shape (n_classes,)
-    The labels of the source.
+    The labels that `predict` answers with.
 n_features_in_ : int
     Size of the second axis of `X`.
 feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -74,9 +78,10 @@ input_shape_ : tuple of int
 n_iter_ : int
     Epochs trained.
 history_ : skorch History
-    For each epoch the means of ``label_loss``, ``domain_loss`` and further
-    losses, ``lambda`` and ``learning_rate`` at its end, the seconds ``dur``,
-    and what the method adds: ``history_[:, "domain_loss"]``.
+    For each epoch the means of ``label_loss`` and of the method's other losses,
+    their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
+    ``dur``, and what else the method tells (adaptation ``domain_loss``,
+    ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """
@@ -84,6 +89,7 @@ net_ : skorch NeuralNet
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
+    "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
     "fitted_attributes": FITTED_ATTRIBUTES,
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,8 @@ class TransferNetwork(nn.Module):
         ``(n, n_features) -> (n, n_classes)`` logits.
     heads : dict of Module
         What else the method puts on the features, kept under these names.
-    n_features : int
-        Size of the features.
+    probed : Probe
+        What a pass of a few rows showed of the body.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class TransferNetwork(nn.Module):
         body: nn.Module,
         label_classifier: nn.Module,
         heads: dict[str, nn.Module],
-        n_features: int,
+        probed: Probe,
     ):
         super().__init__()
-        self.n_features = n_features
+        self.n_features = probed.output.flatten(1).shape[1]
+        self.body_work = probed.work
         self.body = body
         self.label_classifier = label_classifier
         for name, head in heads.items():
@@ -51,6 +54,13 @@ class TransferNetwork(nn.Module):
         self._passes_apart = {
             name: bool(batch_norms(module)) for name, module in self.named_children()
         }
+
+    def row_flops(self, layers: Collection[str] | None = None) -> float:
+        """Return the FLOPs of a row's forward pass through these layers (or all) and the heads."""
+        names = self.body_work if layers is None else self.body_work.keys() & set(layers)
+        body = sum(self.body_work[name] for name in names)
+        heads = [child for name, child in self.named_children() if name != "body"]
+        return body + 2.0 * sum(p.numel() for head in heads for p in head.parameters())
 
     def features(self, X: Tensor) -> Tensor:
         """Return the body's features, shape (n, n_features)."""
@@ -180,9 +190,28 @@ def make_module(
     return module
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What a pass of a few rows has shown of a module.
+
+    Parameters
+    ----------
+    output : Tensor of shape (n, ...)
+        What it returned.
+    called : dict of str to int
+        Its modules, itself as ``""``, in the order of their first call.
+    work : dict of str to float
+        FLOPs for one row of its linear, convolution and other weight layers.
+    """
+
+    output: Tensor
+    called: dict[str, int]
+    work: dict[str, float]
+
+
 @torch.no_grad()
-def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
-    """Pass a batch through a module of the user's and return its output.
+def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
+    """Pass a few rows through a module of the user's.
 
     Raises
     ------
@@ -191,9 +220,12 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
         with a row for each of it.
     """
     arrives = f"a batch of shape {tuple(X.shape)} and type {X.dtype}"
+    called: dict[str, int] = {}
+    work: dict[str, float] = {}
     module.eval()
     try:
-        output = module(X)
+        with _watched(module, len(X), called, work):
+            output = module(X)
     except Exception as error:
         raise ValueError(
             f"{name} failed on {arrives}: {error} It must map such a batch to {wanted}."
@@ -201,9 +233,32 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Tensor:
     is_tensor = isinstance(output, Tensor)
     if is_tensor and output.ndim > 1 and len(output) == len(X) and output.numel() > 0:
         if output.is_floating_point():
-            return output
+            return Probe(output, called, work)
     got = f"shape {tuple(output.shape)}, {output.dtype}" if is_tensor else type(output).__name__
     raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
+
+
+@contextlib.contextmanager
+def _watched(
+    module: nn.Module, n_rows: int, called: dict[str, int], work: dict[str, float]
+) -> Iterator[None]:
+    def note_call(name: str, *_) -> None:
+        called.setdefault(name, len(called))
+
+    def note_work(name: str, layer: nn.Module, _, output) -> None:
+        weight = getattr(layer, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
+            positions = output.numel() / (n_rows * weight.shape[0])
+            work[name] = work.get(name, 0.0) + 2.0 * weight.numel() * positions
+
+    with contextlib.ExitStack() as stack:
+        for name, child in module.named_modules():
+            for hook in (
+                child.register_forward_pre_hook(partial(note_call, name)),
+                child.register_forward_hook(partial(note_work, name)),
+            ):
+                stack.callback(hook.remove)
+        yield
 
 
 def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:
@@ -224,8 +279,8 @@ def takes_integers(module: nn.Module) -> bool:
 
 def make_body(
     given, name: str, X: Tensor, hidden_layer_sizes: int | Sequence[int]
-) -> tuple[nn.Module, Tensor]:
-    """Return the user's body as a copy, or an MLP, and what it makes of a few rows.
+) -> tuple[nn.Module, Probe]:
+    """Return the user's body as a copy, or an MLP, and what a few rows show of it.
 
     Parameters
     ----------
@@ -242,8 +297,8 @@ def make_body(
     -------
     body : Module
         On the CPU.
-    features : Tensor of shape (n, n_features)
-        Its output, flattened.
+    probed : Probe
+        Its pass of the rows.
     """
     sizes = check_layer_sizes(hidden_layer_sizes, "hidden_layer_sizes")
     if given is None and X.ndim > 2:
@@ -258,8 +313,8 @@ def make_body(
 
     body = make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
     X = X.to(row_type(body, X.dtype))
-    features = probe(body, name, X, "a float tensor of shape (n, ...)")
-    return body, features.flatten(1)
+    probed = probe(body, name, X, "a float tensor of shape (n, ...)")
+    return body, probed
 
 
 def check_layer_sizes(sizes: Any, name: str) -> list[int]:
@@ -288,33 +343,10 @@ def make_head(given, name: str, features: Tensor, n_outputs: int, arguments, def
     """
     head = make_module(given, name, arguments, default).cpu().to(features.dtype)
     wanted = f"a float tensor of shape (n, {n_outputs})"
-    output = probe(head, name, features, wanted)
+    output = probe(head, name, features, wanted).output
     if output.shape != (len(features), n_outputs):
         raise ValueError(
             f"{name} gave shape {tuple(output.shape)} for features of shape "
             f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
         )
     return head
-
-
-def forward_work(module: nn.Module, X: Tensor) -> float:
-    """Estimate the FLOPs of one row's forward pass from its linear and convolution layers."""
-    work = [2.0 * sum(p.numel() for p in module.parameters())]
-
-    def count(layer, _, output):
-        if isinstance(output, Tensor):
-            positions = output.numel() / (len(X) * layer.weight.shape[0])
-            work.append(2.0 * layer.weight.numel() * positions)
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in module.modules()
-        if isinstance(weight := getattr(layer, "weight", None), Tensor) and weight.ndim > 1
-    ]
-    try:
-        with torch.no_grad():
-            module(X)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return max(work[0], sum(work[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from collections import defaultdict
@@ -225,6 +226,16 @@ class TransferNet(NeuralNet):
         """Record the batch for callbacks that listen to batches."""
         self.history.record_batch("train_loss", loss.item())
         self.history.record_batch("train_batch_size", len(batch.y_source))
+
+    @contextlib.contextmanager
+    def more_callbacks(self, named: list[tuple[str, Callback]]) -> Iterator[None]:
+        """Have these called as well meanwhile, after the others."""
+        before = self.callbacks_
+        self.callbacks_ = [*before, *((name, callback.initialize()) for name, callback in named)]
+        try:
+            yield
+        finally:
+            self.callbacks_ = before
 
     def dataset(self, X, y) -> Dataset | None:
         """Return checked rows and labels as callbacks expect them; none for sparse rows."""

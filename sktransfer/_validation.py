@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _get_feature_names,
@@ -25,6 +25,7 @@ from skorch.callbacks import Callback
 from .model_selection._target_domain import TargetDomain
 
 __all__ = [
+    "HasMethods",
     "Integral",
     "Interval",
     "Real",

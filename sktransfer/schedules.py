@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["constant", "dann_annealing", "dann_ramp"]
+__all__ = ["constant", "cosine_annealing", "dann_annealing", "dann_ramp"]
 
 
 def constant(progress: float) -> float:
@@ -27,6 +27,34 @@ def constant(progress: float) -> float:
     1.0
     """
     return 1.0
+
+
+def cosine_annealing(progress: float) -> float:
+    """Fall from 1 to 0 along half a cosine.
+
+    ``(1 + cos(pi p)) / 2``
+
+    Parameters
+    ----------
+    progress : float in [0, 1]
+        Share of the training steps already taken, ``p``.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5 without restarts.
+
+    Examples
+    --------
+    >>> from sktransfer.schedules import cosine_annealing
+    >>> [round(cosine_annealing(p), 3) for p in (0, 0.25, 0.5, 1)]
+    [1.0, 0.854, 0.5, 0.0]
+    """
+    return (1.0 + math.cos(math.pi * progress)) / 2.0
 
 
 def dann_ramp(progress: float, gamma: float = 10.0) -> float:

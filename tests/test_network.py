@@ -7,7 +7,7 @@ from torch import nn
 
 from sktransfer import DANNClassifier
 from sktransfer._batches import DomainBatch
-from sktransfer._network import TransferNetwork, forward_work, make_mlp, takes_integers
+from sktransfer._network import TransferNetwork, make_mlp, probe, takes_integers
 
 
 def batch_of(source, target):
@@ -26,7 +26,10 @@ class CountingBody(nn.Module):
 
 
 def network(*layers, **heads):
-    return TransferNetwork(CountingBody(*layers), nn.Linear(4, 2), heads, 4)
+    body = CountingBody(*layers)
+    net = TransferNetwork(body, nn.Linear(4, 2), heads, probe(body, "body", torch.rand(2, 3), ""))
+    body.passes.clear()
+    return net.train()
 
 
 def test_body_without_batch_statistics_sees_both_domains_in_one_pass():
@@ -95,7 +98,11 @@ def test_prediction_uses_the_targets_statistics():
 def test_work_of_linear_and_convolution_layers_is_counted():
     layers = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
     convolution, linear = 2 * 3 * 8 * 25 * 16, 2 * 8 * 16 * 10
-    assert forward_work(layers, torch.rand(2, 3, 8, 8)) == convolution + linear
+    probed = probe(layers, "body", torch.rand(2, 3, 8, 8), "")
+    assert probed.work == {"0": convolution, "2": linear}
+    network = TransferNetwork(layers, nn.Linear(10, 2, bias=False), {}, probed)
+    assert network.row_flops() == convolution + linear + 2 * 20
+    assert network.row_flops(["2"]) == linear + 2 * 20
 
 
 def test_mlp_has_relu_between_layers_and_after_the_last_if_asked():

@@ -111,9 +111,10 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         return losses
 
     def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:
-        body, features = make_body(
+        body, probed = make_body(
             self.feature_extractor, "feature_extractor", X, self.hidden_layer_sizes
         )
+        features = probed.output.flatten(1)
         label_classifier = make_head(
             self.label_classifier,
             "label_classifier",
@@ -122,9 +123,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             (features.shape[1], n_classes),
             nn.Linear,
         )
-        return TransferNetwork(
-            body, label_classifier, self._make_heads(features), features.shape[1]
-        )
+        return TransferNetwork(body, label_classifier, self._make_heads(features), probed)
 
     def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
         return "y", data.y

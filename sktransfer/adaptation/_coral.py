@@ -41,6 +41,7 @@ class DeepCORALClassifier(BaseAdaptationClassifier):
     ----------
     {body_parameters}
     {adaptation_parameters}
+    {optimizer_parameters}
     {training_parameters}
 
     Attributes

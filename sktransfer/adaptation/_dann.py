@@ -65,6 +65,7 @@ class DANNClassifier(BaseAdaptationClassifier):
         Widths of the hidden layers of the domain classifier, where
         `domain_classifier` is None; ``()`` makes it linear.
     {adaptation_parameters}
+    {optimizer_parameters}
     {training_parameters}
 
     Attributes

@@ -1,0 +1,390 @@
+"""Fine-tuning in five steps."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._base import BaseTransferClassifier, encode
+from .._docs import with_shared_docs
+from .._network import make_body, make_head
+from .._validation import HasMethods, Integral, Interval, Real, StrOptions, TrainingData
+from ._base import BaseFineTuningClassifier
+from ._freezing import unfrozen_layers
+from ._lora import adaptable_layers, add_lora
+from ._network import FineTuneNetwork
+from ._stages import Stage, Task, weigh_classes
+
+# With fewer confident rows for each class than this, pseudo-labels are not used.
+LEAST_PSEUDO_LABELS = 2
+
+
+@with_shared_docs
+class FineTuneClassifier(BaseFineTuningClassifier):
+    """Fine-tuning: a new head on a pretrained body, of which the last layers learn on.
+
+    The five steps: (1) put a new head on the body, (2) freeze the body, (3) train
+    the head, (4) unfreeze the body's last layers, (5) train head and unfrozen
+    layers with a small learning rate. What a layer before them makes of a row is
+    computed once and used in all epochs.
+
+    - ``fit(X, y)`` fine-tunes a pretrained `backbone` on labelled rows.
+    - ``fit(X, y, X_target=Xt, y_target=yt)`` first trains body and head on the
+      source, then takes the five steps on the labelled target, whose classes may
+      be others.
+    - ``fit(X, y, X_target=Xt)`` trains on the source and then, with the same
+      head, on those rows of the target of whose class it is sure.
+
+    The loss is ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
+    with class weights ``w`` and, in step 5, the body's unfrozen weights ``theta``
+    and what they were before, ``theta_0``.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module, callable or None, default=None
+        The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
+        pretrained network without its last layer. A module is copied, never
+        changed; a callable gets the shape of one row, for example ``(3, 150, 150)``,
+        and returns a module. Rows arrive in the type of its weights (integers,
+        where it holds an ``nn.Embedding``). None builds an MLP with ReLU by
+        `hidden_layer_sizes`, which starts from random weights and so needs a
+        source to learn from.
+    head : torch.nn.Module, callable or None, default=None
+        What maps features to class logits. A callable gets ``(n_features,
+        n_classes)``. None is one linear layer.
+    unfreeze_depth : int, "all" or str, default=1
+        The layers that learn in step 5. A number means the last so many layers
+        that hold weights, in the order in which the body uses them; 0 leaves all
+        frozen (feature extraction). A layer's name, or a glob such as
+        ``"block5_*"``, means the first layer it fits and all after it.
+    pretrain_epochs : int, default=100
+        Passes over the source, where the body is trained on it first.
+    pretrain_learning_rate : float, default=1e-3
+        Step size there.
+    head_epochs : int, default=100
+        Passes over the labelled rows in step 3.
+    learning_rate : float, default=1e-3
+        Step size there.
+    finetune_epochs : int, default=20
+        Passes over the labelled rows in step 5.
+    finetune_learning_rate : float, default=1e-4
+        Step size there, best a tenth of `learning_rate` or less.
+    layer_decay : float in (0, 1], default=1.0
+        Discriminative learning rates in step 5: the body's last layer learns at
+        ``finetune_learning_rate * layer_decay``, the one before at ``layer_decay
+        ** 2`` times that rate of the head, and so on.
+    gradual_unfreezing : bool, default=False
+        Whether step 5 unfreezes one layer after the other, the last one first,
+        each for an equal share of `finetune_epochs`.
+    l2_sp : float, default=0.0
+        Pulls the unfrozen weights of the body towards their pretrained values.
+    freeze_batch_norm : bool, default=False
+        Whether batch normalisation stays frozen, weights and statistics, in
+        unfrozen layers too; `unfreeze_depth` then does not count it.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
+        a class by one over its number of rows. They act where the labels are
+        those of `classes_`.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the labelled rows, end a
+        stage after `n_iter_no_change` epochs without a smaller loss on them, and
+        return to the weights of the best epoch.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out, stratified.
+    n_iter_no_change : int, default=10
+        Epochs to wait for an improvement.
+    pseudo_label_threshold : float in [0, 1], default=0.9
+        Where the target has no labels: the least probability of a class at which
+        a row is used.
+    augment : callable or None, default=None
+        Gets a training batch (a tensor of shape ``(n, *input_shape)``, on the
+        device) and returns it augmented. It draws from torch's generator, which
+        `random_state` decides. Frozen layers are then computed in each step.
+    adapter : {{"lora"}} or None, default=None
+        "lora" trains, in place of the weights of the layers to unfreeze, low-rank
+        additions to them. Needs the extra ``lora``.
+    lora_rank : int, default=8
+        Rank of these.
+    cache_frozen : bool, default=True
+        Whether to compute what is frozen once. False passes each batch through
+        the whole body.
+    memory : str, path, joblib.Memory or None, default=None
+        Folder in which to keep what the frozen layers make of each row, for all
+        fits and predictions with the same body: the candidates and folds of a
+        search then send each row through it once. Safe for several processes.
+        None keeps it for one fit: in memory, or in a temporary file where it is
+        larger than scikit-learn's ``working_memory``.
+    memory_limit : int or None, default=None
+        Most bytes to keep there; what was longest not used goes first.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the MLP, where `backbone` is None.
+    {optimizer_parameters}
+    batch_size : int, default=32
+        Most rows in a training step.
+    {training_parameters}
+
+    Attributes
+    ----------
+    {fitted_attributes}
+    unfrozen_layers_ : list of str
+        The layers that learned in step 5, in forward order.
+    n_pseudo_labels_ : int
+        Rows of the target that were used with pseudo-labels, where it had none.
+
+    Warns
+    -----
+    UserWarning
+        Where there is neither a pretrained body nor a target, and where too few
+        rows of the target have a sure class: the model is then the source's.
+
+    See Also
+    --------
+    DANNClassifier : Adapts to a target without labels.
+
+    References
+    ----------
+    Yosinski et al., "How transferable are features in deep neural networks?",
+    NeurIPS 2014. Howard and Ruder, "Universal Language Model Fine-tuning", ACL
+    2018 (`layer_decay`, `gradual_unfreezing`). Li et al., "Explicit Inductive Bias
+    for Transfer Learning with Convolutional Networks", ICML 2018, eq. 3 (`l2_sp`;
+    the head, which the paper shrinks as well, is left free here). Hu et al.,
+    "LoRA", ICLR 2022. Lee, "Pseudo-Label", ICML workshops 2013.
+
+    Examples
+    --------
+    >>> from sktransfer import FineTuneClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = FineTuneClassifier(random_state=0)
+    >>> clf.fit(Xs, ys, X_target=Xt[:20], y_target=yt[:20]).predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseTransferClassifier._parameter_constraints,
+        "backbone": [callable, None],
+        "head": [callable, None],
+        "unfreeze_depth": [Interval(Integral, 0, None, closed="left"), str],
+        "pretrain_epochs": [Interval(Integral, 1, None, closed="left")],
+        "pretrain_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "head_epochs": [Interval(Integral, 0, None, closed="left")],
+        "finetune_epochs": [Interval(Integral, 0, None, closed="left")],
+        "finetune_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "gradual_unfreezing": ["boolean"],
+        "l2_sp": [Interval(Real, 0, None, closed="left")],
+        "freeze_batch_norm": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "pseudo_label_threshold": [Interval(Real, 0, 1, closed="both")],
+        "augment": [callable, None],
+        "adapter": [StrOptions({"lora"}), None],
+        "lora_rank": [Interval(Integral, 1, None, closed="left")],
+        "cache_frozen": ["boolean"],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+        "memory_limit": [Interval(Integral, 0, None, closed="left"), None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        backbone=None,
+        head=None,
+        *,
+        unfreeze_depth=1,
+        pretrain_epochs=100,
+        pretrain_learning_rate=1e-3,
+        head_epochs=100,
+        learning_rate=1e-3,
+        finetune_epochs=20,
+        finetune_learning_rate=1e-4,
+        layer_decay=1.0,
+        gradual_unfreezing=False,
+        l2_sp=0.0,
+        freeze_batch_norm=False,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        pseudo_label_threshold=0.9,
+        augment=None,
+        adapter=None,
+        lora_rank=8,
+        cache_frozen=True,
+        memory=None,
+        memory_limit=None,
+        hidden_layer_sizes=(100,),
+        optimizer="adam",
+        learning_rate_schedule="constant",
+        batch_size=32,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.head = head
+        self.unfreeze_depth = unfreeze_depth
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_learning_rate = pretrain_learning_rate
+        self.head_epochs = head_epochs
+        self.learning_rate = learning_rate
+        self.finetune_epochs = finetune_epochs
+        self.finetune_learning_rate = finetune_learning_rate
+        self.layer_decay = layer_decay
+        self.gradual_unfreezing = gradual_unfreezing
+        self.l2_sp = l2_sp
+        self.freeze_batch_norm = freeze_batch_norm
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.pseudo_label_threshold = pseudo_label_threshold
+        self.augment = augment
+        self.adapter = adapter
+        self.lora_rank = lora_rank
+        self.cache_frozen = cache_frozen
+        self.memory = memory
+        self.memory_limit = memory_limit
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.optimizer = optimizer
+        self.learning_rate_schedule = learning_rate_schedule
+        self.batch_size = batch_size
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
+        return ("y", data.y) if data.y_target is None else ("y_target", data.y_target)
+
+    def _make_network(self, X: Tensor, n_classes: int) -> FineTuneNetwork:
+        if self.adapter is not None and self.l2_sp > 0:
+            raise ValueError(
+                f"l2_sp={self.l2_sp} pulls weights of the body back, but adapter={self.adapter!r} "
+                "leaves them as they are: set l2_sp=0 or adapter=None."
+            )
+        body, probed = make_body(self.backbone, "backbone", X, self.hidden_layer_sizes)
+        features = probed.output.flatten(1)
+        shape = features.shape[1], n_classes
+        head = make_head(self.head, "head", features, n_classes, shape, nn.Linear)
+        network = FineTuneNetwork(body, head, probed)
+        self._layers_to_unfreeze(network)  # an unknown layer is an error before training
+        return network
+
+    def _layers_to_unfreeze(self, network: FineTuneNetwork) -> list[str]:
+        layers = unfrozen_layers(
+            self.unfreeze_depth,
+            network.layers,
+            network.body,
+            freeze_batch_norm=self.freeze_batch_norm,
+        )
+        return layers if self.adapter is None else adaptable_layers(network.body, layers)
+
+    def _train(self, data: TrainingData, y_indices: np.ndarray, seed: int) -> None:
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
+        continues = len(self.net_.history) > 0
+        weights, goes_on = data.sample_weight, True
+        if data.X_target is None:
+            task = self._task(data.X, y_indices, weights)
+            if self.backbone is None:
+                self._run_stages([self._source_stage()], task, seeds[0])
+                warnings.warn(
+                    "FineTuneClassifier was fitted without X_target and without a pretrained "
+                    "backbone: nothing was transferred and it is a plain classifier of the source. "
+                    "Give a backbone, or X_target with y_target.",
+                    UserWarning,
+                    stacklevel=3,
+                )
+                return
+        elif data.y_target is not None:
+            if not continues:
+                goes_on = self._pretrain(data, seeds[0])
+            task = self._task(data.X_target, y_indices, None)
+        else:
+            source = self._task(data.X, y_indices, weights)
+            goes_on = continues or self._run_stages([self._source_stage()], source, seeds[0])
+            task = self._pseudo_labelled(data.X_target)
+        if goes_on and task is not None:
+            self._fine_tune(task, seeds[1])
+
+    def _pretrain(self, data: TrainingData, seed: int) -> bool:
+        """Train body and a head of its own on the source, whose classes may be others."""
+        classes, y_indices = encode(data.y, "y")
+        network: FineTuneNetwork = self.net_.module_
+        shape = network.n_features, len(classes)
+        make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
+        with self.net_.generators:
+            head = make(*shape)
+        like = next(network.label_classifier.parameters())
+        stage = self._source_stage(head.to(like.device, like.dtype))
+        task = Task(data.X, y_indices, data.y, data.sample_weight)
+        return self._run_stages([stage], task, seed)
+
+    def _pseudo_labelled(self, X_target) -> Task | None:
+        probabilities = self.net_.predict_proba(X_target)
+        sure = np.flatnonzero(probabilities.max(axis=1) >= self.pseudo_label_threshold)
+        y = probabilities[sure].argmax(axis=1)
+        needed = LEAST_PSEUDO_LABELS * len(self.classes_)
+        self.n_pseudo_labels_ = len(sure)
+        if len(sure) >= needed and len(np.unique(y)) > 1:
+            return self._task(X_target[sure], y, None)
+        warnings.warn(
+            f"{len(sure)} of the {len(probabilities)} rows of X_target have a class of probability "
+            f"{self.pseudo_label_threshold} or more, of {len(np.unique(y))} classes; fine-tuning "
+            f"needs {needed} rows of several classes. The model is that of the source. Lower "
+            "pseudo_label_threshold, or give y_target.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return None
+
+    def _fine_tune(self, task: Task, seed: int) -> None:
+        network: FineTuneNetwork = self.net_.module_
+        self.unfrozen_layers_ = self._layers_to_unfreeze(network)
+        if self.adapter == "lora":
+            with self.net_.generators:
+                add_lora(network, self.unfrozen_layers_, self.lora_rank)
+        self._run_stages(self._five_steps(self.unfrozen_layers_), task, seed)
+
+    def _task(self, X, y: np.ndarray, sample_weight: np.ndarray | None) -> Task:
+        weights = weigh_classes(self.class_weight, self.classes_, y, sample_weight)
+        if weights is not None:
+            like = next(self.net_.module_.parameters())
+            weights = torch.as_tensor(weights).to(like.device, like.dtype)
+        return Task(X, y, self.classes_[y], sample_weight, weights)
+
+    def _source_stage(self, head: nn.Module | None = None) -> Stage:
+        network: FineTuneNetwork = self.net_.module_
+        rate = self.pretrain_learning_rate
+        rates = dict.fromkeys(network.layers.weights, rate)
+        return Stage("source", self.pretrain_epochs, rate, rates, head or network.label_classifier)
+
+    def _five_steps(self, layers: Sequence[str]) -> list[Stage]:
+        """Return the stages: the head, then head and layers, perhaps one more at a time."""
+        head, rate = self.net_.module_.label_classifier, self.finetune_learning_rate
+        rates = {
+            layer: rate * self.layer_decay**distance
+            for distance, layer in zip(range(len(layers), 0, -1), layers, strict=True)
+        }
+        n_parts = min(len(layers), self.finetune_epochs) if self.gradual_unfreezing else 1
+        n_parts = max(1, n_parts)
+        stages = [Stage("head", self.head_epochs, self.learning_rate, {}, head)]
+        for part in range(n_parts):
+            start = part * self.finetune_epochs // n_parts
+            stop = (part + 1) * self.finetune_epochs // n_parts
+            depth = len(layers) * (part + 1) // n_parts
+            unfrozen = {layer: rates[layer] for layer in layers[len(layers) - depth :]}
+            progress = part / n_parts, (part + 1) / n_parts
+            stages.append(Stage("finetune", stop - start, rate, unfrozen, head, progress))
+        return [stage for stage in stages if stage.epochs > 0]

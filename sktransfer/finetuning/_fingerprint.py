@@ -1,0 +1,118 @@
+"""Names for contents: of rows, of modules, and of values that a body's steps make of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from types import FunctionType
+from typing import Any
+
+import joblib
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor, fx, nn
+
+from ._graph import BodyGraph
+
+DIGEST_BYTES = 16
+
+# What every module has and what does not decide its output.
+MODULE_ATTRIBUTES = {name for name in vars(nn.Module()) if "forward" not in name}
+
+
+def digest_rows(X) -> np.ndarray:
+    """Return a digest of each row's bytes, shape (n_rows, 16), uint8.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, ...)
+        Rows as given. Rows of equal shape, type and content have equal digests.
+    """
+    if scipy.sparse.issparse(X):
+        X = X.tocsr()  # a copy is sorted, the user's matrix stays as it is
+        X = X if X.has_canonical_format else X.copy()
+        X.sum_duplicates()
+        rows = (
+            X.indices[start:stop].astype(np.int64).tobytes() + X.data[start:stop].tobytes()
+            for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True)
+        )
+    else:
+        rows = (row.tobytes() for row in X)
+    header = f"{X.dtype}{X.shape[1:]}{scipy.sparse.issparse(X)}".encode()
+    digests = b"".join(_digest(header, row) for row in rows)
+    return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+
+
+def value_keys(graph: BodyGraph, wanted: Collection[str], context: str) -> dict[str, str]:
+    """Return a key for each wanted value: equal where the steps that lead to it are.
+
+    A key holds the steps' functions, the classes, attributes and weights of their
+    modules and, through the keys of its inputs, all that comes before.
+
+    Parameters
+    ----------
+    graph : BodyGraph
+        The body's steps.
+    wanted : collection of str
+        Names of values.
+    context : str
+        What else decides the values, such as the type of the rows.
+    """
+    keys: dict[fx.Node, str] = {}
+    for node, used in graph.steps():
+        target = node.target if node.op in ("call_method", "output") else _name(node.target)
+        target = target if used is None and node.op != "placeholder" else context
+        inputs = fx.node.map_arg((node.args, node.kwargs), keys.__getitem__)
+        parts = [node.op, str(target), repr(inputs), _fingerprint(used)]
+        keys[node] = _digest(*(part.encode() for part in parts)).hex()
+    return {node.name: key for node, key in keys.items() if node.name in wanted}
+
+
+def _fingerprint(used: Any) -> str:
+    if isinstance(used, Tensor):
+        return _digest(*_tensor_parts(used)).hex()
+    if not isinstance(used, nn.Module):
+        return repr(used)
+    parts: list[bytes] = []
+    for name, module in used.named_modules():
+        own = {k: v for k, v in vars(module).items() if k not in MODULE_ATTRIBUTES and v}
+        parts += [name.encode(), _name(type(module)).encode(), _code(type(module).forward)]
+        parts += [f"{k}={_attribute(v)}".encode() for k, v in sorted(own.items())]
+        for tensors in (module._parameters, module._buffers):
+            for key, tensor in tensors.items():
+                parts += [key.encode(), *([] if tensor is None else _tensor_parts(tensor))]
+    return _digest(*parts).hex()
+
+
+def _attribute(value: Any) -> str:
+    try:
+        return str(joblib.hash(value))
+    except Exception:  # not to be pickled: a lambda, or what holds one
+        return _code(value).hex() if isinstance(value, FunctionType) else str(id(value))
+
+
+def _code(function: Any) -> bytes:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return _name(function).encode()
+    constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+    return code.co_code + repr((constants, code.co_names)).encode()
+
+
+def _name(target: Any) -> str:
+    module, name = getattr(target, "__module__", ""), getattr(target, "__qualname__", str(target))
+    return f"{module}.{name}"
+
+
+def _tensor_parts(tensor: Tensor) -> list[Any]:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return [f"{tensor.dtype}{tuple(tensor.shape)}".encode(), flat.view(torch.uint8).numpy()]
+
+
+def _digest(*parts: Any) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()

@@ -1,0 +1,356 @@
+"""A body as a graph of its steps, which can be cut where the frozen part ends.
+
+Frozen is what depends on no unfrozen layer, so that residual edges across the cut are
+cut as well: the values that cross it are all that the rest needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+# Name of the value that the body is given.
+INPUT = "rows"
+
+# What a step may do without anyone asking for its result.
+HARMLESS = {"getattr", "getitem", "size", "dim", "numel", "shape"}
+
+
+class Value(NamedTuple):
+    """What a step makes of rows: how its tensors are nested, and their bytes in a row."""
+
+    structure: pytree.TreeSpec
+    row_bytes: int
+
+
+class BodyGraph:
+    """The steps of a body, traced where it can be and whole where it cannot.
+
+    A module is looked into where it holds several layers with weights; one that
+    cannot be traced, or whose steps are not the same in training, is one step.
+
+    Parameters
+    ----------
+    body : Module
+        Shared, not copied: what is extracted computes with its weights.
+    layers : sequence of str
+        Its layers with weights.
+    X : Tensor of shape (1, ...)
+        A row that it takes.
+
+    Attributes
+    ----------
+    values : dict of str to Value
+        The values that have a row for each row of the input.
+    """
+
+    def __init__(self, body: nn.Module, layers: Sequence[str], X: Tensor):
+        self._body, self._layers = body, [_join("body", layer) for layer in layers]
+        opaque: set[str] = set()
+        while True:
+            self._frozen = self._trace(opaque, training=False)
+            self._training = self._trace(opaque, training=True)
+            clash = _first_clash(self._frozen.graph, self._training.graph)
+            if clash is None:
+                self.values = self._find_values(X)
+                if self.values or "body" in opaque:
+                    break
+            opaque.add(clash or "body")
+
+    def crossing(self, live: Iterable[str]) -> list[str]:
+        """Return the values that the rest needs of what depends on no live module.
+
+        Parameters
+        ----------
+        live : iterable of str
+            Modules of the body whose output may change from step to step.
+
+        Returns
+        -------
+        list of str
+            Names of values, in forward order; `INPUT` alone where nothing is frozen.
+        """
+        changing, nodes = self.changing(live), list(self._frozen.graph.nodes)
+        needed, crossing = {*changing, nodes[-1].name}, set()
+        for node in reversed(nodes):
+            for value in node.all_input_nodes if node.name in needed else ():
+                if value.name not in changing and value.name in self.values:
+                    crossing.add(value)
+                else:
+                    needed.add(value.name)  # a size or a constant: cheap to make again
+        return [node.name for node in nodes if node in crossing]
+
+    def changing(self, live: Iterable[str]) -> set[str]:
+        """Return the values that depend on any of these modules."""
+        names = {_join("body", name) for name in live}
+        parents = {parent for name in names for parent in _parents(name)}
+        changing: set[str] = set()
+        for node in self._frozen.graph.nodes:
+            inputs = {value.name for value in node.all_input_nodes}
+            if _is_live(node, names, parents) or not changing.isdisjoint(inputs):
+                changing.add(node.name)
+        return changing
+
+    def leads(self, given: Sequence[str], wanted: Sequence[str]) -> bool:
+        """Whether values can be computed from others alone."""
+        nodes = [node for node in self._frozen.graph.nodes if node.name in wanted]
+        return INPUT not in {node.name for node in _needed(nodes, stop=given)} - set(given)
+
+    def frozen_part(self, given: Sequence[str], wanted: Sequence[str]) -> fx.GraphModule:
+        """Return the module that maps values to others (a tuple), all as in evaluation."""
+        nodes = {node.name: node for node in self._frozen.graph.nodes}
+        return _extract(self._frozen, given, tuple(nodes[name] for name in wanted))
+
+    def rest(self, crossing: Sequence[str], *, training: bool) -> fx.GraphModule:
+        """Return the module that maps these values to the body's output.
+
+        Modules in it follow their own mode; what the body writes as a function,
+        such as ``F.dropout``, acts as `training` says.
+        """
+        trace = self._training if training else self._frozen
+        output = next(iter(reversed(trace.graph.nodes)))
+        return _extract(trace, crossing, output.args[0])
+
+    def steps(self) -> Iterator[tuple[fx.Node, Any]]:
+        """Yield the steps in order, each with the module or tensor that it uses, if any."""
+        for node in self._frozen.graph.nodes:
+            yield node, self._frozen.used_by(node)
+
+    def _trace(self, opaque: set[str], *, training: bool) -> _Trace:
+        modes = {module: module.training for module in self._body.modules()}
+        self._body.train(training)
+        try:
+            return _Trace(self._body, opaque, self._layers)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+
+    @torch.no_grad()
+    def _find_values(self, X: Tensor) -> dict[str, Value]:
+        """Return the values that have a row for each row of the input; none if they are wrong."""
+        rows = X.repeat(3, *[1] * (X.ndim - 1))
+        self._body.eval()
+        values, versions = {}, {}
+        graph = self._frozen.graph
+        runner = fx.Interpreter(self._frozen, garbage_collect_values=False, graph=graph)
+        runner.args_iter = iter([rows])
+        try:
+            for node in graph.nodes:
+                values[node.name] = runner.env[node] = runner.run_node(node)
+                versions[node.name] = _versions(values[node.name])
+        except Exception:
+            return {}
+        output, expected = values.pop("output"), self._body(X)
+        if not torch.allclose(output[:1], expected, rtol=1e-3, atol=1e-5, equal_nan=True):
+            return {}
+        # A value that a later step overwrites is not what its other users saw.
+        return {
+            name: Value(pytree.tree_structure(value), _row_bytes(value))
+            for name, value in values.items()
+            if versions[name] == _versions(value) and _has_rows(value, len(rows))
+        }
+
+
+class _Trace(nn.Module):
+    """One run of a body on a stand-in for its input, written down.
+
+    fx's own `trace` exchanges ``nn.Module.__call__`` for the whole process,
+    which other threads would notice; here the body's modules alone are changed.
+    """
+
+    def __init__(self, body: nn.Module, opaque: set[str], layers: Sequence[str]):
+        super().__init__()
+        self.body = body
+        self._opaque, self._layers = opaque, layers
+        tracer = self._tracer = _Tracer()
+        tracer.root, tracer.graph, tracer.tensor_attrs = self, fx.Graph(), {}
+        with contextlib.ExitStack() as stack:
+            for name, module in self.named_modules():
+                if name:
+                    stack.enter_context(_replaced_forward(module, partial(self._step, name)))
+            output = body(tracer.create_proxy("placeholder", INPUT, (), {}))
+        tracer.create_node("output", "output", (tracer.create_arg(output),), {})
+        self.graph = tracer.graph
+        del self._tracer
+
+    def used_by(self, node: fx.Node) -> Any:
+        """Return the module or the tensor that a step uses, or None."""
+        if node.op == "call_module":
+            return self.get_submodule(str(node.target))
+        if node.op == "get_attr":
+            parent, _, name = str(node.target).rpartition(".")
+            return getattr(self.get_submodule(parent), name)
+        return None
+
+    def _step(self, name: str, module: nn.Module, forward, *args, **kwargs):
+        tracer = self._tracer
+        if self._is_looked_into(name, module):
+            last = next(iter(reversed(tracer.graph.nodes)))
+            tracer.inside.append(name)
+            try:
+                with _no_side_effects(module):
+                    return forward(*args, **kwargs)
+            except Exception:
+                self._opaque.add(name)
+                for node in list(reversed(tracer.graph.nodes)):
+                    if node is last:
+                        break
+                    tracer.graph.erase_node(node)
+            finally:
+                tracer.inside.pop()
+        return tracer.create_proxy("call_module", name, args, kwargs)
+
+    def _is_looked_into(self, name: str, module: nn.Module) -> bool:
+        of_torch = type(module).__module__.startswith("torch.nn")
+        if name in self._opaque or (of_torch and not isinstance(module, nn.Sequential)):
+            return False
+        return sum(_within(layer, name) for layer in self._layers) > 1
+
+
+class _Tracer(fx.Tracer):
+    """Notes for each step the module inside which it is taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = ["body"]
+
+    def create_node(self, *args, **kwargs) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta["inside"] = self.inside[-1]
+        return node
+
+
+@contextlib.contextmanager
+def _replaced_forward(module: nn.Module, step) -> Iterator[None]:
+    """Have calls of a module go to `step`, past its hooks, which are for real rows."""
+    own = vars(module).copy()
+    hooks = [name for name in own if name.endswith("_hooks") and isinstance(own[name], dict)]
+    vars(module).update({name: OrderedDict() for name in hooks})
+    vars(module)["forward"] = partial(step, module, module.forward)
+    try:
+        yield
+    finally:
+        del vars(module)["forward"]
+        vars(module).update({name: own[name] for name in [*hooks, "forward"] if name in own})
+
+
+class _SideEffectError(Exception):
+    """A trace would fix what the module draws or counts anew in each pass."""
+
+
+@contextlib.contextmanager
+def _no_side_effects(module: nn.Module) -> Iterator[None]:
+    attributes = vars(module).copy()
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        now = np.random.get_state()
+        unmoved = (
+            torch.equal(states[0], torch.get_rng_state())
+            and states[1] == random.getstate()
+            and np.array_equal(states[2][1], now[1])
+            and states[2][2:] == now[2:]
+        )
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        np.random.set_state(states[2])
+        present = vars(module).copy()
+        vars(module).clear()
+        vars(module).update(attributes)
+    same = present.keys() == attributes.keys()
+    if not (unmoved and same and all(present[name] is attributes[name] for name in present)):
+        raise _SideEffectError
+
+
+def _extract(trace: _Trace, inputs: Sequence[str], result: Any) -> fx.GraphModule:
+    """Return the steps from these values to a result, which is a step or a tuple of such."""
+    wanted: list[fx.Node] = []
+    fx.node.map_arg(result, wanted.append)
+    needed, part, copies = _needed(wanted, stop=inputs), fx.Graph(), {}
+    nodes = {node.name: node for node in trace.graph.nodes}
+    for name in inputs:
+        copies[nodes[name]] = part.placeholder(name)
+    for node in trace.graph.nodes:
+        if node in needed and node not in copies:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(fx.node.map_arg(result, copies.__getitem__))
+    return fx.GraphModule(trace, part)
+
+
+def _needed(wanted: Iterable[fx.Node], stop: Collection[str]) -> set[fx.Node]:
+    needed: set[fx.Node] = set()
+    todo = list(wanted)
+    while todo:
+        node = todo.pop()
+        if node not in needed:
+            needed.add(node)
+            if node.name not in stop:
+                todo.extend(node.all_input_nodes)
+    return needed
+
+
+def _first_clash(frozen: fx.Graph, training: fx.Graph) -> str | None:
+    """Return the module inside which a step is lost in a cut, or other in training."""
+    for x, y in zip_longest(frozen.nodes, training.nodes):
+        if x is None or y is None:
+            return (x or y).meta["inside"]
+        same = (x.op, x.name, str(x.target)) == (y.op, y.name, str(y.target))
+        inputs = [[node.name for node in step.all_input_nodes] for step in (x, y)]
+        name = getattr(x.target, "__name__", str(x.target))
+        unused = not x.users and x.op.startswith("call") and name not in HARMLESS
+        if not same or inputs[0] != inputs[1] or unused:
+            return x.meta["inside"]
+    return None
+
+
+def _is_live(node: fx.Node, names: set[str], parents: set[str]) -> bool:
+    target = str(node.target)
+    if node.op == "get_attr":
+        return not names.isdisjoint(_parents(target))
+    if node.op == "call_module":  # a live module, one in it, or a step that holds one
+        return target in parents or target in names or not names.isdisjoint(_parents(target))
+    return False
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _has_rows(value: Any, n_rows: int) -> bool:
+    """Whether a value is made of tensors with a row for each of n equal rows of the input."""
+    tensors = pytree.tree_leaves(value)
+    return bool(tensors) and all(
+        isinstance(tensor, Tensor)
+        and tensor.ndim > 0
+        and len(tensor) == n_rows
+        and torch.allclose(tensor, tensor[:1].expand_as(tensor), rtol=1e-3, equal_nan=True)
+        for tensor in tensors
+    )
+
+
+def _row_bytes(value: Any) -> int:
+    return sum(tensor[:1].nbytes for tensor in pytree.tree_leaves(value))
+
+
+def _versions(value: Any) -> list[int]:
+    return [t._version for t in pytree.tree_leaves(value) if isinstance(t, Tensor)]
+
+
+def _within(name: str, parent: str) -> bool:
+    return name == parent or name.startswith(parent + ".")
+
+
+def _join(parent: str, name: str) -> str:
+    return f"{parent}.{name}" if name else parent

@@ -1,0 +1,47 @@
+"""Low-rank adapters around a body's layers, by the peft library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from torch import nn
+
+ADAPTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
+
+
+def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
+    """Return those of the layers that a low-rank adapter fits.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
+    """
+    adaptable = [name for name in layers if isinstance(body.get_submodule(name), ADAPTABLE)]
+    if layers and not adaptable:
+        raise ValueError(
+            f"adapter='lora' fits linear, convolution and embedding layers, but the layers to "
+            f"unfreeze are {list(layers)}. Raise unfreeze_depth, or set adapter=None."
+        )
+    return adaptable
+
+
+def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
+    """Put an adapter around each of these layers of ``network.body``.
+
+    A layer's weight becomes ``W + B A`` with `A` of `rank` rows, drawn at random,
+    and `B` zero at first; ``W`` stays as it is (Hu et al., "LoRA: Low-Rank
+    Adaptation of Large Language Models", ICLR 2022, eq. 3, with alpha = rank).
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise ImportError(
+            "adapter='lora' needs the peft library: pip install 'sktransfer[lora]'."
+        ) from error
+    names = [f"body.{name}" if name else "body" for name in layers]
+    config = peft.LoraConfig(
+        r=rank, lora_alpha=rank, target_modules="|".join(re.escape(name) for name in names)
+    )
+    peft.inject_adapter_in_model(config, network)

@@ -1,0 +1,71 @@
+"""The network of fine-tuning: a body of which the first layers may be frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from .._network import Probe, TransferNetwork
+from ._freezing import freeze, order_layers
+from ._graph import BodyGraph
+
+
+class FineTuneNetwork(TransferNetwork):
+    """A body, a label head, and what of the body is frozen.
+
+    Parameters
+    ----------
+    body : Module
+        ``(n, *input_shape) -> (n, ...)``; its output is flattened to features.
+    label_classifier : Module
+        ``(n, n_features) -> (n, n_classes)`` logits.
+    probed : Probe
+        What a pass of a few rows showed of the body.
+    """
+
+    def __init__(self, body: nn.Module, label_classifier: nn.Module, probed: Probe):
+        super().__init__(body, label_classifier, {}, probed)
+        self.layers = order_layers(body, probed.called)
+        self.unfrozen: list[str] = list(self.layers.weights)
+        self._always_in_evaluation: set[str] = set()
+        # Not registered as modules: they compute with the body's.
+        self._rests: dict[bool, fx.GraphModule] = {}
+        self.activations: Any = None
+
+    def features(self, X: Tensor | tuple) -> Tensor:
+        """Return the features, shape (n, n_features), of rows or of the frozen part's values."""
+        if isinstance(X, Tensor):
+            return super().features(X)
+        return self._rests[self.training](*X).flatten(1)
+
+    def freeze(self, unfrozen: Sequence[str], *, freeze_batch_norm: bool) -> None:
+        """Let only these layers of the body, and the head, learn from now on."""
+        self.unfrozen = list(unfrozen)
+        self._always_in_evaluation = freeze(
+            self.body, self.layers, unfrozen, freeze_batch_norm=freeze_batch_norm
+        )
+        self.label_classifier.requires_grad_(True)
+
+    def live(self, unfrozen: Sequence[str]) -> list[str]:
+        """List the modules whose output changes while these layers learn."""
+        position = self.layers.position
+        first = min((position[name] for name in unfrozen), default=len(position))
+        return [name for name, place in position.items() if place >= first]
+
+    def go_on_from(self, crossing: Sequence[str], graph: BodyGraph) -> None:
+        """Have `features` take these values of the body's graph, too."""
+        self._rests = {
+            training: graph.rest(crossing, training=training) for training in (False, True)
+        }
+
+    def train(self, mode: bool = True) -> FineTuneNetwork:
+        """Set the mode, but leave what is frozen in evaluation."""
+        super().train(mode)
+        for name in self._always_in_evaluation:
+            self.body.get_submodule(name).training = False
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_rests": {}, "activations": None}
