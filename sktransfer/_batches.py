@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.sparse
@@ -19,12 +19,13 @@ from torch import Tensor
 class DomainBatch:
     """What one training step sees: rows of both domains and what the body made of them.
 
-    The iterator fills the first four fields, the network the features (joint
+    The iterator fills the first four fields (rows are a tensor, or a tuple of what a
+    frozen part has made of them), the network the features (joint
     ones only where both domains went through the body in one pass) and logits,
     and an objective may add to `metrics` what `history_` should show.
     """
 
-    X_source: Tensor
+    X_source: Any
     y_source: Tensor
     X_target: Tensor | None
     progress: float
@@ -33,7 +34,7 @@ class DomainBatch:
     target_features: Tensor = field(init=False)
     joint_features: Tensor | None = field(init=False, default=None)
     lambda_: float = field(init=False, default=0.0)
-    metrics: dict[str, float | RowMetric] = field(init=False, default_factory=dict)
+    metrics: dict[str, float | str | RowMetric] = field(init=False, default_factory=dict)
 
 
 class RowMetric(NamedTuple):
@@ -51,7 +52,7 @@ class DenseRows:
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, ...)
+    X : ndarray or Tensor of shape (n_rows, ...)
         Floats become `dtype` at once; small integers (images) keep their type
         in memory.
     device : torch.device
@@ -60,7 +61,7 @@ class DenseRows:
         What `take` returns.
     """
 
-    def __init__(self, X: np.ndarray, device: torch.device, dtype: torch.dtype):
+    def __init__(self, X: np.ndarray | Tensor, device: torch.device, dtype: torch.dtype):
         with warnings.catch_warnings():
             # Nothing here writes to the rows, so read-only memory is fine.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -114,7 +115,16 @@ class SparseRows:
         return torch.from_numpy(rows.toarray()).to(self.device, self.dtype)
 
 
-Rows = DenseRows | SparseRows
+class Rows(Protocol):
+    """What batches are taken from: tensors, or tuples of them."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, order: Tensor) -> Any:
+        """Return the rows of these numbers."""
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Return the rows from `start` to `stop`."""
 
 
 def make_rows(X, device: torch.device, dtype: torch.dtype) -> Rows:

@@ -230,12 +230,12 @@ class TransferNet(NeuralNet):
     @contextlib.contextmanager
     def more_callbacks(self, named: list[tuple[str, Callback]]) -> Iterator[None]:
         """Have these called as well meanwhile, after the others."""
-        before = self.callbacks_
-        self.callbacks_ = [*before, *((name, callback.initialize()) for name, callback in named)]
+        before = list(self.callbacks_)
+        self.callbacks_ += [(name, callback.initialize()) for name, callback in named]
         try:
             yield
         finally:
-            self.callbacks_ = before
+            self.callbacks_[:] = before
 
     def dataset(self, X, y) -> Dataset | None:
         """Return checked rows and labels as callbacks expect them; none for sparse rows."""
@@ -295,9 +295,9 @@ class EpochRecorder:
         self._losses: list[dict[str, Tensor]] = []
         self._row_metrics: list[dict[str, RowMetric]] = []
         self._sums: dict[str, float] = defaultdict(float)
-        self._latest: dict[str, float] = {}
+        self._latest: dict[str, float | str] = {}
 
-    def add(self, losses: dict[str, Tensor], metrics: dict[str, float | RowMetric]) -> None:
+    def add(self, losses: dict[str, Tensor], metrics: dict[str, float | str | RowMetric]) -> None:
         """Take note of one step; of plain numbers the last one stays."""
         self._losses.append({name: loss.detach() for name, loss in losses.items()})
         rows: dict[str, RowMetric] = {}
@@ -310,8 +310,8 @@ class EpochRecorder:
         if len(self._losses) == STEPS_PER_FETCH:
             self._fetch()
 
-    def finish(self) -> dict[str, float]:
-        """Return the means by name, with the sum of the losses as ``train_loss``."""
+    def finish(self) -> dict[str, float | str]:
+        """Return the means by name, with the sum of the losses as ``train_loss``, and the rest."""
         if self._losses:
             self._fetch()
         means = {name: total / self._n_steps for name, total in self._sums.items()}

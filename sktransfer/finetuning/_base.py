@@ -140,7 +140,7 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
     def _freezes_batch_norm(self) -> bool:
         return self.freeze_batch_norm or self.adapter is not None
 
-    def _rows_of(self, task: Task, crossing: list[str] | None) -> Rows | ActivationRows:
+    def _rows_of(self, task: Task, crossing: list[str] | None) -> Rows:
         if crossing is None:
             return self.net_.rows(task.X)
         return ActivationRows(tuple(task.frozen[name] for name in crossing))
@@ -185,7 +185,7 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         store = RowStore(folder, self.memory_limit)
         return SharedActivations(graph, self.net_, store, wanted, crossings)
 
-    def _prediction_rows(self, X) -> Rows | ActivationRows:
+    def _prediction_rows(self, X) -> Rows:
         network: FineTuneNetwork = self.net_.module_
         if not self.cache_frozen or self.memory is None:
             return self.net_.rows(X)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .._base import BaseTransferClassifier, encode
 from .._docs import with_shared_docs
-from .._network import make_body, make_head
+from .._network import floating_type, make_body, make_head
 from .._validation import HasMethods, Integral, Interval, Real, StrOptions, TrainingData
 from ._base import BaseFineTuningClassifier
 from ._freezing import unfrozen_layers
@@ -295,6 +295,7 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
         continues = len(self.net_.history) > 0
         weights, goes_on = data.sample_weight, True
+        task: Task | None
         if data.X_target is None:
             task = self._task(data.X, y_indices, weights)
             if self.backbone is None:
@@ -325,9 +326,8 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         shape = network.n_features, len(classes)
         make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
         with self.net_.generators:
-            head = make(*shape)
-        like = next(network.label_classifier.parameters())
-        stage = self._source_stage(head.to(like.device, like.dtype))
+            head = make(*shape).to(self.net_.device, floating_type(network.body))
+        stage = self._source_stage(head)
         task = Task(data.X, y_indices, data.y, data.sample_weight)
         return self._run_stages([stage], task, seed)
 
@@ -358,11 +358,13 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         self._run_stages(self._five_steps(self.unfrozen_layers_), task, seed)
 
     def _task(self, X, y: np.ndarray, sample_weight: np.ndarray | None) -> Task:
-        weights = weigh_classes(self.class_weight, self.classes_, y, sample_weight)
-        if weights is not None:
-            like = next(self.net_.module_.parameters())
-            weights = torch.as_tensor(weights).to(like.device, like.dtype)
+        by_class = weigh_classes(self.class_weight, self.classes_, y, sample_weight)
+        weights = None if by_class is None else self._as_tensor(by_class)
         return Task(X, y, self.classes_[y], sample_weight, weights)
+
+    def _as_tensor(self, weights: np.ndarray) -> Tensor:
+        dtype = floating_type(self.net_.module_) or torch.float32
+        return torch.as_tensor(weights, device=self.net_.device, dtype=dtype)
 
     def _source_stage(self, head: nn.Module | None = None) -> Stage:
         network: FineTuneNetwork = self.net_.module_

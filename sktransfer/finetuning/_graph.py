@@ -7,6 +7,7 @@ cut as well: the values that cross it are all that the rest needs.
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -140,7 +141,8 @@ class BodyGraph:
         """Return the values that have a row for each row of the input; none if they are wrong."""
         rows = X.repeat(3, *[1] * (X.ndim - 1))
         self._body.eval()
-        values, versions = {}, {}
+        values: dict[str, Any] = {}
+        versions: dict[str, list[int]] = {}
         graph = self._frozen.graph
         runner = fx.Interpreter(self._frozen, garbage_collect_values=False, graph=graph)
         runner.args_iter = iter([rows])
@@ -250,34 +252,32 @@ class _SideEffectError(Exception):
 
 @contextlib.contextmanager
 def _no_side_effects(module: nn.Module) -> Iterator[None]:
-    attributes = vars(module).copy()
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    attributes, generators = vars(module).copy(), _generator_states()
     try:
         yield
     finally:
-        now = np.random.get_state()
-        unmoved = (
-            torch.equal(states[0], torch.get_rng_state())
-            and states[1] == random.getstate()
-            and np.array_equal(states[2][1], now[1])
-            and states[2][2:] == now[2:]
-        )
-        torch.set_rng_state(states[0])
-        random.setstate(states[1])
-        np.random.set_state(states[2])
+        drawn = pickle.dumps(_generator_states()) != pickle.dumps(generators)
+        torch.set_rng_state(torch.from_numpy(generators[0]))
+        random.setstate(generators[1])
+        np.random.set_state(generators[2])
         present = vars(module).copy()
         vars(module).clear()
         vars(module).update(attributes)
     same = present.keys() == attributes.keys()
-    if not (unmoved and same and all(present[name] is attributes[name] for name in present)):
+    if drawn or not (same and all(present[name] is attributes[name] for name in present)):
         raise _SideEffectError
+
+
+def _generator_states() -> tuple[np.ndarray, Any, Any]:
+    return torch.get_rng_state().numpy(), random.getstate(), np.random.get_state()
 
 
 def _extract(trace: _Trace, inputs: Sequence[str], result: Any) -> fx.GraphModule:
     """Return the steps from these values to a result, which is a step or a tuple of such."""
     wanted: list[fx.Node] = []
     fx.node.map_arg(result, wanted.append)
-    needed, part, copies = _needed(wanted, stop=inputs), fx.Graph(), {}
+    needed, part = _needed(wanted, stop=inputs), fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
     nodes = {node.name: node for node in trace.graph.nodes}
     for name in inputs:
         copies[nodes[name]] = part.placeholder(name)

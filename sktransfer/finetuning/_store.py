@@ -76,7 +76,9 @@ class RowStore:
         digests : ndarray of shape (n_rows, 16)
             Of the rows.
         """
-        shards, shard_of, row_of = [], {}, {}
+        shards: list[list[np.ndarray]] = []
+        shard_of: dict[bytes, int] = {}
+        row_of: dict[bytes, int] = {}
         for folder in sorted((self.folder / key).glob("shard-*")):
             try:
                 known = np.load(folder / "digests.npy")
