@@ -133,6 +133,7 @@ class BaseTransferClassifier(
             self.net_ = self._make_net(data, classes, int(network_seed))
             self.classes_, self.input_shape_ = classes, data.X.shape[1:]
         self._train(data, y_indices, int(order_seed))
+        self.net_.module_.eval()
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
         return self

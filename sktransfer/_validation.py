@@ -143,6 +143,13 @@ def _check_target_labels(X_target, y_target):
     if X_target is None:
         raise ValueError("y_target was given without X_target: pass the rows it labels too.")
     y_target = column_or_1d(y_target)
+    missing = np.array([label is None or label != label for label in y_target.tolist()])
+    if missing.any():
+        raise ValueError(
+            f"{missing.sum()} of the {len(missing)} labels in y_target are missing. Give the "
+            "labelled rows alone: keep = pandas.notna(y_target), then X_target[keep] and "
+            "y_target[keep]. Without any labels leave y_target out."
+        )
     if len(y_target) != X_target.shape[0]:
         raise ValueError(
             f"y_target has {len(y_target)} labels for the {X_target.shape[0]} rows of X_target: "

@@ -1,6 +1,9 @@
 """One fit, all estimators checked: scikit-learn's checks on every constructor variant."""
 
+import getpass
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +12,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*rows of X_target have a class of:UserWarning"),
+]
 
 
 class Named:
@@ -37,8 +43,17 @@ class SinglePrecisionBody(Named):
         return nn.Sequential(nn.Linear(*input_shape, 20), nn.ReLU())
 
 
-batch_norm_body, dropout_body = BatchNormBody(), DropoutBody()
+class DeepBody(Named):
+    def __call__(self, input_shape):
+        layers = nn.Linear(*input_shape, 30), nn.ReLU(), nn.Linear(30, 30), nn.BatchNorm1d(30)
+        return nn.Sequential(*layers, nn.ReLU(), nn.Linear(30, 20)).double()
+
+
+batch_norm_body, dropout_body, deep_body = BatchNormBody(), DropoutBody(), DeepBody()
 single_precision_body = SinglePrecisionBody()
+
+# One folder for all checks: each must find what is its own.
+MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser()}")
 
 VARIANTS = [
     DANNClassifier(),
@@ -49,6 +64,19 @@ VARIANTS = [
     DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0),
+    FineTuneClassifier(),
+    FineTuneClassifier(batch_norm_body),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", cache_frozen=False),
+    FineTuneClassifier(deep_body, unfreeze_depth=2, memory=MEMORY, freeze_batch_norm=True),
+    FineTuneClassifier(
+        deep_body,
+        unfreeze_depth="2*",
+        gradual_unfreezing=True,
+        layer_decay=0.5,
+        l2_sp=0.01,
+        learning_rate_schedule="cosine",
+        optimizer="adamw",
+    ),
 ]
 
 # What these two compare to a relative 1e-7 is more than single precision holds;
@@ -92,14 +120,22 @@ def checks_that(status, estimator):
 def test_skips_no_check_that_scikit_learns_own_network_runs():
     by_mlp = checks_that("skipped", MLPClassifier(max_iter=2))
     assert checks_that("skipped", DANNClassifier(max_epochs=2)) <= by_mlp
+    assert checks_that("skipped", FineTuneClassifier(pretrain_epochs=2)) <= by_mlp
 
 
-def test_single_precision_passes_all_checks_that_it_can():
-    failed = checks_that("failed", DANNClassifier(single_precision_body))
+@pytest.mark.parametrize("kind", [DANNClassifier, FineTuneClassifier])
+def test_single_precision_passes_all_checks_that_it_can(kind):
+    failed = checks_that("failed", kind(single_precision_body))
     assert failed <= BEYOND_SINGLE_PRECISION
 
 
-@pytest.mark.parametrize("estimator", [AdaptedDANN(), AdaptedCORAL(entropy_weight=0.1)])
+class SelfTrained(TargetFromSource, FineTuneClassifier):
+    """Fine-tuning on the source's own pseudo-labels."""
+
+
+@pytest.mark.parametrize(
+    "estimator", [AdaptedDANN(), AdaptedCORAL(entropy_weight=0.1), SelfTrained()]
+)
 def test_passes_the_checks_while_adapting(estimator):
     # The target, here the unweighted source itself, is not weighted by sample_weight, so
     # weights and repetitions do differ.

@@ -113,7 +113,8 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
     def _augmented(self, X: Tensor) -> Tensor:
         augmented = self.augment(X)
         if not isinstance(augmented, Tensor) or len(augmented) != len(X):
-            got = tuple(augmented.shape) if isinstance(augmented, Tensor) else repr(augmented)
+            shape = getattr(augmented, "shape", None)
+            got = f"{type(augmented).__name__} of shape {shape}" if shape else repr(augmented)
             raise ValueError(
                 f"augment made {got} of a batch of shape {tuple(X.shape)}; it must return a "
                 "tensor with a row for each of the batch's."

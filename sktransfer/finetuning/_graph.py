@@ -62,11 +62,10 @@ class BodyGraph:
             self._frozen = self._trace(opaque, training=False)
             self._training = self._trace(opaque, training=True)
             clash = _first_clash(self._frozen.graph, self._training.graph)
-            if clash is None:
-                self.values = self._find_values(X)
-                if self.values or "body" in opaque:
-                    break
-            opaque.add(clash or "body")
+            clash = clash or self._run(X)
+            if clash is None or clash in opaque:
+                break
+            opaque.add(clash)
 
     def crossing(self, live: Iterable[str]) -> list[str]:
         """Return the values that the rest needs of what depends on no live module.
@@ -137,30 +136,40 @@ class BodyGraph:
                 module.training = mode
 
     @torch.no_grad()
-    def _find_values(self, X: Tensor) -> dict[str, Value]:
-        """Return the values that have a row for each row of the input; none if they are wrong."""
+    def _run(self, X: Tensor) -> str | None:
+        """Find the values that have a row for each row of the input.
+
+        Returns the module, if any, that cannot be cut: the body, where its steps
+        do not make what it makes itself, and a part that overwrites a value of
+        which it makes use again.
+        """
         rows = X.repeat(3, *[1] * (X.ndim - 1))
+        self.values = {INPUT: Value(pytree.tree_structure(rows), _row_bytes(rows))}
         self._body.eval()
-        values: dict[str, Any] = {}
-        versions: dict[str, list[int]] = {}
-        graph = self._frozen.graph
+        expected, graph = self._body(X), self._frozen.graph
         runner = fx.Interpreter(self._frozen, garbage_collect_values=False, graph=graph)
         runner.args_iter = iter([rows])
-        try:
-            for node in graph.nodes:
-                values[node.name] = runner.env[node] = runner.run_node(node)
-                versions[node.name] = _versions(values[node.name])
-        except Exception:
-            return {}
-        output, expected = values.pop("output"), self._body(X)
+        made: dict[fx.Node, tuple[Any, list[int]]] = {}
+        overwritten: set[fx.Node] = set()
+        for node in graph.nodes:
+            again = overwritten.intersection(node.all_input_nodes)
+            if again:
+                return again.pop().meta["inside"]
+            try:
+                value = runner.env[node] = runner.run_node(node)
+            except Exception:
+                return "body"
+            made[node] = value, _versions(value)
+            overwritten = {node for node, (value, was) in made.items() if _versions(value) != was}
+        output, _ = made.pop(node)
         if not torch.allclose(output[:1], expected, rtol=1e-3, atol=1e-5, equal_nan=True):
-            return {}
-        # A value that a later step overwrites is not what its other users saw.
-        return {
-            name: Value(pytree.tree_structure(value), _row_bytes(value))
-            for name, value in values.items()
-            if versions[name] == _versions(value) and _has_rows(value, len(rows))
+            return "body"
+        self.values |= {
+            node.name: Value(pytree.tree_structure(value), _row_bytes(value))
+            for node, (value, _) in made.items()
+            if node not in overwritten and _has_rows(value, len(rows))
         }
+        return None
 
 
 class _Trace(nn.Module):

@@ -18,7 +18,12 @@ def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
     ValueError
         Where there is none.
     """
-    adaptable = [name for name in layers if isinstance(body.get_submodule(name), ADAPTABLE)]
+    modules = {name: body.get_submodule(name) for name in layers}
+    adaptable = [
+        name
+        for name, module in modules.items()
+        if isinstance(getattr(module, "base_layer", module), ADAPTABLE)
+    ]
     if layers and not adaptable:
         raise ValueError(
             f"adapter='lora' fits linear, convolution and embedding layers, but the layers to "
@@ -28,7 +33,7 @@ def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
 
 
 def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
-    """Put an adapter around each of these layers of ``network.body``.
+    """Put an adapter around each of these layers of ``network.body`` that has none.
 
     A layer's weight becomes ``W + B A`` with `A` of `rank` rows, drawn at random,
     and `B` zero at first; ``W`` stays as it is (Hu et al., "LoRA: Low-Rank
@@ -40,8 +45,11 @@ def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
         raise ImportError(
             "adapter='lora' needs the peft library: pip install 'sktransfer[lora]'."
         ) from error
-    names = [f"body.{name}" if name else "body" for name in layers]
+    paths = [f"body.{name}" if name else "body" for name in layers]
+    paths = [path for path in paths if not hasattr(network.get_submodule(path), "base_layer")]
+    if not paths:
+        return
     config = peft.LoraConfig(
-        r=rank, lora_alpha=rank, target_modules="|".join(re.escape(name) for name in names)
+        r=rank, lora_alpha=rank, target_modules="|".join(re.escape(path) for path in paths)
     )
     peft.inject_adapter_in_model(config, network)

@@ -145,6 +145,15 @@ class Overwrites(nn.Module):
         return side + self.last(Z)
 
 
+class UsesOverwritten(Overwrites):
+    """Uses a value after it was overwritten, by its old name."""
+
+    def forward(self, X):
+        Y = self.first(X)
+        Z = F.relu_(Y)
+        return self.side(Y) + self.last(Z)
+
+
 class Forgets(Overwrites):
     """Overwrites a value by a step whose result nobody asks for."""
 

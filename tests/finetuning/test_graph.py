@@ -23,6 +23,7 @@ from tests.finetuning.bodies import (
     Remembers,
     Residual,
     TrainsOtherwise,
+    UsesOverwritten,
     sequential,
 )
 
@@ -44,7 +45,8 @@ def crossing_at(graph, layers, layer):
 def bodies():
     torch.manual_seed(0)
     kinds = [sequential, Residual, Recurrent, Pairs, Branching, TrainsOtherwise, Counts, Draws]
-    return [kind().double() for kind in [*kinds, Overwrites, Forgets, Remembers]]
+    kinds += [Overwrites, UsesOverwritten, Forgets, Remembers]
+    return [kind().double() for kind in kinds]
 
 
 @torch.no_grad()
@@ -102,7 +104,9 @@ def test_deeper_cuts_lead_to_later_ones_and_the_output_to_none():
         assert not graph.leads(cuts[-1], early)
 
 
-@pytest.mark.parametrize("kind", [Branching, TrainsOtherwise, Counts, Draws, Forgets, Remembers])
+@pytest.mark.parametrize(
+    "kind", [Branching, TrainsOtherwise, Counts, Draws, UsesOverwritten, Forgets, Remembers]
+)
 def test_a_body_that_no_trace_can_follow_is_one_step(kind):
     graph, layers = graph_of(kind().double())
     steps = [node.target for node, _ in graph.steps() if node.op.startswith("call")]
@@ -160,3 +164,12 @@ def test_a_value_of_another_size_does_not_cross():
     assert crossing != "contiguous"
     assert graph.values.keys() >= {"body_first", crossing}
     assert "contiguous" not in graph.values
+
+
+def test_a_body_that_is_never_the_same_is_not_cut():
+    class Noisy(nn.Linear):
+        def forward(self, X):
+            return super().forward(X + torch.rand_like(X))
+
+    graph, _ = graph_of(Noisy(4, 3).double())
+    assert graph.crossing([]) == [INPUT]

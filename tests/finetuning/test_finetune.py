@@ -1,0 +1,551 @@
+"""The five steps: what is trained when, what stays as it was, where knowledge comes from."""
+
+import copy
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn import functional as F
+
+from sktransfer import FineTuneClassifier
+from tests.finetuning.bodies import Branching, Pairs, Recurrent, Residual, sequential
+
+FAST = {"head_epochs": 3, "finetune_epochs": 3, "pretrain_epochs": 3, "random_state": 0}
+SGD = torch.optim.SGD
+
+
+@pytest.fixture
+def task():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 4))
+    return X, np.where(X[:, 0] + X[:, 1] > 0, "up", "down")
+
+
+def pretrained(kind=sequential):
+    torch.manual_seed(0)
+    body = kind().double()
+    for module in body.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.running_mean.uniform_()
+            module.running_var.uniform_(0.5, 2.0)
+    return body
+
+
+def digests(body, names=""):
+    state = body.state_dict()
+    return {
+        name: hashlib.sha256(tensor.cpu().numpy().tobytes()).hexdigest()
+        for name, tensor in state.items()
+        if name.startswith(names)
+    }
+
+
+def body_of(clf):
+    return clf.net_.module_.body
+
+
+# What is frozen
+
+
+@pytest.mark.parametrize("cache_frozen", [True, False])
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "4", "[67]"])
+def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, cache_frozen):
+    body = pretrained()
+    clf = FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **FAST)
+    after, before = digests(body_of(clf.fit(*task))), digests(body)
+    moved = {name.split(".")[0] for name in before if before[name] != after[name]}
+    assert moved == set(clf.unfrozen_layers_)
+
+
+@pytest.mark.parametrize("cache_frozen", [True, False])
+def test_frozen_batch_norm_stays_in_unfrozen_layers_too(task, cache_frozen):
+    body = pretrained()
+    clf = FineTuneClassifier(
+        body, unfreeze_depth="all", freeze_batch_norm=True, cache_frozen=cache_frozen, **FAST
+    ).fit(*task)
+    assert digests(body, "4.") == digests(body_of(clf), "4.")
+    assert clf.unfrozen_layers_ == ["0", "3", "7"]
+
+
+def test_fit_leaves_the_network_in_evaluation_mode(task):
+    clf = FineTuneClassifier(pretrained(), unfreeze_depth="all", **FAST).fit(*task)
+    assert not any(module.training for module in clf.net_.module_.modules())
+
+
+class Modes(nn.Dropout):
+    """Notes its mode in each pass of more rows than a probe has."""
+
+    modes = None
+
+    def forward(self, X):
+        if len(X) > 3:
+            Modes.modes.append(self.training)
+        return super().forward(X)
+
+
+@pytest.mark.parametrize("cache_frozen", [True, False])
+@pytest.mark.parametrize(("depth", "trains"), [(0, False), (1, False), (2, True)])
+def test_dropout_acts_only_after_the_first_unfrozen_layer(task, depth, trains, cache_frozen):
+    Modes.modes = []
+    body = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), Modes(0.5), nn.Linear(5, 3)).double()
+    params = {**FAST, "head_epochs": 0} if depth else FAST
+    FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **params).fit(*task)
+    assert set(Modes.modes) == {trains}
+
+
+def test_nothing_of_the_users_is_changed(task):
+    X, y = task
+    body, head = pretrained(), nn.Linear(3, 2).double()
+    states = copy.deepcopy([body.state_dict(), head.state_dict()])
+    X_before = X.copy()
+    clf = FineTuneClassifier(body, head, unfreeze_depth="all", **FAST).fit(X, y)
+    clf.predict(X)
+    for module, before in zip((body, head), states, strict=True):
+        assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+        assert all(p.requires_grad for p in module.parameters())
+        assert module.training
+    np.testing.assert_array_equal(X, X_before)
+    assert clf.backbone is body
+
+
+def test_a_body_that_works_in_place_does_not_change_the_users_rows(task):
+    X, y = task
+    body = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)).double()
+    before = X.copy()
+    for cache_frozen in (True, False):
+        clf = FineTuneClassifier(body, cache_frozen=cache_frozen, **FAST).fit(X, y)
+        clf.predict(X)
+        np.testing.assert_array_equal(X, before)
+
+
+# The steps, by hand
+
+
+def one_step(**params):
+    return {
+        "head_epochs": 0,
+        "finetune_epochs": 1,
+        "batch_size": 100,
+        "optimizer": SGD,
+        "random_state": 0,
+        **params,
+    }
+
+
+def test_one_step_follows_the_update_rule(task):
+    X, y = task
+    body = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
+    body, head = body.double(), nn.Linear(3, 2).double()
+    rate, decay, alpha = 0.1, 0.5, 0.3
+    clf = FineTuneClassifier(
+        body,
+        head,
+        unfreeze_depth=2,
+        finetune_learning_rate=rate,
+        layer_decay=decay,
+        l2_sp=alpha,
+        class_weight={"up": 3.0},
+        **one_step(),
+    ).fit(X, y)
+    indices = torch.from_numpy((y == "up").astype(int))
+    class_weight = torch.tensor([1.0, 3.0]).double()
+    class_weight *= len(y) / class_weight[indices].sum()
+    twin, twin_head = copy.deepcopy(body), copy.deepcopy(head)
+    log_p = F.log_softmax(twin_head(twin(torch.from_numpy(X))), dim=1)
+    rows = torch.arange(len(y))
+    (-(class_weight[indices] * log_p[rows, indices]).sum() / len(y)).backward()
+    rates = {"0": 0.0, "2": rate * decay**2, "4": rate * decay}
+    for name, after in body_of(clf).named_parameters():
+        before = twin.get_parameter(name)
+        # the penalty's gradient is zero where the weights still are what they were
+        expected = before - rates[name.split(".")[0]] * before.grad
+        torch.testing.assert_close(after.detach(), expected.detach())
+    for name, after in clf.net_.module_.label_classifier.named_parameters():
+        before = twin_head.get_parameter(name)
+        torch.testing.assert_close(after.detach(), (before - rate * before.grad).detach())
+    assert clf.history_[0]["l2_sp_loss"] == 0
+    assert clf.history_[0]["label_loss"] == pytest.approx(
+        (-(class_weight[indices] * log_p[rows, indices]).sum() / len(y)).item()
+    )
+
+
+def test_head_is_trained_first_and_at_its_own_rate(task):
+    body, head = pretrained(), nn.Linear(3, 2).double()
+    clf = FineTuneClassifier(
+        body, head, learning_rate=0.1, **one_step(head_epochs=1, finetune_epochs=0)
+    ).fit(*task)
+    twin, twin_head = copy.deepcopy(body).eval(), copy.deepcopy(head)
+    y = torch.from_numpy((task[1] == "up").astype(int))
+    F.cross_entropy(twin_head(twin(torch.from_numpy(task[0]))), y).backward()
+    for name, after in clf.net_.module_.label_classifier.named_parameters():
+        before = twin_head.get_parameter(name)
+        torch.testing.assert_close(after.detach(), (before - 0.1 * before.grad).detach())
+    assert digests(body) == digests(body_of(clf))
+
+
+def test_history_tells_the_stages_and_their_rates(task):
+    clf = FineTuneClassifier(
+        pretrained(),
+        learning_rate=0.01,
+        finetune_learning_rate=0.002,
+        head_epochs=2,
+        finetune_epochs=3,
+    ).fit(*task)
+    assert clf.history_[:, "stage"] == ["head"] * 2 + ["finetune"] * 3
+    assert clf.history_[:, "learning_rate"] == [0.01] * 2 + [0.002] * 3
+    assert clf.n_iter_ == 5
+
+
+def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
+    clf = FineTuneClassifier(
+        pretrained(),
+        learning_rate=1.0,
+        finetune_learning_rate=0.5,
+        learning_rate_schedule=lambda p: 1 - p,
+        batch_size=40,
+        head_epochs=2,
+        unfreeze_depth=2,
+        finetune_epochs=4,
+        gradual_unfreezing=True,
+    ).fit(*task)
+    rates = [1.0, 0.5, 0.5, 0.375, 0.25, 0.125]
+    assert clf.history_[:, "learning_rate"] == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(4, [1, 2, 3, 4]), (8, [1, 1, 2, 2, 3, 3, 4, 4]), (2, [2, 4]), (1, [4])],
+)
+def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expected):
+    seen = []
+
+    class Note(nn.Module):
+        def forward(self, X):
+            return X
+
+    clf = FineTuneClassifier(
+        pretrained(), unfreeze_depth="all", gradual_unfreezing=True, finetune_epochs=epochs
+    )
+    clf.set_params(head_epochs=0, random_state=0)
+    run_stage = clf._run_stage
+
+    def note(stage, *args):
+        seen.extend([len(stage.layer_rates)] * stage.epochs)
+        return run_stage(stage, *args)
+
+    clf._run_stage = note
+    clf.fit(*task)
+    assert seen == expected
+    assert clf.n_iter_ == epochs
+
+
+def test_strong_l2_sp_holds_the_body_where_it_was(task):
+    body = pretrained()
+    params = {**FAST, "unfreeze_depth": "all", "finetune_epochs": 50, "optimizer": SGD}
+    ways = []
+    for alpha in (0.0, 5.0):
+        clf = FineTuneClassifier(body, l2_sp=alpha, finetune_learning_rate=0.05, **params)
+        clf.fit(*task)
+        pairs = zip(body_of(clf).parameters(), body.parameters(), strict=True)
+        ways.append(sum((a - b).square().sum().item() for a, b in pairs))
+    assert ways[1] < 0.05 * ways[0]
+
+
+def test_keras_recipe_can_be_written(task):
+    clf = FineTuneClassifier(
+        pretrained(), optimizer="rmsprop", learning_rate=2e-5, finetune_learning_rate=2e-6, **FAST
+    ).fit(*task)
+    assert isinstance(clf.net_.optimizer_, torch.optim.RMSprop)
+
+
+# The cache
+
+
+@pytest.mark.parametrize("kind", [sequential, Residual, Recurrent, Pairs, Branching])
+@pytest.mark.parametrize("depth", [0, 1, 2, "all"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, depth, dtype):
+    body = pretrained(kind).to(dtype)
+    fits = [
+        FineTuneClassifier(body, unfreeze_depth=depth, l2_sp=0.01, **FAST, **params).fit(*task)
+        for params in ({"cache_frozen": False}, {}, {"memory": tmp_path}, {"memory": tmp_path})
+    ]
+    expected = fits[0].net_.module_.state_dict()
+    if kind is Residual and depth not in (0, "all"):
+        return  # its functional dropout acts in frozen blocks where nothing is cut
+    for clf in fits[1:]:
+        for name, tensor in clf.net_.module_.state_dict().items():
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            clf.predict_proba(task[0]), fits[0].predict_proba(task[0]), atol=1e-6
+        )
+        np.testing.assert_allclose(clf.transform(task[0]), fits[0].transform(task[0]), atol=1e-6)
+
+
+# Where knowledge comes from
+
+
+def test_source_and_target_may_have_other_classes(task):
+    X, y = task
+    rng = np.random.default_rng(1)
+    X_target = rng.normal(size=(60, 4))
+    y_target = np.digitize(X_target[:, 0], [-0.5, 0.5])
+    clf = FineTuneClassifier(random_state=0, pretrain_epochs=30).fit(X, y, X_target, y_target)
+    assert clf.classes_.tolist() == [0, 1, 2]
+    assert clf.predict_proba(X_target).shape == (60, 3)
+    stages = clf.history_[:, "stage"]
+    assert stages == ["source"] * 30 + ["head"] * 100 + ["finetune"] * 20
+    assert clf.score(X_target, y_target) > 0.7
+    assert not hasattr(clf, "n_pseudo_labels_")
+
+
+def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(2, 1000, 4))
+    y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
+    few, rest = slice(0, 20), slice(20, None)
+    params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": 0}
+    source = FineTuneClassifier(**params, pretrain_learning_rate=0.01)
+    source.fit(X, y, X_target[few], y_target[few])
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
+    random = FineTuneClassifier(body, **params).fit(X_target[few], y_target[few])
+    scores = [clf.score(X_target[rest], y_target[rest]) for clf in (source, random)]
+    assert scores[0] > scores[1] + 0.1
+
+
+def test_without_target_labels_sure_rows_are_used(task):
+    X, y = task
+    X_target = np.random.default_rng(1).normal(size=(200, 4)) * 3
+    clf = FineTuneClassifier(random_state=0, pretrain_learning_rate=0.01).fit(X, y, X_target)
+    assert 100 < clf.n_pseudo_labels_ <= 200
+    assert clf.history_[-1, "stage"] == "finetune"
+    assert clf.classes_.tolist() == ["down", "up"]
+    truth = np.where(X_target[:, 0] + X_target[:, 1] > 0, "up", "down")
+    assert clf.score(X_target, truth) > 0.8
+
+
+def test_without_sure_rows_the_model_of_the_source_is_kept(task):
+    X, y = task
+    clf = FineTuneClassifier(random_state=0, pretrain_epochs=2, pseudo_label_threshold=1.0)
+    with pytest.warns(UserWarning, match="0 of the 40 rows of X_target have a class"):
+        clf.fit(X, y, X + 1)
+    with pytest.warns(UserWarning, match="nothing was transferred"):
+        source = clone(clf).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), source.predict_proba(X))
+    assert clf.n_pseudo_labels_ == 0
+
+
+def test_rows_of_one_sure_class_are_too_few(task):
+    X, y = task
+    clf = FineTuneClassifier(random_state=0, pseudo_label_threshold=0.6)
+    with pytest.warns(UserWarning, match="of 1 classes; fine-tuning needs 4 rows"):
+        clf.fit(X, y, np.full((20, 4), 3.0))
+
+
+def test_without_backbone_and_target_nothing_is_transferred(task):
+    with pytest.warns(UserWarning, match="without X_target and without a pretrained backbone"):
+        FineTuneClassifier(**FAST).fit(*task)
+
+
+def test_a_pretrained_backbone_is_fitted_without_a_warning(task):
+    clf = FineTuneClassifier(pretrained(), **FAST).fit(*task)
+    assert set(clf.history_[:, "stage"]) == {"head", "finetune"}
+
+
+# Data scientists' tools
+
+
+def test_early_stopping_returns_to_the_best_epoch(task):
+    clf = FineTuneClassifier(
+        pretrained(),
+        unfreeze_depth="all",
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=4,
+        learning_rate=0.05,
+        finetune_learning_rate=0.05,
+        finetune_epochs=200,
+        random_state=0,
+    ).fit(*task)
+    losses = [e["valid_loss"] for e in clf.history_ if e["stage"] == "finetune"]
+    assert len(losses) < 200
+    best = int(np.argmin(losses))
+    # an improvement by less than 1e-4 of the loss counts as none
+    assert len(losses) - 1 - best <= 4
+    y = (task[1] == "up").astype(int)
+    logs = -np.log(clf.predict_proba(task[0])[np.arange(40), y])
+    held_out = [losses[best] * 12 - logs[rows].sum() for rows in _subsets(clf, task)]
+    assert min(map(abs, held_out)) < 1e-3 * losses[best] * 12
+    assert 0 <= clf.history_[-1, "valid_accuracy"] <= 1
+    assert [name for name, _ in clf.net_.callbacks_] == ["epoch_timer"]
+
+
+def _subsets(clf, task):
+    """Return the held-out rows as the estimator drew them."""
+    from sktransfer.finetuning._stages import Task
+
+    found = []
+    original = Task.split
+
+    def split(self, fraction, seed):
+        parts = original(self, fraction, seed)
+        rows = [np.flatnonzero((task[0] == x).all(axis=1))[0] for x in parts.held_out.X]
+        found.append(np.array(rows))
+        return parts
+
+    Task.split = split
+    try:
+        clone(clf).set_params(head_epochs=1, finetune_epochs=1).fit(*task)
+    finally:
+        Task.split = original
+    return found
+
+
+def test_augmentation_changes_training_batches_and_nothing_else(task):
+    seen = []
+
+    def augment(X):
+        seen.append(X.shape)
+        return X + 0.1 * torch.randn_like(X)
+
+    clf = FineTuneClassifier(pretrained(), augment=augment, batch_size=16, **FAST)
+    a, b = clone(clf).fit(*task), clone(clf).fit(*task)
+    assert set(seen) <= {(13, 4), (14, 4)}
+    assert len(seen) == 2 * 6 * 3
+    np.testing.assert_array_equal(a.predict_proba(task[0]), b.predict_proba(task[0]))
+    plain = clone(clf).set_params(augment=None).fit(*task)
+    assert not np.array_equal(a.predict_proba(task[0]), plain.predict_proba(task[0]))
+    assert len(seen) == 2 * 6 * 3
+
+
+@pytest.mark.parametrize("augment", [lambda X: X[:1], lambda X: X.numpy(), lambda X: None])
+def test_augmentation_must_return_the_batchs_rows(task, augment):
+    with pytest.raises(ValueError, match=r"augment made .* it must return a tensor with a row"):
+        FineTuneClassifier(pretrained(), augment=augment, **FAST).fit(*task)
+
+
+def test_class_weight_shifts_the_decision(task):
+    shares = [
+        (clf.fit(*task).predict(task[0]) == "up").mean()
+        for clf in (
+            FineTuneClassifier(
+                pretrained(), class_weight={"up": w}, learning_rate=0.02, random_state=0
+            )
+            for w in (0.01, 1.0, 100.0)
+        )
+    ]
+    assert shares[0] < shares[1] < shares[2]
+
+
+def test_pipeline_search_and_pickle(task):
+    X, y = task
+    pipe = make_pipeline(StandardScaler(), FineTuneClassifier(pretrained(), **FAST))
+    search = GridSearchCV(
+        pipe, {"finetuneclassifier__unfreeze_depth": [0, 2, "all"]}, cv=3, n_jobs=2
+    ).fit(X, y)
+    assert set(search.cv_results_["param_finetuneclassifier__unfreeze_depth"]) == {0, 2, "all"}
+    twin = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(twin.predict_proba(X), search.predict_proba(X))
+
+
+def test_default_estimator_works_in_a_pipeline(task):
+    with pytest.warns(UserWarning, match="nothing was transferred"):
+        pipe = make_pipeline(StandardScaler(), FineTuneClassifier(random_state=0)).fit(*task)
+    assert pipe.score(*task) > 0.9
+
+
+def test_transform_gives_the_features_of_the_body(task):
+    clf = FineTuneClassifier(pretrained(), **FAST).fit(*task)
+    with torch.no_grad():
+        expected = body_of(clf).eval()(torch.from_numpy(task[0])).numpy()
+    np.testing.assert_allclose(clf.transform(task[0]), expected)
+    assert clf.get_feature_names_out().tolist() == [f"finetuneclassifier{i}" for i in range(3)]
+
+
+def test_warm_start_trains_on(task):
+    clf = FineTuneClassifier(pretrained(), warm_start=True, **FAST).fit(*task)
+    before = body_of(clf).state_dict()["7.weight"].clone()
+    loss = clf.history_[-1, "label_loss"]
+    clf.set_params(unfreeze_depth=2, finetune_epochs=30, finetune_learning_rate=0.01).fit(*task)
+    assert clf.n_iter_ == 6 + 33
+    assert clf.history_[-1, "label_loss"] < loss
+    assert not torch.equal(before, body_of(clf).state_dict()["7.weight"])
+
+
+def test_sample_weights_draw_the_labelled_rows(task):
+    X, y = task
+    weights = np.r_[np.ones(20), np.zeros(20)]
+    clf = FineTuneClassifier(pretrained(), **FAST).fit(X, y, sample_weight=weights)
+    X = X.copy()
+    X[20:] = 1e3
+    other = FineTuneClassifier(pretrained(), **FAST).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(clf.predict_proba(X), other.predict_proba(X))
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"unfreeze_depth": 5}, "unfreeze_depth=5, but the backbone has 4 layers"),
+        ({"unfreeze_depth": "conv1"}, "unfreeze_depth='conv1' fits no layer"),
+        ({"unfreeze_depth": -1}, "'unfreeze_depth' parameter"),
+        ({"layer_decay": 0.0}, "'layer_decay' parameter"),
+        ({"adapter": "prefix"}, "'adapter' parameter"),
+        ({"adapter": "lora", "l2_sp": 0.1}, "set l2_sp=0 or adapter=None"),
+        ({"backbone": nn.Linear(7, 3).double()}, r"backbone failed on a batch of shape \(2, 4\)"),
+        ({"backbone": nn.Flatten(0)}, r"backbone made of .* It must give a float tensor of shape"),
+        ({"backbone": nn.Identity(), "unfreeze_depth": 1}, "the backbone has 0 layers"),
+        (
+            {"backbone": nn.Identity(), "head": nn.Identity(), "unfreeze_depth": 0},
+            "head gave shape",
+        ),
+        ({"head": nn.Linear(3, 5).double()}, "head gave shape"),
+        ({"validation_fraction": 0.01, "early_stopping": True}, "early_stopping=True holds out"),
+        ({"memory": 3}, "'memory' parameter"),
+        ({"class_weight": {"left": 2}}, "class_weight names"),
+        ({"optimizer": "lion"}, "'optimizer' parameter"),
+    ],
+)
+def test_bad_parameters_are_named(task, params, message):
+    clf = FineTuneClassifier(**{"backbone": pretrained(), **FAST, **params})
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.fit(*task)
+
+
+def test_head_and_depth_must_leave_something_to_train(task):
+    body = nn.Sequential(nn.Linear(4, 2)).double()
+    clf = FineTuneClassifier(body, nn.Identity(), unfreeze_depth=0, **FAST)
+    with pytest.raises(ValueError, match="'head' has nothing to train: the head has no weights"):
+        clf.fit(*task)
+
+
+@pytest.mark.parametrize(
+    ("y_target", "message"),
+    [
+        ([1, 2, 3], "y_target has 3 labels for the 40 rows"),
+        (np.r_[np.ones(39), np.nan], "1 of the 40 labels in y_target are missing"),
+        ([None] * 10 + ["a"] * 30, "10 of the 40 labels in y_target are missing"),
+        (np.ones(40), "y_target holds one class"),
+    ],
+)
+def test_bad_target_labels_are_named(task, y_target, message):
+    X, y = task
+    with pytest.raises(ValueError, match=message):
+        FineTuneClassifier(**FAST).fit(X, y, X_target=X, y_target=y_target)
+
+
+def test_wrong_channels_are_named():
+    images = np.zeros((10, 1, 8, 8), dtype=np.uint8)
+    body = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(ValueError, match=r"backbone failed on a batch of shape \(2, 1, 8, 8\)"):
+        FineTuneClassifier(body, **FAST).fit(images, np.arange(10) % 2)
