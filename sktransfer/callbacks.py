@@ -82,7 +82,7 @@ class DomainScoring(Callback):
 class EpochProgressBar(Callback):
     """Show the epochs as a progress bar with the latest losses and domain accuracy."""
 
-    shown = ("label_loss", "domain_loss", "domain_accuracy", "target_accuracy")
+    shown = ("label_loss", "domain_loss", "domain_accuracy", "target_accuracy", "valid_accuracy")
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
@@ -93,6 +93,7 @@ class EpochProgressBar(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Advance the bar by one epoch."""
         epoch = net.history[-1]
+        self.bar_.set_description(epoch.get("stage"), refresh=False)
         self.bar_.set_postfix({k: f"{epoch[k]:.3f}" for k in self.shown if k in epoch})
         self.bar_.update()
 

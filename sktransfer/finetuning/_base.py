@@ -24,13 +24,10 @@ from ._store import RowStore, memory_folder
 class BaseFineTuningClassifier(BaseTransferClassifier):
     """Trains in stages, in each of which a first part of the body may be frozen."""
 
-    freeze_batch_norm: bool
-    l2_sp: float
     early_stopping: bool
     validation_fraction: float
     n_iter_no_change: int
     augment: Any
-    adapter: str | None
     cache_frozen: bool
     memory: Any
     memory_limit: int | None
@@ -42,7 +39,8 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         if self.early_stopping:
             task = task.split(self.validation_fraction, random_state.randint(2**31 - 1))
         crossings = self._pass_frozen(stages, task)
-        anchors = {id(p): p.detach().clone() for p in network.body.parameters() if self.l2_sp}
+        penalised = any(stage.l2_sp > 0 for stage in stages)
+        anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
         goes_on = True
         for stage, crossing in zip(stages, crossings, strict=True):
             order_seed = random_state.randint(2**31 - 1)
@@ -63,7 +61,7 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         seed: int,
     ) -> bool:
         net, network = self.net_, self.net_.module_
-        network.freeze(list(stage.layer_rates), freeze_batch_norm=self._freezes_batch_norm())
+        network.freeze(list(stage.layer_rates), freeze_batch_norm=stage.freeze_batch_norm)
         if crossing is not None:
             network.go_on_from(crossing, network.activations.graph)
         net.row_flops = network.row_flops(network.live(network.unfrozen))
@@ -102,12 +100,10 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         batch.metrics["stage"] = stage.name
         loss = weighted_cross_entropy(batch.source_logits, batch.y_source, class_weight)
         losses = {"label_loss": loss}
-        if self.l2_sp > 0 and stage.name == "finetune":
-            learning = [p for p in network.body.parameters() if p.requires_grad]
-            if learning:
-                losses["l2_sp_loss"] = l2_sp_penalty(
-                    learning, [anchors[id(p)] for p in learning], self.l2_sp
-                )
+        learning = [p for p in network.body.parameters() if stage.l2_sp and p.requires_grad]
+        if learning:
+            before = [anchors[id(p)] for p in learning]
+            losses["l2_sp_loss"] = l2_sp_penalty(learning, before, stage.l2_sp)
         return losses
 
     def _augmented(self, X: Tensor) -> Tensor:
@@ -137,9 +133,6 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
                 "unfreeze_depth."
             )
         return groups
-
-    def _freezes_batch_norm(self) -> bool:
-        return self.freeze_batch_norm or self.adapter is not None
 
     def _rows_of(self, task: Task, crossing: list[str] | None) -> Rows:
         if crossing is None:
@@ -178,13 +171,13 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         folder = None if self.memory is None else memory_folder(self.memory)
         if folder is None:
             return PrivateActivations(graph, self.net_)
-        wanted = {name for depth in depths for name in graph.crossing(network.live(depth))}
-        crossings = [
+        wanted = [graph.crossing(network.live(depth)) for depth in depths]
+        others = (
             graph.crossing(network.live(layers[len(layers) - depth :]))
             for depth in range(len(layers) + 1)
-        ]
+        )
         store = RowStore(folder, self.memory_limit)
-        return SharedActivations(graph, self.net_, store, wanted, crossings)
+        return SharedActivations(graph, self.net_, store, wanted, others)
 
     def _prediction_rows(self, X) -> Rows:
         network: FineTuneNetwork = self.net_.module_

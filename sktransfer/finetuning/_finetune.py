@@ -388,5 +388,16 @@ class FineTuneClassifier(BaseFineTuningClassifier):
             depth = len(layers) * (part + 1) // n_parts
             unfrozen = {layer: rates[layer] for layer in layers[len(layers) - depth :]}
             progress = part / n_parts, (part + 1) / n_parts
-            stages.append(Stage("finetune", stop - start, rate, unfrozen, head, progress))
+            stages.append(
+                Stage(
+                    "finetune",
+                    stop - start,
+                    rate,
+                    unfrozen,
+                    head,
+                    progress,
+                    l2_sp=self.l2_sp,
+                    freeze_batch_norm=self.freeze_batch_norm or self.adapter is not None,
+                )
+            )
         return [stage for stage in stages if stage.epochs > 0]

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,11 @@ class SharedActivations:
         Knows the device, the type and the number of threads.
     store : RowStore
         Where they are kept.
-    wanted : collection of str
-        Names of the values that will be asked for.
-    crossings : sequence of list of str
-        Values that are wanted at depths 0, 1, 2 and so on, kept as well as long
-        as they are not too large.
+    wanted : sequence of list of str
+        Names of the values that will be asked for, together.
+    others : iterable of list of str
+        Those wanted at depths 0, 1, 2 and so on, kept as well as long as they are
+        not too large.
     """
 
     def __init__(
@@ -160,11 +160,12 @@ class SharedActivations:
         graph: BodyGraph,
         net: TransferNet,
         store: RowStore,
-        wanted: Collection[str],
-        crossings: Sequence[list[str]],
+        wanted: Sequence[list[str]],
+        others: Iterable[list[str]],
     ):
-        self.graph, self.net, self.store, self.crossings = graph, net, store, crossings
-        self.kept = sorted({*wanted, *self._affordable()} - {INPUT})
+        self.graph, self.net, self.store = graph, net, store
+        self.crossings = [*self._affordable(others), *wanted]
+        self.kept = sorted({name for names in self.crossings for name in names} - {INPUT})
         context = f"{net.input_shape} {net.dtype} {net.device} torch {torch.__version__}"
         self.keys = value_keys(graph, self.kept, context)
 
@@ -185,16 +186,15 @@ class SharedActivations:
         in_memory = _fits_memory(sum(place.n_bytes for place in found.values()))
         return {name: self._as_rows(name, place, in_memory) for name, place in found.items()}
 
-    def _affordable(self) -> set[str]:
+    def _affordable(self, crossings: Iterable[list[str]]) -> Iterator[list[str]]:
         row_bytes = self.net.dtype.itemsize * int(np.prod(self.net.input_shape))
         kept: set[str] = set()
-        for depth, crossing in enumerate(self.crossings):
-            wider = kept.union(crossing)
-            size = sum(self.graph.values[name].row_bytes for name in wider)
+        for depth, crossing in enumerate(crossings):
+            kept = kept.union(crossing)
+            size = sum(self.graph.values[name].row_bytes for name in kept)
             if depth > KEPT_DEPTH and size > max(KEPT_BYTES, KEPT_ROWS * row_bytes):
                 break
-            kept = wider
-        return kept
+            yield crossing
 
     def _find(self, names: Sequence[str], digests: np.ndarray) -> dict[str, Found]:
         return {name: self.store.find(self.keys[name], digests) for name in names}

@@ -53,3 +53,4 @@ def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
         r=rank, lora_alpha=rank, target_modules="|".join(re.escape(path) for path in paths)
     )
     peft.inject_adapter_in_model(config, network)
+    del network.peft_config  # its note of this adapter, at which it would stumble the next time

@@ -32,6 +32,7 @@ class FineTuneNetwork(TransferNetwork):
         self._always_in_evaluation: set[str] = set()
         # Not registered as modules: they compute with the body's.
         self._rests: dict[bool, fx.GraphModule] = {}
+        self._goes_on_from: tuple[list[str], BodyGraph] | None = None
         self.activations: Any = None
 
     def features(self, X: Tensor | tuple) -> Tensor:
@@ -54,11 +55,11 @@ class FineTuneNetwork(TransferNetwork):
         first = min((position[name] for name in unfrozen), default=len(position))
         return [name for name, place in position.items() if place >= first]
 
-    def go_on_from(self, crossing: Sequence[str], graph: BodyGraph) -> None:
+    def go_on_from(self, crossing: list[str], graph: BodyGraph) -> None:
         """Have `features` take these values of the body's graph, too."""
-        self._rests = {
-            training: graph.rest(crossing, training=training) for training in (False, True)
-        }
+        if self._goes_on_from != (crossing, graph):
+            self._goes_on_from = (list(crossing), graph)
+            self._rests = {mode: graph.rest(crossing, training=mode) for mode in (False, True)}
 
     def train(self, mode: bool = True) -> FineTuneNetwork:
         """Set the mode, but leave what is frozen in evaluation."""
@@ -68,4 +69,4 @@ class FineTuneNetwork(TransferNetwork):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_rests": {}, "activations": None}
+        return {**self.__dict__, "_rests": {}, "_goes_on_from": None, "activations": None}

@@ -143,6 +143,10 @@ class Stage:
         What is trained on the features.
     progress : tuple of float
         Where the schedule of the learning rate stands at the beginning and the end.
+    l2_sp : float
+        Weight of the penalty on the body's way from where it was.
+    freeze_batch_norm : bool
+        Whether batch normalisation stays as it is in layers that learn, too.
     """
 
     name: str
@@ -151,6 +155,8 @@ class Stage:
     layer_rates: dict[str, float]
     head: nn.Module
     progress: tuple[float, float] = (0.0, 1.0)
+    l2_sp: float = 0.0
+    freeze_batch_norm: bool = False
 
 
 class HeldOutScoring(Callback):

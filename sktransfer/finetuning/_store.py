@@ -17,6 +17,10 @@ from ._fingerprint import DIGEST_BYTES
 
 UNFINISHED = "unfinished-"
 
+# So many shards of so few bytes become one.
+MOST_SMALL_SHARDS = 32
+SMALL_BYTES = 2**20
+
 
 def memory_folder(memory: Any) -> Path | None:
     """Return where `memory` keeps things: a path, or something like a joblib.Memory.
@@ -56,11 +60,11 @@ class RowStore:
     def __init__(self, folder: str | os.PathLike, max_bytes: int | None):
         self.folder = Path(folder)
         self.max_bytes = max_bytes
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Be the only writer meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
             for left in self.folder.glob(f"*/{UNFINISHED}*"):  # by a writer that was killed
                 shutil.rmtree(left, ignore_errors=True)
@@ -81,9 +85,7 @@ class RowStore:
         row_of: dict[bytes, int] = {}
         for folder in sorted((self.folder / key).glob("shard-*")):
             try:
-                known = np.load(folder / "digests.npy")
-                names = sorted(folder.glob("value*.npy"), key=lambda p: int(p.stem[5:]))
-                values = [np.load(name, mmap_mode="r") for name in names]
+                known, values = _load(folder)
                 os.utime(folder)
             except (OSError, ValueError):
                 continue  # removed in this moment, or no shard
@@ -99,6 +101,14 @@ class RowStore:
 
     def add(self, key: str, digests: np.ndarray, values: list[np.ndarray]) -> None:
         """Keep values of rows; to be called while writing."""
+        small = [s for s in (self.folder / key).glob("shard-*") if _size(s) < SMALL_BYTES]
+        if len(small) >= MOST_SMALL_SHARDS:  # as predictions of single rows leave them
+            loaded = [_load(shard) for shard in small]
+            digests = np.concatenate([digests, *(known for known, _ in loaded)])
+            parts = zip(values, *(arrays for _, arrays in loaded), strict=True)
+            values = [np.concatenate(part) for part in parts]
+        else:
+            small = []
         name = uuid.uuid4().hex
         unfinished = self.folder / key / f"{UNFINISHED}{name}"
         unfinished.mkdir(parents=True)
@@ -106,6 +116,8 @@ class RowStore:
             np.save(unfinished / f"value{number}.npy", value)
         np.save(unfinished / "digests.npy", digests)
         unfinished.rename(self.folder / key / f"shard-{name}")
+        for shard in small:
+            shutil.rmtree(shard, ignore_errors=True)
 
     def shrink(self) -> None:
         """Remove the shards longest unused, as far as the store is too large."""
@@ -113,8 +125,7 @@ class RowStore:
             return
         shards = []
         for folder in self.folder.glob("*/shard-*"):
-            size = sum(file.stat().st_size for file in folder.iterdir())
-            shards.append((folder.stat().st_mtime_ns, size, folder))
+            shards.append((folder.stat().st_mtime_ns, _size(folder), folder))
         excess = sum(size for _, size, _ in shards) - self.max_bytes
         for _, size, folder in sorted(shards):
             if excess <= 0:
@@ -161,6 +172,15 @@ class Found:
             here = shard_of == shard
             values[here] = self.shards[shard][number][row_of[here]]
         return values
+
+
+def _load(shard: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+    names = sorted(shard.glob("value*.npy"), key=lambda path: int(path.stem[len("value") :]))
+    return np.load(shard / "digests.npy"), [np.load(name, mmap_mode="r") for name in names]
+
+
+def _size(shard: Path) -> int:
+    return sum(file.stat().st_size for file in shard.iterdir())
 
 
 def _as_bytes(digests: np.ndarray) -> list[bytes]:

@@ -45,6 +45,18 @@ def test_other_keys_and_folders_have_other_rows(tmp_path):
     assert RowStore(tmp_path / "b", None).find("key", DIGESTS).missing.all()
 
 
+def test_many_small_shards_become_one(tmp_path):
+    store = RowStore(tmp_path, None)
+    rows = np.arange(100.0).reshape(100, 1)
+    digests = digest_rows(rows)
+    with store.writing():
+        for i in range(100):
+            store.add("key", digests[i : i + 1], [rows[i : i + 1]])
+    assert len(list(tmp_path.glob("key/shard-*"))) < 40
+    found = store.find("key", digests)
+    np.testing.assert_array_equal(found.take(0, np.arange(100)), rows)
+
+
 def test_unfinished_shards_are_not_read_and_are_cleared_away(tmp_path):
     store = filled(tmp_path)
     left = tmp_path / "key" / f"{UNFINISHED}x"
