@@ -14,7 +14,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, TargetDomain
+from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
 from sktransfer.callbacks import DomainScoring
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
 
@@ -26,6 +26,14 @@ ESTIMATORS = [
     DeepCORALClassifier(**FAST),
 ]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+EPOCHS = {"pretrain_epochs": 30, "head_epochs": 3, "finetune_epochs": 3, "random_state": 0}
+SURE = {"pseudo_label_threshold": 0, **EPOCHS}
+FINE_TUNED = [
+    FineTuneClassifier(**SURE),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", early_stopping=True, **SURE),
+    FineTuneClassifier(dropout_body, **SURE),
+]
+each_of_all = pytest.mark.parametrize("estimator", ESTIMATORS + FINE_TUNED)
 
 
 def fitted(domains, **params):
@@ -223,7 +231,7 @@ def test_computation_follows_the_type_of_the_data_or_of_the_users_module(domains
 # What stays as it was, and what repeats
 
 
-@each_estimator
+@each_of_all
 def test_same_seed_same_bits(domains, estimator):
     X, y, X_target = domains
     a, b = clone(estimator).fit(X, y, X_target), clone(estimator).fit(X, y, X_target)
@@ -268,7 +276,7 @@ def through_joblib(clf):
     return joblib.load(file)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), through_joblib]
 )

@@ -315,7 +315,7 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         else:
             source = self._task(data.X, y_indices, weights)
             goes_on = continues or self._run_stages([self._source_stage()], source, seeds[0])
-            task = self._pseudo_labelled(data.X_target)
+            task = self._pseudo_labelled(data.X_target) if goes_on else None
         if goes_on and task is not None:
             self._fine_tune(task, seeds[1])
 

@@ -108,10 +108,9 @@ class Task:
             Where there are too few rows.
         """
         rows = np.arange(len(self.y))
+        size = max(round(fraction * len(rows)), len(np.unique(self.y)))
         try:
-            kept, out = train_test_split(
-                rows, test_size=fraction, random_state=seed, stratify=self.y
-            )
+            kept, out = train_test_split(rows, test_size=size, random_state=seed, stratify=self.y)
         except ValueError as error:
             raise ValueError(
                 f"early_stopping=True holds out validation_fraction={fraction} of the "

@@ -289,6 +289,17 @@ def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, d
         np.testing.assert_allclose(clf.transform(task[0]), fits[0].transform(task[0]), atol=1e-6)
 
 
+def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
+    X, y = task
+    body = pretrained()
+    clf = FineTuneClassifier(body, unfreeze_depth="all", freeze_batch_norm=True, **FAST)
+    source = clone(clf).set_params(pretrain_epochs=3, head_epochs=0, finetune_epochs=0)
+    source.fit(X, y, X, y)
+    tuned = clf.fit(X, y, X, y)
+    assert digests(body, "4.") != digests(body_of(source), "4.")
+    assert digests(body_of(source), "4.") == digests(body_of(tuned), "4.")
+
+
 # Where knowledge comes from
 
 
@@ -490,6 +501,56 @@ def test_sample_weights_draw_the_labelled_rows(task):
     np.testing.assert_array_equal(clf.predict_proba(X), other.predict_proba(X))
 
 
+class Interruption(nn.Module):
+    """Raises as Ctrl-C does in a training pass."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.after = after
+
+    def forward(self, X):
+        if self.training and torch.is_grad_enabled():
+            self.after -= 1
+            if self.after == 0:
+                raise KeyboardInterrupt
+        return X
+
+
+@pytest.mark.parametrize(("after", "stage"), [(2, "source"), (8, "head"), (14, "finetune")])
+def test_an_interruption_ends_all_stages_and_leaves_a_usable_model(task, after, stage):
+    X, y = task
+    head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
+    clf = FineTuneClassifier(
+        pretrained(), head, batch_size=20, pseudo_label_threshold=0.0, pretrain_learning_rate=0.1
+    )
+    clf.set_params(**FAST).fit(X, y, X)
+    assert clf.history_[-1, "stage"] == stage
+    assert pickle.loads(pickle.dumps(clf)).predict(X).shape == (40,)
+
+
+def test_tokens_reach_a_body_with_a_table_as_integers(tmp_path):
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 50, size=(80, 7))
+    y = (tokens[:, 0] > 25).astype(int)
+    body = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(56, 20))
+    for params in ({}, {"memory": tmp_path}):
+        clf = FineTuneClassifier(
+            body, learning_rate=0.01, random_state=0, finetune_learning_rate=0.01, **params
+        ).fit(tokens, y)
+        assert clf.score(tokens, y) > 0.9
+
+
+def test_images_stay_integers_until_they_reach_the_body():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, size=(30, 1, 8, 8)).astype(np.uint8)
+    body = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 3))
+    y = np.arange(30) % 3
+    clf = FineTuneClassifier(body, **FAST).fit(images, y)
+    same = FineTuneClassifier(body, **FAST).fit(images.astype("f"), y)
+    np.testing.assert_array_equal(clf.predict_proba(images), same.predict_proba(images.astype("f")))
+    assert clf.transform(images).shape == (30, 2 * 4 * 4)
+
+
 # Bad input
 
 
@@ -510,7 +571,6 @@ def test_sample_weights_draw_the_labelled_rows(task):
             "head gave shape",
         ),
         ({"head": nn.Linear(3, 5).double()}, "head gave shape"),
-        ({"validation_fraction": 0.01, "early_stopping": True}, "early_stopping=True holds out"),
         ({"memory": 3}, "'memory' parameter"),
         ({"class_weight": {"left": 2}}, "class_weight names"),
         ({"optimizer": "lion"}, "'optimizer' parameter"),
@@ -542,6 +602,12 @@ def test_bad_target_labels_are_named(task, y_target, message):
     X, y = task
     with pytest.raises(ValueError, match=message):
         FineTuneClassifier(**FAST).fit(X, y, X_target=X, y_target=y_target)
+
+
+def test_too_few_rows_to_hold_out_are_named(task):
+    clf = FineTuneClassifier(pretrained(), early_stopping=True, **FAST)
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 of the 3 labelled rows"):
+        clf.fit(task[0][:3], [0, 0, 1])
 
 
 def test_wrong_channels_are_named():
