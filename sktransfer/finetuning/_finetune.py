@@ -281,9 +281,10 @@ class FineTuneClassifier(BaseFineTuningClassifier):
             What was printed, which is its ``str``: ``layers`` (each with ``name``,
             ``type``, ``output_shape`` of one row, ``n_parameters``) in forward
             order, ``stages`` (each with ``name``, ``n_trainable``, ``n_frozen``)
-            and ``n_parameters`` in all. Before `fit` it knows no head
-            (``has_head``) and expects no source; after it, the stages are those
-            of the last five steps, or the one on the source where there were none.
+            and ``n_parameters`` in all, without running statistics. Before `fit` it
+            knows no head (``has_head``). The stages are steps 3 and 5 (its last
+            part, where it unfreezes gradually), or the one on the source where
+            that was all.
 
         Raises
         ------

@@ -149,7 +149,7 @@ def _summarize_fitted(classifier: FineTuneClassifier, input_shape: Any) -> FineT
         )
     row = net.rows(np.zeros((1, *fitted_shape))).slice(0, 1)
     with _untouched_generators(torch.device(net.device)):
-        network: FineTuneNetwork = copy.deepcopy(net.module_)
+        network = _copy(net.module_)
         layers, features = _layers(network.body, "backbone", row)
         head_layers, _ = _layers(network.label_classifier, "head", features.flatten(1))
     trained = {epoch.get("stage") for epoch in net.history}
@@ -158,6 +158,17 @@ def _summarize_fitted(classifier: FineTuneClassifier, input_shape: Any) -> FineT
         stages = ["source"]
     unfrozen = classifier.unfrozen_layers_ if "finetune" in stages else []
     return _summary(network, [*layers, *head_layers], stages, unfrozen, has_head=True)
+
+
+def _copy(network: FineTuneNetwork) -> FineTuneNetwork:
+    """Copy a network; values that a training step has left in it come without their history."""
+    left = [value for module in network.modules() for value in vars(module).values()]
+    memo: dict[int, Any] = {
+        id(value): value.detach()
+        for value in left
+        if isinstance(value, Tensor) and not value.is_leaf  # which deepcopy refuses
+    }
+    return copy.deepcopy(network, memo)
 
 
 def _summarize_unfitted(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:

@@ -309,6 +309,26 @@ def test_asking_after_fit_changes_nothing(task, kind):
         )
 
 
+class Keeps(nn.Module):
+    """Keeps its last output, with all that led to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        self.output = self.linear(X)
+        return self.output
+
+
+def test_what_a_body_keeps_of_its_last_step_stays(task):
+    clf = FineTuneClassifier(Keeps().double(), cache_frozen=False, **FAST).fit(*task)
+    kept = clf.net_.module_.body.output
+    assert stages(clf.summary())["finetune"] == (15 + 8, 0)
+    assert clf.net_.module_.body.output is kept
+    assert kept.grad_fn is not None
+
+
 def test_lazy_body_stays_lazy():
     body = nn.Sequential(nn.LazyLinear(4))
     assert FineTuneClassifier(body).summary(input_shape=(3,)).n_parameters == 16
