@@ -164,7 +164,7 @@ def _copy(network: FineTuneNetwork) -> FineTuneNetwork:
     """Copy a network; values that a training step has left in it come without their history."""
     left = [value for module in network.modules() for value in vars(module).values()]
     memo: dict[int, Any] = {
-        id(value): value.detach()
+        id(value): value.detach().clone()
         for value in left
         if isinstance(value, Tensor) and not value.is_leaf  # which deepcopy refuses
     }
@@ -227,7 +227,7 @@ def _layers(module: nn.Module, part: str, row: Tensor) -> tuple[list[LayerSummar
     with _noted_shapes(module) as shapes:
         probed = probe(module, part, row, "a float tensor of shape (n, ...)")
     weights = order_layers(module, probed.called).weights
-    leaves = [name for name in probed.called if not any(module.get_submodule(name).children())]
+    leaves = [name for name in probed.called if not [*module.get_submodule(name).children()]]
     counted: set[int] = set()
     layers = []
     for name in sorted({*weights, *leaves}, key=probed.called.__getitem__):
