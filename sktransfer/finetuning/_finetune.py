@@ -20,6 +20,7 @@ from ._freezing import unfrozen_layers
 from ._lora import adaptable_layers, add_lora
 from ._network import FineTuneNetwork
 from ._stages import Stage, Task, weigh_classes
+from ._summary import FineTuneSummary, summarize
 
 # With fewer confident rows for each class than this, pseudo-labels are not used.
 LEAST_PSEUDO_LABELS = 2
@@ -264,6 +265,58 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
+
+    def summary(self, input_shape=None) -> FineTuneSummary:
+        """Print the layers and how many parameters learn in each stage of training.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None, default=None
+            Shape of one row. Needed before `fit`, unless the backbone is a module
+            with an attribute ``input_shape``.
+
+        Returns
+        -------
+        FineTuneSummary
+            What was printed, which is its ``str``: ``layers`` (each with ``name``,
+            ``type``, ``output_shape`` of one row, ``n_parameters``) in forward
+            order, ``stages`` (each with ``name``, ``n_trainable``, ``n_frozen``)
+            and ``n_parameters`` in all, without running statistics. Before `fit` it
+            knows no head (``has_head``). The stages are steps 3 and 5 (its last
+            part, where it unfreezes gradually), or the one on the source where
+            that was all.
+
+        Raises
+        ------
+        NotFittedError
+            Where nothing tells the shape of a row.
+        ValueError
+            For a shape that the backbone does not take, or that is not the fitted one.
+
+        Examples
+        --------
+        >>> from torch import nn
+        >>> from sktransfer import FineTuneClassifier
+        >>> body = nn.Sequential(nn.Linear(30, 20), nn.ReLU(), nn.Linear(20, 5))
+        >>> summary = FineTuneClassifier(body).summary(input_shape=(30,))
+        layer    type    output shape      parameters
+        -------  ------  --------------  ------------
+        0        Linear  (20,)                    620
+        1        ReLU    (20,)                      0
+        2        Linear  (5,)                     105
+        <BLANKLINE>
+        stage       trainable    frozen
+        --------  -----------  --------
+        head                0       725
+        finetune          105       620
+        <BLANKLINE>
+        725 parameters without the head, whose size depends on the classes
+        >>> summary.stages[1].n_trainable
+        105
+        """
+        summary = summarize(self, input_shape)
+        print(summary)
+        return summary
 
     def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
         return ("y", data.y) if data.y_target is None else ("y_target", data.y_target)

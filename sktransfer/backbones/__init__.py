@@ -1,0 +1,5 @@
+"""Bodies to fine-tune, with layer names to unfreeze by."""
+
+from ._vgg16 import VGG16
+
+__all__ = ["VGG16"]

@@ -1,0 +1,287 @@
+"""The layers of a fine-tuned network and what of it learns in which stage, as a table."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import NotFittedError
+from tabulate import tabulate
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from .._network import make_body, probe, row_type
+from .._runtime import PrivateGenerators
+from ._freezing import order_layers
+from ._lora import add_lora
+from ._network import FineTuneNetwork
+
+if TYPE_CHECKING:
+    from ._finetune import FineTuneClassifier
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """A layer.
+
+    Parameters
+    ----------
+    name : str
+        As `unfreeze_depth` knows it; the head's begin with ``head``.
+    type : str
+        Of the module.
+    output_shape : tuple of int or None
+        What it makes of one row, without the first axis; None for what is no tensor.
+    n_parameters : int
+        Its own weights; one that several layers share counts where it is first used.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...] | None
+    n_parameters: int
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What learns in a stage of training.
+
+    Parameters
+    ----------
+    name : str
+        As ``history_`` calls it.
+    n_trainable, n_frozen : int
+        Parameters that learn in it, and that do not.
+    """
+
+    name: str
+    n_trainable: int
+    n_frozen: int
+
+
+@dataclass(frozen=True, repr=False)
+class FineTuneSummary:
+    """Layers, stages and numbers of parameters; ``str`` gives them as a table.
+
+    Parameters
+    ----------
+    layers : tuple of LayerSummary
+        In the order in which a row meets them.
+    stages : tuple of StageSummary
+        In the order of training.
+    n_parameters : int
+        Of all layers.
+    has_head : bool
+        Whether the head is among them.
+    """
+
+    layers: tuple[LayerSummary, ...]
+    stages: tuple[StageSummary, ...]
+    n_parameters: int
+    has_head: bool
+
+    def __str__(self):
+        layers = [
+            (row.name, row.type, _written(row.output_shape), f"{row.n_parameters:,}")
+            for row in self.layers
+        ]
+        stages = [(row.name, f"{row.n_trainable:,}", f"{row.n_frozen:,}") for row in self.stages]
+        parts = [
+            _table(("layer", "type", "output shape", "parameters"), layers, n_texts=3),
+            _table(("stage", "trainable", "frozen"), stages, n_texts=1),
+            self._total() + ("" if self.has_head else ", whose size depends on the classes"),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def __repr__(self):
+        stages = "".join(f", {row.n_trainable:,} learn in {row.name!r}" for row in self.stages)
+        return f"<FineTuneSummary: {self._total()}{stages}>"
+
+    def _total(self) -> str:
+        return f"{self.n_parameters:,} parameters" + ("" if self.has_head else " without the head")
+
+
+def _written(shape: tuple[int, ...] | None) -> str:
+    return "-" if shape is None else str(shape)
+
+
+def _table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], n_texts: int) -> str:
+    if not rows:
+        return ""
+    sides = ["left"] * n_texts + ["right"] * (len(headers) - n_texts)
+    return tabulate(rows, headers, disable_numparse=True, colalign=sides)
+
+
+def summarize(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
+    """Describe a classifier's network, fitted or as `fit` would make it.
+
+    Parameters
+    ----------
+    classifier : FineTuneClassifier
+        Left as it is: a copy of its network sees a row of zeros.
+    input_shape : tuple of int or None
+        Shape of a row, where there is no `fit` to know it from.
+
+    Returns
+    -------
+    FineTuneSummary
+    """
+    if hasattr(classifier, "net_"):
+        return _summarize_fitted(classifier, input_shape)
+    return _summarize_unfitted(classifier, input_shape)
+
+
+def _summarize_fitted(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
+    net, fitted_shape = classifier.net_, classifier.input_shape_
+    if input_shape is not None and _check_shape(input_shape, "input_shape") != fitted_shape:
+        raise ValueError(
+            f"input_shape={input_shape!r}, but {type(classifier).__name__} was fitted on rows of "
+            f"shape {fitted_shape}. Leave input_shape out, or ask "
+            "sklearn.base.clone(estimator).summary(input_shape=...)."
+        )
+    row = net.rows(np.zeros((1, *fitted_shape))).slice(0, 1)
+    with _untouched_generators(torch.device(net.device)):
+        network = _copy(net.module_)
+        layers, features = _layers(network.body, "backbone", row)
+        head_layers, _ = _layers(network.label_classifier, "head", features.flatten(1))
+    trained = {epoch.get("stage") for epoch in net.history}
+    stages = [name for name in ("head", "finetune") if name in trained]
+    if not stages and "source" in trained:
+        stages = ["source"]
+    unfrozen = classifier.unfrozen_layers_ if "finetune" in stages else []
+    return _summary(network, [*layers, *head_layers], stages, unfrozen, has_head=True)
+
+
+def _copy(network: FineTuneNetwork) -> FineTuneNetwork:
+    """Copy a network; values that a training step has left in it come without their history."""
+    left = [value for module in network.modules() for value in vars(module).values()]
+    memo: dict[int, Any] = {
+        id(value): value.detach().clone()
+        for value in left
+        if isinstance(value, Tensor) and not value.is_leaf  # which deepcopy refuses
+    }
+    return copy.deepcopy(network, memo)
+
+
+def _summarize_unfitted(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
+    classifier._validate_params()
+    row = torch.zeros(1, *_shape_before_fit(classifier, input_shape), dtype=torch.float32)
+    with _untouched_generators(torch.device("cpu")):
+        sizes = classifier.hidden_layer_sizes
+        body, probed = make_body(classifier.backbone, "backbone", row, sizes)
+        network = FineTuneNetwork(body, nn.Identity(), probed)
+        unfrozen = classifier._layers_to_unfreeze(network)
+        if classifier.adapter == "lora":
+            add_lora(network, unfrozen, classifier.lora_rank)
+        layers, _ = _layers(network.body, "backbone", row.to(row_type(body, row.dtype)))
+    epochs = {"head": classifier.head_epochs, "finetune": classifier.finetune_epochs}
+    stages = [name for name, number in epochs.items() if number > 0]
+    return _summary(network, layers, stages, unfrozen, has_head=False)
+
+
+def _shape_before_fit(classifier: FineTuneClassifier, input_shape: Any) -> tuple[int, ...]:
+    if input_shape is not None:
+        return _check_shape(input_shape, "input_shape")
+    backbone = classifier.backbone
+    if isinstance(backbone, nn.Module) and getattr(backbone, "input_shape", None) is not None:
+        return _check_shape(backbone.input_shape, "backbone.input_shape")
+    raise NotFittedError(
+        f"This {type(classifier).__name__} is not fitted yet, and its backbone has no attribute "
+        "input_shape to tell the shape of a row. Call fit first, or give the shape: "
+        "summary(input_shape=(3, 150, 150))."
+    )
+
+
+def _check_shape(shape: Any, name: str) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    if not sizes or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(
+            f"{name}={shape!r} must be the shape of one row, a tuple of positive integers, for "
+            "example (3, 150, 150) or (30,)."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+@contextlib.contextmanager
+def _untouched_generators(device: torch.device) -> Iterator[None]:
+    """Give back the global generators as they were: a body or what makes it may draw."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with PrivateGenerators(0, device):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _layers(module: nn.Module, part: str, row: Tensor) -> tuple[list[LayerSummary], Tensor]:
+    """Pass a row through a part of the network; return its layers and its output."""
+    with _noted_shapes(module) as shapes:
+        probed = probe(module, part, row, "a float tensor of shape (n, ...)")
+    weights = order_layers(module, probed.called).weights
+    leaves = [name for name in probed.called if not [*module.get_submodule(name).children()]]
+    counted: set[int] = set()
+    layers = []
+    for name in sorted({*weights, *leaves}, key=probed.called.__getitem__):
+        own = {
+            id(p): p
+            for owned in weights.get(name, ())
+            for p in module.get_submodule(owned).parameters(recurse=False)
+            if id(p) not in counted
+        }
+        counted |= own.keys()
+        shown = name if part == "backbone" else f"{part}.{name}"
+        kind = type(module.get_submodule(name)).__name__
+        layers.append(
+            LayerSummary(shown if name else part, kind, shapes.get(name), _count(own.values()))
+        )
+    return layers, probed.output
+
+
+@contextlib.contextmanager
+def _noted_shapes(module: nn.Module) -> Iterator[dict[str, tuple[int, ...] | None]]:
+    """Note the shape of each module's first output, without its first axis."""
+    shapes: dict[str, tuple[int, ...] | None] = {}
+
+    def note(name: str, _module, _inputs, output) -> None:
+        tensors = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+        shapes.setdefault(name, tuple(tensors[0].shape[1:]) if tensors else None)
+
+    with contextlib.ExitStack() as stack:
+        for name, child in module.named_modules():
+            stack.callback(child.register_forward_hook(partial(note, name)).remove)
+        yield shapes
+
+
+def _summary(
+    network: FineTuneNetwork,
+    layers: list[LayerSummary],
+    stages: list[str],
+    unfrozen: list[str],
+    *,
+    has_head: bool,
+) -> FineTuneSummary:
+    head = list(network.label_classifier.parameters())
+    body = [p for name in unfrozen for p in network.layers.parameters(network.body, name)]
+    learning = {
+        "source": [*head, *network.body.parameters()],
+        "head": head,
+        "finetune": [*head, *(p for p in body if p.is_floating_point())],
+    }
+    total = _count(network.parameters())
+    counts = {name: _count(learning[name]) for name in stages}
+    rows = [StageSummary(name, count, total - count) for name, count in counts.items()]
+    return FineTuneSummary(tuple(layers), tuple(rows), total, has_head)
+
+
+def _count(parameters: Iterable[Tensor]) -> int:
+    """Return the number of weights in parameters, each counted once."""
+    return sum({id(p): p.numel() for p in parameters}.values())
