@@ -182,8 +182,8 @@ def make_module(
         module = (default if given is None else given)(*arguments)
     except Exception as error:
         raise ValueError(
-            f"{call} failed: {error}. A callable must take these arguments and return a "
-            "torch.nn.Module."
+            f"{call} failed: {str(error).rstrip('.')}. A callable must take these arguments and "
+            "return a torch.nn.Module."
         ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
@@ -228,7 +228,8 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
             output = module(X)
     except Exception as error:
         raise ValueError(
-            f"{name} failed on {arrives}: {error} It must map such a batch to {wanted}."
+            f"{name} failed on {arrives}: {str(error).rstrip('.')}. It must map such a batch to "
+            f"{wanted}."
         ) from error
     is_tensor = isinstance(output, Tensor)
     if is_tensor and output.ndim > 1 and len(output) == len(X) and output.numel() > 0:

@@ -11,10 +11,10 @@ import torch
 # Held while the global generators are another's: fits in two threads take turns.
 _generators_lock = threading.RLock()
 
-# Forward FLOPs of a training step that keep one thread busy. Measured on two cores:
-# at 0.6 MFLOP one thread is faster than two (on a loaded machine many times faster,
-# as two wait for each other), at 80 MFLOP and more two are.
-FLOPS_PER_THREAD = 1e7
+# Forward FLOPs of a training step that keep one thread busy. Measured on two cores: at
+# 0.6 MFLOP one thread is faster than two, at 80 MFLOP and more two are; on a loaded
+# machine, where they wait for each other, two were 8 times slower at 42 MFLOP.
+FLOPS_PER_THREAD = 3e7
 
 
 class PrivateGenerators:

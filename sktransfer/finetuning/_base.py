@@ -15,10 +15,11 @@ from torch import Tensor
 from .._base import BaseTransferClassifier
 from .._batches import DomainBatch, DomainBatches, Rows
 from ._frozen_cache import ActivationRows, PrivateActivations, SharedActivations
-from ._graph import INPUT, BodyGraph
+from ._graph import BodyGraph
 from ._network import FineTuneNetwork
 from ._stages import HeldOutScoring, Stage, Task, l2_sp_penalty, weighted_cross_entropy
 from ._store import RowStore, memory_folder
+from ._trace import INPUT
 
 
 class BaseFineTuningClassifier(BaseTransferClassifier):
@@ -181,13 +182,13 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
 
     def _prediction_rows(self, X) -> Rows:
         network: FineTuneNetwork = self.net_.module_
-        if not self.cache_frozen or self.memory is None:
+        folder = None if self.memory is None else memory_folder(self.memory)
+        if not self.cache_frozen or folder is None or not folder.exists():
             return self.net_.rows(X)
         activations = network.activations
         if activations is None:  # after unpickling, or a fit with augment
             activations = self._make_activations(X, [network.unfrozen])
-            if isinstance(activations, PrivateActivations):
-                return self.net_.rows(X)
+            assert isinstance(activations, SharedActivations)
             activations.keep_only_frozen(network.live(network.unfrozen))
             network.activations = activations
         crossing = activations.graph.crossing(network.live(network.unfrozen))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from ._base import BaseFineTuningClassifier
 from ._freezing import unfrozen_layers
 from ._lora import adaptable_layers, add_lora
 from ._network import FineTuneNetwork
-from ._stages import Stage, Task, weigh_classes
+from ._stages import Stage, Task, plan_five_steps, weigh_classes
 from ._summary import FineTuneSummary, summarize
 
 # With fewer confident rows for each class than this, pseudo-labels are not used.
@@ -48,83 +47,7 @@ class FineTuneClassifier(BaseFineTuningClassifier):
 
     Parameters
     ----------
-    backbone : torch.nn.Module, callable or None, default=None
-        The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
-        pretrained network without its last layer. A module is copied, never
-        changed; a callable gets the shape of one row, for example ``(3, 150, 150)``,
-        and returns a module. Rows arrive in the type of its weights (integers,
-        where it holds an ``nn.Embedding``). None builds an MLP with ReLU by
-        `hidden_layer_sizes`, which starts from random weights and so needs a
-        source to learn from.
-    head : torch.nn.Module, callable or None, default=None
-        What maps features to class logits. A callable gets ``(n_features,
-        n_classes)``. None is one linear layer.
-    unfreeze_depth : int, "all" or str, default=1
-        The layers that learn in step 5. A number means the last so many layers
-        that hold weights, in the order in which the body uses them; 0 leaves all
-        frozen (feature extraction). A layer's name, or a glob such as
-        ``"block5_*"``, means the first layer it fits and all after it.
-    pretrain_epochs : int, default=100
-        Passes over the source, where the body is trained on it first.
-    pretrain_learning_rate : float, default=1e-3
-        Step size there.
-    head_epochs : int, default=100
-        Passes over the labelled rows in step 3.
-    learning_rate : float, default=1e-3
-        Step size there.
-    finetune_epochs : int, default=20
-        Passes over the labelled rows in step 5.
-    finetune_learning_rate : float, default=1e-4
-        Step size there, best a tenth of `learning_rate` or less.
-    layer_decay : float in (0, 1], default=1.0
-        Discriminative learning rates in step 5: the body's last layer learns at
-        ``finetune_learning_rate * layer_decay``, the one before at ``layer_decay
-        ** 2`` times that rate of the head, and so on.
-    gradual_unfreezing : bool, default=False
-        Whether step 5 unfreezes one layer after the other, the last one first,
-        each for an equal share of `finetune_epochs`.
-    l2_sp : float, default=0.0
-        Pulls the unfrozen weights of the body towards their pretrained values.
-    freeze_batch_norm : bool, default=False
-        Whether batch normalisation stays frozen, weights and statistics, in
-        unfrozen layers too; `unfreeze_depth` then does not count it.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
-        a class by one over its number of rows. They act where the labels are
-        those of `classes_`.
-    early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the labelled rows, end a
-        stage after `n_iter_no_change` epochs without a smaller loss on them, and
-        return to the weights of the best epoch.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, stratified.
-    n_iter_no_change : int, default=10
-        Epochs to wait for an improvement.
-    pseudo_label_threshold : float in [0, 1], default=0.9
-        Where the target has no labels: the least probability of a class at which
-        a row is used.
-    augment : callable or None, default=None
-        Gets a training batch (a tensor of shape ``(n, *input_shape)``, on the
-        device) and returns it augmented. It draws from torch's generator, which
-        `random_state` decides. Frozen layers are then computed in each step.
-    adapter : {{"lora"}} or None, default=None
-        "lora" trains, in place of the weights of the layers to unfreeze, low-rank
-        additions to them. Needs the extra ``lora``.
-    lora_rank : int, default=8
-        Rank of these.
-    cache_frozen : bool, default=True
-        Whether to compute what is frozen once. False passes each batch through
-        the whole body.
-    memory : str, path, joblib.Memory or None, default=None
-        Folder in which to keep what the frozen layers make of each row, for all
-        fits and predictions with the same body: the candidates and folds of a
-        search then send each row through it once. Safe for several processes.
-        None keeps it for one fit: in memory, or in a temporary file where it is
-        larger than scikit-learn's ``working_memory``.
-    memory_limit : int or None, default=None
-        Most bytes to keep there; what was longest not used goes first.
-    hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the MLP, where `backbone` is None.
+    {finetuning_parameters}
     {optimizer_parameters}
     batch_size : int, default=32
         Most rows in a training step.
@@ -133,10 +56,14 @@ class FineTuneClassifier(BaseFineTuningClassifier):
     Attributes
     ----------
     {fitted_attributes}
+    backbone_ : torch.nn.Module
+        The trained body, for example to be the `backbone` of another fit.
+    head_ : torch.nn.Module
+        The trained head.
     unfrozen_layers_ : list of str
         The layers that learned in step 5, in forward order.
     n_pseudo_labels_ : int
-        Rows of the target that were used with pseudo-labels, where it had none.
+        Rows of the target of whose class the model was sure, where it had no labels.
 
     Warns
     -----
@@ -204,9 +131,9 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         pretrain_epochs=100,
         pretrain_learning_rate=1e-3,
         head_epochs=100,
-        learning_rate=1e-3,
-        finetune_epochs=20,
-        finetune_learning_rate=1e-4,
+        learning_rate=3e-3,
+        finetune_epochs=50,
+        finetune_learning_rate=3e-4,
         layer_decay=1.0,
         gradual_unfreezing=False,
         l2_sp=0.0,
@@ -318,6 +245,16 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         print(summary)
         return summary
 
+    @property
+    def backbone_(self) -> nn.Module:
+        """The trained body."""
+        return self.net_.module_.body
+
+    @property
+    def head_(self) -> nn.Module:
+        """The trained head."""
+        return self.net_.module_.label_classifier
+
     def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
         return ("y", data.y) if data.y_target is None else ("y_target", data.y_target)
 
@@ -326,6 +263,11 @@ class FineTuneClassifier(BaseFineTuningClassifier):
             raise ValueError(
                 f"l2_sp={self.l2_sp} pulls weights of the body back, but adapter={self.adapter!r} "
                 "leaves them as they are: set l2_sp=0 or adapter=None."
+            )
+        if self.head_epochs == 0 and self.finetune_epochs == 0:
+            raise ValueError(
+                "head_epochs=0 and finetune_epochs=0 leave the new head as it was drawn; set one "
+                "of them above 0."
             )
         body, probed = make_body(self.backbone, "backbone", X, self.hidden_layer_sizes)
         features = probed.output.flatten(1)
@@ -347,6 +289,8 @@ class FineTuneClassifier(BaseFineTuningClassifier):
     def _train(self, data: TrainingData, y_indices: np.ndarray, seed: int) -> None:
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
         continues = len(self.net_.history) > 0
+        self.unfrozen_layers_: list[str] = []
+        self.n_pseudo_labels_ = 0
         weights, goes_on = data.sample_weight, True
         task: Task | None
         if data.X_target is None:
@@ -408,7 +352,8 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         if self.adapter == "lora":
             with self.net_.generators:
                 add_lora(network, self.unfrozen_layers_, self.lora_rank)
-        self._run_stages(self._five_steps(self.unfrozen_layers_), task, seed)
+        stages = plan_five_steps(self, self.unfrozen_layers_, network.label_classifier)
+        self._run_stages(stages, task, seed)
 
     def _task(self, X, y: np.ndarray, sample_weight: np.ndarray | None) -> Task:
         by_class = weigh_classes(self.class_weight, self.classes_, y, sample_weight)
@@ -424,33 +369,3 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         rate = self.pretrain_learning_rate
         rates = dict.fromkeys(network.layers.weights, rate)
         return Stage("source", self.pretrain_epochs, rate, rates, head or network.label_classifier)
-
-    def _five_steps(self, layers: Sequence[str]) -> list[Stage]:
-        """Return the stages: the head, then head and layers, perhaps one more at a time."""
-        head, rate = self.net_.module_.label_classifier, self.finetune_learning_rate
-        rates = {
-            layer: rate * self.layer_decay**distance
-            for distance, layer in zip(range(len(layers), 0, -1), layers, strict=True)
-        }
-        n_parts = min(len(layers), self.finetune_epochs) if self.gradual_unfreezing else 1
-        n_parts = max(1, n_parts)
-        stages = [Stage("head", self.head_epochs, self.learning_rate, {}, head)]
-        for part in range(n_parts):
-            start = part * self.finetune_epochs // n_parts
-            stop = (part + 1) * self.finetune_epochs // n_parts
-            depth = len(layers) * (part + 1) // n_parts
-            unfrozen = {layer: rates[layer] for layer in layers[len(layers) - depth :]}
-            progress = part / n_parts, (part + 1) / n_parts
-            stages.append(
-                Stage(
-                    "finetune",
-                    stop - start,
-                    rate,
-                    unfrozen,
-                    head,
-                    progress,
-                    l2_sp=self.l2_sp,
-                    freeze_batch_norm=self.freeze_batch_norm or self.adapter is not None,
-                )
-            )
-        return [stage for stage in stages if stage.epochs > 0]

@@ -112,7 +112,9 @@ def _matching(pattern: str, names: Sequence[str]) -> list[str]:
     names = [name for name in names if name]
     matching = [pattern] if pattern in names else [n for n in names if fnmatchcase(n, pattern)]
     if not matching:
-        nearest = difflib.get_close_matches(pattern, names, n=5, cutoff=0.4) or names
+        lower = {name.lower(): name for name in [*names, "all"]}
+        close = difflib.get_close_matches(pattern.lower(), lower, n=5, cutoff=0.4)
+        nearest = [lower[name] for name in close] or names
         raise ValueError(
             f"unfreeze_depth={pattern!r} fits no layer of the backbone; nearest are "
             f"{_listed(nearest)}. Give a number of layers, 'all', or a name or glob out of "

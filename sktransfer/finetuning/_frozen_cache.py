@@ -18,8 +18,9 @@ from torch.utils import _pytree as pytree
 from .._batches import DenseRows
 from .._training import TransferNet
 from ._fingerprint import digest_rows, value_keys
-from ._graph import INPUT, BodyGraph
+from ._graph import BodyGraph
 from ._store import Found, RowStore
+from ._trace import INPUT
 
 # Values of so many bytes are written to a store at once.
 SHARD_BYTES = 2**27

@@ -158,6 +158,43 @@ class Stage:
     freeze_batch_norm: bool = False
 
 
+def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> list[Stage]:
+    """Return the stages of training: the head, then head and layers, at once or bit by bit.
+
+    Parameters
+    ----------
+    settings : FineTuneClassifier
+        Holds epochs, rates and what else the user has set.
+    layers : sequence of str
+        Those to unfreeze, in forward order.
+    head : Module
+        The new head.
+    """
+    epochs, rate = settings.finetune_epochs, settings.finetune_learning_rate
+    rates = {
+        layer: rate * settings.layer_decay**distance
+        for distance, layer in zip(range(len(layers), 0, -1), layers, strict=True)
+    }
+    n_parts = max(1, min(len(layers), epochs)) if settings.gradual_unfreezing else 1
+    stages = [Stage("head", settings.head_epochs, settings.learning_rate, {}, head)]
+    for part in range(n_parts):
+        start, stop = (k * epochs // n_parts for k in (part, part + 1))
+        depth = len(layers) * (part + 1) // n_parts
+        stages.append(
+            Stage(
+                "finetune",
+                stop - start,
+                rate,
+                {layer: rates[layer] for layer in layers[len(layers) - depth :]},
+                head,
+                progress=(part / n_parts, (part + 1) / n_parts),
+                l2_sp=settings.l2_sp,
+                freeze_batch_norm=settings.freeze_batch_norm or settings.adapter is not None,
+            )
+        )
+    return [stage for stage in stages if stage.epochs > 0]
+
+
 class HeldOutScoring(Callback):
     """Record loss and accuracy on held-out rows after each epoch.
 

@@ -293,8 +293,7 @@ def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
     X, y = task
     body = pretrained()
     clf = FineTuneClassifier(body, unfreeze_depth="all", freeze_batch_norm=True, **FAST)
-    source = clone(clf).set_params(pretrain_epochs=3, head_epochs=0, finetune_epochs=0)
-    source.fit(X, y, X, y)
+    source = clone(clf).set_params(finetune_epochs=0).fit(X, y, X, y)
     tuned = clf.fit(X, y, X, y)
     assert digests(body, "4.") != digests(body_of(source), "4.")
     assert digests(body_of(source), "4.") == digests(body_of(tuned), "4.")
@@ -312,9 +311,12 @@ def test_source_and_target_may_have_other_classes(task):
     assert clf.classes_.tolist() == [0, 1, 2]
     assert clf.predict_proba(X_target).shape == (60, 3)
     stages = clf.history_[:, "stage"]
-    assert stages == ["source"] * 30 + ["head"] * 100 + ["finetune"] * 20
+    assert stages == ["source"] * 30 + ["head"] * 100 + ["finetune"] * 50
     assert clf.score(X_target, y_target) > 0.7
-    assert not hasattr(clf, "n_pseudo_labels_")
+    assert clf.n_pseudo_labels_ == 0
+    with pytest.warns(UserWarning, match="nothing was transferred"):
+        clf.fit(X, y)
+    assert clf.unfrozen_layers_ == []
 
 
 def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
@@ -481,6 +483,16 @@ def test_transform_gives_the_features_of_the_body(task):
     assert clf.get_feature_names_out().tolist() == [f"finetuneclassifier{i}" for i in range(3)]
 
 
+def test_trained_parts_are_the_start_of_another_fit(task):
+    source = FineTuneClassifier(pretrained(), unfreeze_depth="all", random_state=0).fit(*task)
+    assert source.backbone_ is body_of(source)
+    few = {"head_epochs": 1, "finetune_epochs": 0, "random_state": 0}
+    kept = FineTuneClassifier(source.backbone_, source.head_, **few).fit(*task)
+    new = FineTuneClassifier(source.backbone_, **few).fit(*task)
+    assert kept.history_[0, "label_loss"] < new.history_[0, "label_loss"]
+    assert not hasattr(clone(source), "backbone_")
+
+
 def test_warm_start_trains_on(task):
     clf = FineTuneClassifier(pretrained(), warm_start=True, **FAST).fit(*task)
     before = body_of(clf).state_dict()["7.weight"].clone()
@@ -560,6 +572,7 @@ def test_images_stay_integers_until_they_reach_the_body():
         ({"unfreeze_depth": 5}, "unfreeze_depth=5, but the backbone has 4 layers"),
         ({"unfreeze_depth": "conv1"}, "unfreeze_depth='conv1' fits no layer"),
         ({"unfreeze_depth": -1}, "'unfreeze_depth' parameter"),
+        ({"head_epochs": 0, "finetune_epochs": 0}, "leave the new head as it was drawn"),
         ({"layer_decay": 0.0}, "'layer_decay' parameter"),
         ({"adapter": "prefix"}, "'adapter' parameter"),
         ({"adapter": "lora", "l2_sp": 0.1}, "set l2_sp=0 or adapter=None"),

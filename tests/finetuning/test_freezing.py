@@ -92,6 +92,8 @@ def test_unknown_name_is_an_error_that_lists_the_nearest():
         unfrozen("block.1", Residual())
     with pytest.raises(ValueError, match=r"fits no layer.*nearest are 'scale|'stem'"):
         unfrozen("zzz*", Residual())
+    with pytest.raises(ValueError, match=r"'All' fits no layer.*nearest are 'all'"):
+        unfrozen("All")
 
 
 def test_depth_beyond_the_body_is_an_error_that_tells_its_layers():

@@ -1,6 +1,7 @@
 """What is frozen is computed once: the rows that pass are counted."""
 
 import pickle
+import shutil
 import threading
 
 import numpy as np
@@ -196,6 +197,14 @@ def test_a_pickled_model_finds_its_values_again(task, tmp_path, count):
     np.testing.assert_allclose(twin.predict_proba(X), expected, atol=1e-12)
     assert count() == 0
     assert len(pickle.dumps(clf)) < 1.1 * len(pickle.dumps(fine_tune(body()).fit(X, y))) + 1000
+
+
+def test_prediction_does_not_bring_a_removed_folder_back(task, tmp_path):
+    clf = fine_tune(body(), memory=tmp_path / "memory").fit(*task)
+    expected = clf.predict_proba(task[0])
+    shutil.rmtree(tmp_path / "memory")
+    np.testing.assert_allclose(clf.predict_proba(task[0]), expected, atol=1e-12)
+    assert not (tmp_path / "memory").exists()
 
 
 def test_the_cache_can_be_bounded(task, tmp_path, count):

@@ -11,7 +11,8 @@ from torch import nn
 
 from sktransfer._network import probe
 from sktransfer.finetuning._freezing import order_layers
-from sktransfer.finetuning._graph import INPUT, BodyGraph
+from sktransfer.finetuning._graph import BodyGraph
+from sktransfer.finetuning._trace import INPUT
 from tests.finetuning.bodies import (
     Branching,
     Counts,
