@@ -7,18 +7,24 @@ from types import SimpleNamespace
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from matplotlib import pyplot as plt
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def load_example(name):
+    mpl.use("agg")
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def demo(monkeypatch, tmp_path):
     """Return the demo as a module, shortened."""
-    mpl.use("agg")
-    spec = importlib.util.spec_from_file_location("demo", EXAMPLES / "plot_dann_mnist_m.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_example("plot_dann_mnist_m")
     load_whole = module.load_domains
     monkeypatch.setattr(module, "load_domains", lambda: [part(d) for d in load_whole()])
     monkeypatch.setattr(module, "EPOCHS", {"source only": 1, "DANN": 2})
@@ -62,3 +68,60 @@ def test_picture_shows_curves_and_features_of_both_domains(demo):
     assert titles[0].startswith("source only")
     assert titles[2].startswith("DANN")
     assert [len(c.get_offsets()) for ax in axes[2:] for c in ax.collections] == [300] * 8
+
+
+@pytest.fixture
+def digits(monkeypatch, tmp_path):
+    """Return the example of fine-tuning as a module, shortened."""
+    module = load_example("plot_finetune_digits")
+    load_whole = module.load_domains
+    epochs = {"pretraining": 2, "head": 20, "fine-tuning": 2, "from scratch": 2}
+    monkeypatch.setattr(
+        module, "load_domains", lambda: [(X[:500], y[:500]) for X, y in load_whole()]
+    )
+    monkeypatch.setattr(module, "EPOCHS", epochs)
+    monkeypatch.setattr(module, "LABELS_PER_CLASS", [5])
+    monkeypatch.setattr(module, "SEEDS", [0, 1])
+    monkeypatch.setattr(module, "DEPTHS", [0, 1])
+    monkeypatch.setattr(module, "PICTURE", tmp_path / "digits.png")
+    n_threads = torch.get_num_threads()
+    yield module
+    torch.set_num_threads(n_threads)
+    plt.close("all")
+
+
+def test_digits_of_both_domains_have_one_shape_and_one_scale(digits):
+    for X, y in digits.load_domains():
+        assert X.shape == (500, 1, 16, 16)
+        assert X.dtype == np.float32
+        assert X.min() == 0
+        assert 0.95 < X.max() <= 1
+        assert set(y) == set(range(10))
+
+
+def test_table_and_lines_of_fine_tuning_hold_its_accuracies(digits, monkeypatch, capsys):
+    run, found = digits.run, []
+    monkeypatch.setattr(digits, "run", lambda *domains: found.append(run(*domains)) or found[0])
+    digits.main()
+    shown = capsys.readouterr().out.splitlines()
+    ((scores, chosen),) = found
+    assert digits.PICTURE.stat().st_size > 30_000
+
+    tuned = ["features only", "unfreeze_depth=1", "grid search"]
+    assert list(scores) == ["not fine-tuned", "from scratch", *tuned]
+    for line, (name, rows) in zip(shown[2:], scores.items(), strict=False):
+        assert rows.shape == (1, 2)
+        assert line.split("  ")[0] == name
+        assert line.endswith(f"{rows.mean():.3f} ({rows.std():.3f})")
+    assert shown[7].split() == ["depths", "chosen", *map(str, chosen[0])]
+
+    of_depth = [scores[digits.name_of(depth)][0, seed] for seed, depth in enumerate(chosen[0])]
+    assert scores["grid search"][0].tolist() == of_depth  # it is one of the fits above it
+
+    axes = {ax.get_title(): ax for ax in plt.gcf().axes}
+    lines = {line.get_label(): line for line in axes["what pretraining is worth"].lines}
+    assert {name: line.get_ydata()[0] for name, line in lines.items()} == {
+        name: rows.mean() for name, rows in scores.items()
+    }
+    (by_depth,) = axes["what unfreezing adds"].lines
+    assert list(by_depth.get_ydata()) == [scores[name].mean() for name in tuned[:2]]
