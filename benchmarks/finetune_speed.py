@@ -1,0 +1,189 @@
+"""What it costs to train on a frozen body, and to search how much of it to unfreeze.
+
+    python benchmarks/finetune_speed.py [repeats]
+
+The contenders take turns; ratios are taken within each repeat.
+"""
+
+import sys
+import tempfile
+import time
+import warnings
+from statistics import median
+
+import numpy as np
+import torch
+from _bodies import RowCounter, make_resnet18, make_vgg16
+from sklearn.model_selection import GridSearchCV
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Freezer
+from torch import nn
+from torch.nn import functional as F
+
+from sktransfer import FineTuneClassifier
+
+N_IMAGES = 400
+N_CLASSES = 5
+BATCH_SIZE = 32
+HEAD_EPOCHS = 20
+FINETUNE_EPOCHS = 10
+LEARNING_RATE = 1e-3
+DEPTHS = [0, 1, 2, 3]
+N_FOLDS = 5
+# Rows of a pass without training; what sktransfer takes of images of this size.
+PASS_SIZE = 85
+
+
+def make_images():
+    """Return images of 3x64x64 whose classes differ in brightness, and their labels."""
+    rng = np.random.default_rng(0)
+    y = np.arange(N_IMAGES) % N_CLASSES
+    X = rng.normal(size=(N_IMAGES, 3, 64, 64)) + y[:, None, None, None] / N_CLASSES
+    return X.astype(np.float32), y
+
+
+def fit_sktransfer(X, y):
+    """Train the head with this package."""
+    FineTuneClassifier(
+        make_resnet18(),
+        unfreeze_depth=0,
+        head_epochs=HEAD_EPOCHS,
+        finetune_epochs=0,
+        learning_rate=LEARNING_RATE,
+        batch_size=BATCH_SIZE,
+        device="cpu",
+        random_state=0,
+    ).fit(X, y)
+
+
+def fit_by_hand(X, y):
+    """Pass the images once and train the head on the features, as one writes it by hand."""
+    X, y = torch.from_numpy(X), torch.from_numpy(y)
+    body, head = make_resnet18().eval(), nn.Linear(512, N_CLASSES)
+    with torch.inference_mode():
+        features = torch.cat([body(rows) for rows in X.split(PASS_SIZE)])
+    features = features.clone()
+    optimizer = torch.optim.Adam(head.parameters(), lr=LEARNING_RATE, fused=True)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # faster for so little work, and what sktransfer chooses
+    for _ in range(HEAD_EPOCHS):
+        for rows in torch.randperm(len(X)).split(BATCH_SIZE):
+            loss = F.cross_entropy(head(features[rows]), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    torch.set_num_threads(n_threads)
+
+
+def fit_stock_skorch(X, y):
+    """Train with stock skorch; its `Freezer` keeps weights, but each epoch passes the body."""
+    network = nn.Sequential()
+    network.add_module("body", make_resnet18())
+    network.add_module("head", nn.Linear(512, N_CLASSES))
+    NeuralNetClassifier(
+        network,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=True,
+        lr=LEARNING_RATE,
+        max_epochs=HEAD_EPOCHS,
+        batch_size=BATCH_SIZE,
+        iterator_train__shuffle=True,
+        train_split=None,
+        callbacks=[Freezer("body.*")],
+        verbose=0,
+    ).fit(X, y)
+
+
+CONTENDERS = {
+    "sktransfer": fit_sktransfer,
+    "one pass and a loop by hand": fit_by_hand,
+    "stock skorch, `Freezer`": fit_stock_skorch,
+}
+
+BODIES = {
+    "ResNet-18, then dense layers of 256, 256 and 128": lambda: make_resnet18((256, 256, 128)),
+    "the 13 convolutions of VGG16, half as wide": make_vgg16,
+}
+
+
+def search(make_body, X, y, memory):
+    """Search the depth to unfreeze, each candidate in five folds."""
+    clf = FineTuneClassifier(
+        make_body(),
+        head_epochs=HEAD_EPOCHS,
+        finetune_epochs=FINETUNE_EPOCHS,
+        memory=memory,
+        batch_size=BATCH_SIZE,
+        device="cpu",
+        random_state=0,
+    )
+    GridSearchCV(clf, {"unfreeze_depth": DEPTHS}, cv=N_FOLDS).fit(X, y)
+
+
+def timed(function, *args):
+    """Return the seconds of a call, and what went through the bodies meanwhile."""
+    RowCounter.counts.clear()
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start, RowCounter.counts.copy()
+
+
+def head_table(X, y, repeats):
+    """Return the Markdown table of training a head."""
+    seconds = {name: [] for name in CONTENDERS}
+    rows = {}
+    for _ in range(repeats):
+        for name, fit in CONTENDERS.items():
+            elapsed, counts = timed(fit, X, y)
+            seconds[name].append(elapsed)
+            rows[name] = counts
+    lines = [
+        f"| head of a frozen ResNet-18, {HEAD_EPOCHS} epochs over {len(X)} images of 3x64x64 | "
+        "seconds | sktransfer's time / its time | images through the body | for a look at it |",
+        "|---|---|---|---|---|",
+    ]
+    for name, times in seconds.items():
+        ratio = median(a / b for a, b in zip(seconds["sktransfer"], times, strict=True))
+        passes, probes = rows[name]["passes"], rows[name]["probes"]
+        lines.append(f"| {name} | {median(times):.2f} | {ratio:.2f} | {passes} | {probes} |")
+    return "\n".join(lines)
+
+
+def search_table(X, y, repeats):
+    """Return the Markdown table of searches with and without memory."""
+    lines = [
+        f"| search of `unfreeze_depth` {DEPTHS}, {N_FOLDS} folds, {HEAD_EPOCHS} + "
+        f"{FINETUNE_EPOCHS} epochs over {len(X)} images of 3x64x64 | seconds with `memory` | "
+        "without | times as fast | images through the body with `memory` (for a look at it) | "
+        "without |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, make_body in BODIES.items():
+        with_memory, without = [], []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                seconds, counts = timed(search, make_body, X, y, folder)
+            with_memory.append(seconds)
+            seconds, counts_without = timed(search, make_body, X, y, None)
+            without.append(seconds)
+        factor = median(b / a for a, b in zip(with_memory, without, strict=True))
+        lines.append(
+            f"| {name} | {median(with_memory):.1f} | {median(without):.1f} | {factor:.1f} | "
+            f"{counts['passes']} ({counts['probes']}) | "
+            f"{counts_without['passes']} ({counts_without['probes']}) |"
+        )
+    return "\n".join(lines)
+
+
+def main(repeats=3):
+    """Return the tables as Markdown."""
+    warnings.simplefilter("ignore")
+    X, y = make_images()
+    for fit in CONTENDERS.values():
+        fit(X[: 2 * BATCH_SIZE], y[: 2 * BATCH_SIZE])  # warms up
+    return f"{head_table(X, y, repeats)}\n\n{search_table(X, y, repeats)}"
+
+
+if __name__ == "__main__":
+    print(main(*map(int, sys.argv[1:])))
