@@ -15,7 +15,8 @@ PROBE_ROWS = 3
 class RowCounter(nn.Module):
     """Hand rows on and count them, over all copies of the module.
 
-    Without weights of its own it stays a single step wherever a body is cut.
+    Without weights it is a step of its own to torch.fx, and it counts where it stands: a body
+    that is cut behind it is not seen again.
     """
 
     counts: ClassVar[Counter] = Counter()

@@ -94,7 +94,10 @@ def load_model():
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    return AutoModel.from_pretrained(get_model_path(), add_pooling_layer=False)
+    model = AutoModel.from_pretrained(get_model_path(), add_pooling_layer=False)
+    # Inside the embeddings, so that it counts real passes wherever the body is cut.
+    model.embeddings.dropout = nn.Sequential(RowCounter(), model.embeddings.dropout)
+    return model
 
 
 def tokenize(texts):
@@ -110,12 +113,10 @@ class WholeModel(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.counter = RowCounter()
         self.model = load_model()
 
     def forward(self, X):
         """Return the mean of the last hidden states, shape (n, 384)."""
-        X = self.counter(X)
         mask = X[:, 1]
         states = self.model(input_ids=X[:, 0], attention_mask=mask).last_hidden_state
         return mean_over_tokens(states, mask)
@@ -126,16 +127,15 @@ class LayerByLayer(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.counter = RowCounter()
         model = load_model()
         self.embeddings, self.layer = model.embeddings, model.encoder.layer
 
     def forward(self, X):
         """Return the mean of the last hidden states, shape (n, 384)."""
-        X = self.counter(X)
         mask = X[:, 1]
         states = self.embeddings(input_ids=X[:, 0])
-        blocked = torch.finfo(states.dtype).min * (1 - mask[:, None, None].to(states.dtype))
+        # A constant, as torch.fx cannot look up the type of what it traces.
+        blocked = -1e9 * (1 - mask[:, None, None].to(states.dtype))
         for layer in self.layer:
             states = layer(states, blocked)
         return mean_over_tokens(states, mask)
