@@ -10,8 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import accuracy
+import cats_dogs
+import finetune_speed
 import footprint
 import speed
+import text
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -28,9 +31,9 @@ def cpu_name():
 
 def main():
     """Write the file and print it."""
-    packages = ("torch", "scikit-learn", "skorch", "skada", "numpy")
+    packages = ("torch", "scikit-learn", "skorch", "skada", "transformers", "peft", "numpy")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    text = f"""# Benchmark results
+    results = f"""# Benchmark results
 
 Written by `make bench` on {date.today()}; {cpu_name()}, {os.cpu_count()} CPUs, Python
 {platform.python_version()}, {versions}.
@@ -48,9 +51,27 @@ Medians over interleaved repeats; ratios are taken within a repeat.
 ## Accuracy (`benchmarks/accuracy.py`)
 
 {accuracy.main()}
+
+## Fine-tuning: speed (`benchmarks/finetune_speed.py`)
+
+Bodies have generated weights.
+
+{finetune_speed.main()}
+
+## Fine-tuning: cats and dogs (`benchmarks/cats_dogs.py`)
+
+EfficientNet-Lite0 with its ImageNet weights, photos of 150x150.
+
+{cats_dogs.main()}
+
+## Fine-tuning: text (`benchmarks/text.py`)
+
+all-MiniLM-L6-v2 tells from which part of SciPy a sentence of its documentation is.
+
+{text.main()}
 """
-    RESULTS.write_text(text)
-    print(text)
+    RESULTS.write_text(results)
+    print(results)
 
 
 if __name__ == "__main__":
