@@ -168,7 +168,9 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         network: FineTuneNetwork = self.net_.module_
         network.eval()
         layers = list(network.layers.weights)
-        graph = BodyGraph(network.body, layers, self.net_.rows(X[:1]).slice(0, 1))
+        row = self.net_.rows(X[:1]).slice(0, 1)
+        with self.net_.generators:  # no other fit draws meanwhile, which would seem the body's
+            graph = BodyGraph(network.body, layers, row)
         folder = None if self.memory is None else memory_folder(self.memory)
         if folder is None:
             return PrivateActivations(graph, self.net_)
