@@ -137,7 +137,7 @@ class TransferNet(NeuralNet):
         data = {"dataset_train": dataset, "dataset_valid": None}
         rates = [group["lr"] for group in self.optimizer_.param_groups]
         start, share = progress[0], (progress[1] - progress[0]) / self.max_epochs
-        with self.step_threads(), reproducible_kernels(torch.device(self.device)):
+        with self.step_threads(X), reproducible_kernels(torch.device(self.device)):
             try:
                 for epoch in range(self.max_epochs):
                     self.notify("on_epoch_begin", **data)
@@ -275,9 +275,10 @@ class TransferNet(NeuralNet):
         n_elements = max(1, math.prod(self.input_shape))
         return max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
 
-    def step_threads(self) -> AbstractContextManager[None]:
-        """Limit threads to what a step on both domains keeps busy."""
-        return limited_threads(self.row_flops * 2 * self.batch_size)
+    def step_threads(self, batches: DomainBatches) -> AbstractContextManager[None]:
+        """Limit threads to what a step on these batches keeps busy."""
+        n_domains = 1 if batches.target is None else 2
+        return limited_threads(self.row_flops * n_domains * self.batch_size)
 
 
 class EpochRecorder:

@@ -152,7 +152,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         dataset = self.net_.dataset(data.X, data.y)
         self.net_.train(batches, self.objective, self.max_epochs, dataset=dataset)
         if batches.target is not None:
-            with self.net_.step_threads():
+            with self.net_.step_threads(batches):
                 failure = self._find_failure(batches)
                 self._fit_statistics(batches)
             if failure is not None:
