@@ -67,8 +67,9 @@ head : torch.nn.Module, callable or None, default=None
 unfreeze_depth : int, "all" or str, default=1
     The layers that learn in step 5. A number means the last so many layers
     that hold weights (batch normalisation is one), in the order in which the
-    body uses them; 0 leaves all frozen (feature extraction). A layer's name, or a glob such as
-    ``"block5_*"``, means the first layer it fits and all after it.
+    body uses them; 0 leaves all frozen, without step 5 (feature extraction). A
+    layer's name, or a glob such as ``"block5_*"``, means the first layer it fits
+    and all after it.
 pretrain_epochs : int, default=100
     Passes over the source, where the body is trained on it first.
 pretrain_learning_rate : float, default=1e-3

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .._base import BaseTransferClassifier
 from .._batches import DomainBatch, DomainBatches, Rows
-from ._frozen_cache import ActivationRows, PrivateActivations, SharedActivations
+from .._runtime import limited_threads
+from ._frozen_cache import ActivationRows, PrivateActivations, SharedActivations, examine
 from ._graph import BodyGraph
 from ._network import FineTuneNetwork
 from ._stages import HeldOutScoring, Stage, Task, l2_sp_penalty, weighted_cross_entropy
@@ -147,18 +148,20 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         network.activations = None
         if not self.cache_frozen or self.augment is not None:
             return [None] * len(stages)
-        if all(len(layers) == len(network.layers.weights) for layers in depths):
+        if all(network.has_all(layers) for layers in depths):
             return [None] * len(stages)
         network.freeze([], freeze_batch_norm=True)
         network.activations = activations = self._make_activations(task.X, depths)
         crossings = [activations.graph.crossing(network.live(layers)) for layers in depths]
-        names = sorted({name for crossing in crossings for name in crossing if name != INPUT})
-        used = [None if crossing == [INPUT] else crossing for crossing in crossings]
+        used = [
+            None if crossing == [INPUT] or network.has_all(layers) else crossing
+            for crossing, layers in zip(crossings, depths, strict=True)
+        ]
+        names = sorted({name for crossing in used if crossing for name in crossing} - {INPUT})
         for rows in (task, task.held_out):
             if rows is not None and names:
                 rows.frozen = activations.values(rows.X, names)
-                if any(INPUT in crossing for crossing in crossings):
-                    rows.frozen[INPUT] = self.net_.rows(rows.X)
+                rows.frozen[INPUT] = self.net_.rows(rows.X)
         return used
 
     def _make_activations(
@@ -168,24 +171,29 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         network: FineTuneNetwork = self.net_.module_
         network.eval()
         layers = list(network.layers.weights)
-        row = self.net_.rows(X[:1]).slice(0, 1)
-        with self.net_.generators:  # no other fit draws meanwhile, which would seem the body's
-            graph = BodyGraph(network.body, layers, row)
+        net, row = self.net_, self.net_.rows(X[:1]).slice(0, 1)
         folder = None if self.memory is None else memory_folder(self.memory)
-        if folder is None:
-            return PrivateActivations(graph, self.net_)
+        # One thread is enough for few rows; that of another fit might draw meanwhile, which
+        # would seem the body's doing.
+        with limited_threads(0), net.generators:
+            if folder is None:
+                return PrivateActivations(BodyGraph(network.body, layers, row), net)
+            context = f"{net.input_shape} {net.dtype} {net.device} torch {torch.__version__}"
+            graph, keys = examine(network.body, layers, row, context)
         wanted = [graph.crossing(network.live(depth)) for depth in depths]
         others = (
             graph.crossing(network.live(layers[len(layers) - depth :]))
-            for depth in range(len(layers) + 1)
+            for depth in range(len(layers))
         )
         store = RowStore(folder, self.memory_limit)
-        return SharedActivations(graph, self.net_, store, wanted, others)
+        return SharedActivations(graph, net, store, keys, wanted, others)
 
     def _prediction_rows(self, X) -> Rows:
         network: FineTuneNetwork = self.net_.module_
         folder = None if self.memory is None else memory_folder(self.memory)
         if not self.cache_frozen or folder is None or not folder.exists():
+            return self.net_.rows(X)
+        if network.has_all(network.unfrozen):
             return self.net_.rows(X)
         activations = network.activations
         if activations is None:  # after unpickling, or a fit with augment

@@ -264,17 +264,17 @@ class FineTuneClassifier(BaseFineTuningClassifier):
                 f"l2_sp={self.l2_sp} pulls weights of the body back, but adapter={self.adapter!r} "
                 "leaves them as they are: set l2_sp=0 or adapter=None."
             )
-        if self.head_epochs == 0 and self.finetune_epochs == 0:
-            raise ValueError(
-                "head_epochs=0 and finetune_epochs=0 leave the new head as it was drawn; set one "
-                "of them above 0."
-            )
         body, probed = make_body(self.backbone, "backbone", X, self.hidden_layer_sizes)
         features = probed.output.flatten(1)
         shape = features.shape[1], n_classes
         head = make_head(self.head, "head", features, n_classes, shape, nn.Linear)
         network = FineTuneNetwork(body, head, probed)
-        self._layers_to_unfreeze(network)  # an unknown layer is an error before training
+        if not plan_five_steps(self, self._layers_to_unfreeze(network), head):
+            raise ValueError(
+                f"head_epochs={self.head_epochs}, finetune_epochs={self.finetune_epochs} and "
+                f"unfreeze_depth={self.unfreeze_depth!r} leave the new head as it was drawn. Set "
+                "head_epochs above 0."
+            )
         return network
 
     def _layers_to_unfreeze(self, network: FineTuneNetwork) -> list[str]:
@@ -353,7 +353,19 @@ class FineTuneClassifier(BaseFineTuningClassifier):
             with self.net_.generators:
                 add_lora(network, self.unfrozen_layers_, self.lora_rank)
         stages = plan_five_steps(self, self.unfrozen_layers_, network.label_classifier)
-        self._run_stages(stages, task, seed)
+        goes_on = self._run_stages(stages, task, seed)
+        idle = [
+            layer
+            for layer in self.unfrozen_layers_
+            if all(p.grad is None for p in network.layers.parameters(network.body, layer))
+        ]
+        if idle and goes_on and self.finetune_epochs > 0:
+            warnings.warn(
+                f"The unfrozen layers {idle} have learned nothing: no gradient reaches them. The "
+                "features do not depend on them; raise unfreeze_depth to reach layers that count.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _task(self, X, y: np.ndarray, sample_weight: np.ndarray | None) -> Task:
         by_class = weigh_classes(self.class_weight, self.classes_, y, sample_weight)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from types import FunctionType
 from typing import Any
 
@@ -44,8 +43,8 @@ def digest_rows(X) -> np.ndarray:
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
-def value_keys(graph: BodyGraph, wanted: Collection[str], context: str) -> dict[str, str]:
-    """Return a key for each wanted value: equal where the steps that lead to it are.
+def value_keys(graph: BodyGraph, context: str) -> dict[str, str]:
+    """Return a key for each value: equal where the steps that lead to it are.
 
     A key holds the steps' functions, the classes, attributes and weights of their
     modules and, through the keys of its inputs, all that comes before.
@@ -54,8 +53,6 @@ def value_keys(graph: BodyGraph, wanted: Collection[str], context: str) -> dict[
     ----------
     graph : BodyGraph
         The body's steps.
-    wanted : collection of str
-        Names of values.
     context : str
         What else decides the values, such as the type of the rows.
     """
@@ -64,12 +61,13 @@ def value_keys(graph: BodyGraph, wanted: Collection[str], context: str) -> dict[
         target = node.target if node.op in ("call_method", "output") else _name(node.target)
         target = target if used is None and node.op != "placeholder" else context
         inputs = fx.node.map_arg((node.args, node.kwargs), keys.__getitem__)
-        parts = [node.op, str(target), repr(inputs), _fingerprint(used)]
+        parts = [node.op, str(target), repr(inputs), fingerprint(used)]
         keys[node] = _digest(*(part.encode() for part in parts)).hex()
-    return {node.name: key for node, key in keys.items() if node.name in wanted}
+    return {node.name: key for node, key in keys.items()}
 
 
-def _fingerprint(used: Any) -> str:
+def fingerprint(used: Any) -> str:
+    """Return a digest of a module, with all that decides its output, or of a tensor."""
     if isinstance(used, Tensor):
         return _digest(*_tensor_parts(used)).hex()
     if not isinstance(used, nn.Module):

@@ -100,6 +100,10 @@ def unfrozen_layers(
     if isinstance(depth, str):
         first = min(layers.position[name] for name in _matching(depth, list(layers.position)))
         return [name for name in candidates if layers.position[name] >= first]
+    if depth and not candidates:
+        raise ValueError(
+            f"unfreeze_depth={depth}, but the backbone has no layer that holds weights. Give 0."
+        )
     if depth > len(candidates):
         raise ValueError(
             f"unfreeze_depth={depth}, but the backbone has {len(candidates)} layers that hold "

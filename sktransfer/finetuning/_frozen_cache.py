@@ -7,17 +7,18 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sklearn
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from .._batches import DenseRows
 from .._training import TransferNet
-from ._fingerprint import digest_rows, value_keys
+from ._fingerprint import digest_rows, fingerprint, value_keys
 from ._graph import BodyGraph
 from ._store import Found, RowStore
 from ._trace import INPUT
@@ -25,11 +26,9 @@ from ._trace import INPUT
 # Values of so many bytes are written to a store at once.
 SHARD_BYTES = 2**27
 
-# A store keeps what unfreezing up to so many layers needs, and more layers as long as a
-# row's values take up to so many bytes, or so many times those of the row itself.
+# A store keeps what unfreezing up to so many layers needs, and more layers as long as the
+# values take no more bytes than the row itself.
 KEPT_DEPTH = 3
-KEPT_BYTES = 2**20
-KEPT_ROWS = 4
 
 
 class StoredRows:
@@ -138,6 +137,34 @@ class PrivateActivations:
         return dict(zip(wanted, pytree.tree_unflatten(rows, structure), strict=True))
 
 
+@lru_cache(maxsize=8)
+def _known_bodies(fingerprint: str) -> dict[str, Any]:
+    return {}
+
+
+def examine(
+    body: nn.Module, layers: Sequence[str], row: Tensor, context: str
+) -> tuple[BodyGraph, dict[str, str]]:
+    """Return a body's graph and the keys of its values; of a body seen before, without a pass.
+
+    Parameters
+    ----------
+    body : Module
+        In evaluation mode.
+    layers : sequence of str
+        Its layers with weights.
+    row : Tensor of shape (1, ...)
+        A row that it takes.
+    context : str
+        What else decides the values, such as the type of the rows.
+    """
+    known = _known_bodies(f"{fingerprint(body)} {context}")
+    graph = BodyGraph(body, layers, row, known.get("findings"))
+    known.setdefault("findings", graph.findings)
+    keys = known.get("keys") or known.setdefault("keys", value_keys(graph, context))
+    return graph, keys
+
+
 class SharedActivations:
     """The frozen part's values of rows in a store, for all who fit and predict with it.
 
@@ -149,6 +176,8 @@ class SharedActivations:
         Knows the device, the type and the number of threads.
     store : RowStore
         Where they are kept.
+    keys : dict of str
+        What `value_keys` calls the values.
     wanted : sequence of list of str
         Names of the values that will be asked for, together.
     others : iterable of list of str
@@ -161,14 +190,13 @@ class SharedActivations:
         graph: BodyGraph,
         net: TransferNet,
         store: RowStore,
+        keys: dict[str, str],
         wanted: Sequence[list[str]],
         others: Iterable[list[str]],
     ):
-        self.graph, self.net, self.store = graph, net, store
+        self.graph, self.net, self.store, self.keys = graph, net, store, keys
         self.crossings = [*self._affordable(others), *wanted]
         self.kept = sorted({name for names in self.crossings for name in names} - {INPUT})
-        context = f"{net.input_shape} {net.dtype} {net.device} torch {torch.__version__}"
-        self.keys = value_keys(graph, self.kept, context)
 
     def keep_only_frozen(self, live: Iterable[str]) -> None:
         """Compute no more what these modules, which have learned since, would now make other."""
@@ -193,7 +221,7 @@ class SharedActivations:
         for depth, crossing in enumerate(crossings):
             kept = kept.union(crossing)
             size = sum(self.graph.values[name].row_bytes for name in kept)
-            if depth > KEPT_DEPTH and size > max(KEPT_BYTES, KEPT_ROWS * row_bytes):
+            if depth > KEPT_DEPTH and size > row_bytes:
                 break
             yield crossing
 

@@ -7,6 +7,7 @@ cut as well: the values that cross it are all that the rest needs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -27,6 +28,22 @@ class Value(NamedTuple):
     row_bytes: int
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a body once it was run.
+
+    Parameters
+    ----------
+    opaque : set of str
+        Modules that cannot be looked into.
+    values : dict of str to Value
+        The values that have a row for each row of the input.
+    """
+
+    opaque: set[str]
+    values: dict[str, Value]
+
+
 class BodyGraph:
     """The steps of a body, traced where it can be and whole where it cannot.
 
@@ -41,24 +58,38 @@ class BodyGraph:
         Its layers with weights.
     X : Tensor of shape (1, ...)
         A row that it takes.
+    known : Findings or None
+        What an equal body was found to be; the row is then not needed.
 
     Attributes
     ----------
-    values : dict of str to Value
-        The values that have a row for each row of the input.
+    findings : Findings
+        What running the body has shown.
     """
 
-    def __init__(self, body: nn.Module, layers: Sequence[str], X: Tensor):
+    def __init__(
+        self, body: nn.Module, layers: Sequence[str], X: Tensor, known: Findings | None = None
+    ):
         self._body, self._layers = body, [_join("body", layer) for layer in layers]
-        opaque: set[str] = set()
+        self.findings = known or Findings(set(), {})
+        opaque = self.findings.opaque
         while True:
+            n_opaque = len(opaque)
             self._frozen = self._trace(opaque, training=False)
             self._training = self._trace(opaque, training=True)
-            clash = _first_clash(self._frozen.graph, self._training.graph)
-            clash = clash or self._run(X)
+            if known is not None:
+                break
+            if len(opaque) > n_opaque:
+                continue  # once more, as what was tried in vain has used up names
+            clash = _first_clash(self._frozen.graph, self._training.graph) or self._run(X)
             if clash is None or clash in opaque:
                 break
             opaque.add(clash)
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The values that have a row for each row of the input."""
+        return self.findings.values
 
     def crossing(self, live: Iterable[str]) -> list[str]:
         """Return the values that the rest needs of what depends on no live module.
@@ -137,7 +168,8 @@ class BodyGraph:
         which it makes use again.
         """
         rows = X.repeat(3, *[1] * (X.ndim - 1))
-        self.values = {INPUT: Value(pytree.tree_structure(rows), _row_bytes(rows))}
+        self.values.clear()
+        self.values[INPUT] = Value(pytree.tree_structure(rows), _row_bytes(rows))
         self._body.eval()
         expected, graph = self._body(X), self._frozen.graph
         runner = fx.Interpreter(self._frozen, garbage_collect_values=False, graph=graph)
@@ -157,11 +189,11 @@ class BodyGraph:
         output, _ = made.pop(node)
         if not torch.allclose(output[:1], expected, rtol=1e-3, atol=1e-5, equal_nan=True):
             return "body"
-        self.values |= {
-            node.name: Value(pytree.tree_structure(value), _row_bytes(value))
+        self.values.update(
+            (node.name, Value(pytree.tree_structure(value), _row_bytes(value)))
             for node, (value, _) in made.items()
             if node not in overwritten and _has_rows(value, len(rows))
-        }
+        )
         return None
 
 

@@ -55,6 +55,10 @@ class FineTuneNetwork(TransferNetwork):
         first = min((position[name] for name in unfrozen), default=len(position))
         return [name for name, place in position.items() if place >= first]
 
+    def has_all(self, layers: Sequence[str]) -> bool:
+        """Whether these are all layers of the body that hold weights."""
+        return len(layers) == len(self.layers.weights)
+
     def go_on_from(self, crossing: list[str], graph: BodyGraph) -> None:
         """Have `features` take these values of the body's graph, too."""
         if self._goes_on_from != (crossing, graph):
@@ -64,8 +68,9 @@ class FineTuneNetwork(TransferNetwork):
     def train(self, mode: bool = True) -> FineTuneNetwork:
         """Set the mode, but leave what is frozen in evaluation."""
         super().train(mode)
-        for name in self._always_in_evaluation:
-            self.body.get_submodule(name).training = False
+        if mode:
+            for name in self._always_in_evaluation:
+                self.body.get_submodule(name).training = False
         return self
 
     def __getstate__(self) -> dict[str, Any]:

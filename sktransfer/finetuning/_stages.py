@@ -177,7 +177,7 @@ def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> li
     }
     n_parts = max(1, min(len(layers), epochs)) if settings.gradual_unfreezing else 1
     stages = [Stage("head", settings.head_epochs, settings.learning_rate, {}, head)]
-    for part in range(n_parts):
+    for part in range(n_parts if layers else 0):
         start, stop = (k * epochs // n_parts for k in (part, part + 1))
         depth = len(layers) * (part + 1) // n_parts
         stages.append(

@@ -183,7 +183,7 @@ def _summarize_unfitted(classifier: FineTuneClassifier, input_shape: Any) -> Fin
             add_lora(network, unfrozen, classifier.lora_rank)
         layers, _ = _layers(network.body, "backbone", row.to(row_type(body, row.dtype)))
     epochs = {"head": classifier.head_epochs, "finetune": classifier.finetune_epochs}
-    stages = [name for name, number in epochs.items() if number > 0]
+    stages = [name for name, n in epochs.items() if n > 0 and (unfrozen or name == "head")]
     return _summary(network, layers, stages, unfrozen, has_head=False)
 
 

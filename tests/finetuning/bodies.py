@@ -177,6 +177,43 @@ class Remembers(nn.Module):
         return self.second(Y)
 
 
+class Unused(nn.Module):
+    """Calls a last layer without use of its output, as language models do their pooler."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3)
+        self.pooler = nn.Linear(3, 3)
+
+    def forward(self, X):
+        Y = self.second(self.first(X))
+        self.pooler(Y)
+        return Y
+
+
+class Gate(nn.Module):
+    """Cannot be traced, and is found so after some steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(4, 4)
+
+    def forward(self, X):
+        Y = self.first(X)[:, :4]
+        return self.second(Y) if Y.sum() > 0 else Y
+
+
+class GateFirst(nn.Module):
+    """Has steps of the same name in a part that can be traced and in one that cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.first, self.second = Gate(), nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, X):
+        return self.second(self.first(self.gate(X)[:, :4]))
+
+
 def sequential():
     """Return layers of all kinds in a row, dropout and batch normalisation among them."""
     return nn.Sequential(

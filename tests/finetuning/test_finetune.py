@@ -15,7 +15,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import FineTuneClassifier
-from tests.finetuning.bodies import Branching, Pairs, Recurrent, Residual, sequential
+from tests.finetuning.bodies import (
+    Branching,
+    Pairs,
+    Recurrent,
+    Residual,
+    Unused,
+    sequential,
+)
 
 FAST = {"head_epochs": 3, "finetune_epochs": 3, "pretrain_epochs": 3, "random_state": 0}
 SGD = torch.optim.SGD
@@ -373,6 +380,13 @@ def test_a_pretrained_backbone_is_fitted_without_a_warning(task):
     assert set(clf.history_[:, "stage"]) == {"head", "finetune"}
 
 
+def test_unfrozen_layers_that_no_gradient_reaches_are_named(task):
+    clf = FineTuneClassifier(pretrained(Unused), unfreeze_depth=1, **FAST)
+    with pytest.warns(UserWarning, match=r"unfrozen layers \['pooler'\] have learned nothing"):
+        clf.fit(*task)
+    clf.set_params(unfreeze_depth=0).fit(*task)
+
+
 # Data scientists' tools
 
 
@@ -578,7 +592,10 @@ def test_images_stay_integers_until_they_reach_the_body():
         ({"adapter": "lora", "l2_sp": 0.1}, "set l2_sp=0 or adapter=None"),
         ({"backbone": nn.Linear(7, 3).double()}, r"backbone failed on a batch of shape \(2, 4\)"),
         ({"backbone": nn.Flatten(0)}, r"backbone made of .* It must give a float tensor of shape"),
-        ({"backbone": nn.Identity(), "unfreeze_depth": 1}, "the backbone has 0 layers"),
+        (
+            {"backbone": nn.Identity(), "unfreeze_depth": 1},
+            "the backbone has no layer that holds weights",
+        ),
         (
             {"backbone": nn.Identity(), "head": nn.Identity(), "unfreeze_depth": 0},
             "head gave shape",

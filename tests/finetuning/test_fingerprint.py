@@ -56,7 +56,8 @@ def test_sparse_rows_are_told_apart_by_their_values_alone(seed):
 def keys_of(body, context="float64"):
     graph, layers = graph_of(body)
     names = [n for layer in [*list(layers.weights)[1:]] for n in crossing_at(graph, layers, layer)]
-    return value_keys(graph, [*names, *graph.crossing([])], context)
+    keys = value_keys(graph, context)
+    return {name: keys[name] for name in [*names, *graph.crossing([])]}
 
 
 @pytest.mark.parametrize("kind", [sequential, Residual])
@@ -116,7 +117,7 @@ def test_attributes_and_code_of_the_users_modules_count():
 
 def value_keys_of(body):
     graph, _ = graph_of(body)
-    return list(value_keys(graph, graph.crossing([]), "").values())
+    return [value_keys(graph, "")[name] for name in graph.crossing([])]
 
 
 def test_context_counts():

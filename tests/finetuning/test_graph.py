@@ -18,6 +18,7 @@ from tests.finetuning.bodies import (
     Counts,
     Draws,
     Forgets,
+    GateFirst,
     Overwrites,
     Pairs,
     Recurrent,
@@ -46,7 +47,7 @@ def crossing_at(graph, layers, layer):
 def bodies():
     torch.manual_seed(0)
     kinds = [sequential, Residual, Recurrent, Pairs, Branching, TrainsOtherwise, Counts, Draws]
-    kinds += [Overwrites, UsesOverwritten, Forgets, Remembers]
+    kinds += [Overwrites, UsesOverwritten, Forgets, Remembers, GateFirst]
     return [kind().double() for kind in kinds]
 
 
@@ -122,6 +123,23 @@ def test_a_part_that_no_trace_can_follow_leaves_cuts_beside_it():
     assert steps == ["body.0", "body.1", "body.2"]
     assert crossing_at(graph, layers, "1") != [INPUT]
     assert crossing_at(graph, layers, "0.second") == [INPUT]
+
+
+def test_what_was_traced_in_vain_leaves_no_names_behind():
+    graph, layers = graph_of(GateFirst().double())
+    assert graph.findings.opaque == {"body.gate"}
+    assert crossing_at(graph, layers, "second") == ["body_first"]
+
+
+def test_a_body_seen_before_is_known_without_a_pass():
+    body = Residual().double()
+    graph, layers = graph_of(body)
+    twin, passed = copy.deepcopy(body), []
+    twin.register_forward_hook(lambda *_: passed.append(1))
+    again = BodyGraph(twin, list(layers.weights), X[:1], graph.findings)
+    assert crossing_at(again, layers, "last") == crossing_at(graph, layers, "last")
+    assert again.values == graph.values
+    assert not passed
 
 
 def test_a_value_that_is_overwritten_later_does_not_cross():
