@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -158,11 +159,29 @@ def examine(
     context : str
         What else decides the values, such as the type of the rows.
     """
+    if _hooks_matter(body, row):
+        context += f" {uuid.uuid4()}"  # of functions there is no telling whether they are equal
     known = _known_bodies(f"{fingerprint(body)} {context}")
     graph = BodyGraph(body, layers, row, known.get("findings"))
     known.setdefault("findings", graph.findings)
     keys = known.get("keys") or known.setdefault("keys", value_keys(graph, context))
     return graph, keys
+
+
+@torch.no_grad()
+def _hooks_matter(body: nn.Module, row: Tensor) -> bool:
+    """Whether the users' hooks change what the body makes of a row."""
+    hooks = [h for m in body.modules() for h in (m._forward_hooks, m._forward_pre_hooks) if h]
+    if not hooks:
+        return False
+    with_hooks, kept = body(row), [hook.copy() for hook in hooks]
+    for hook in hooks:
+        hook.clear()
+    try:
+        return not torch.equal(body(row), with_hooks)
+    finally:
+        for hook, before in zip(hooks, kept, strict=True):
+            hook.update(before)
 
 
 class SharedActivations:

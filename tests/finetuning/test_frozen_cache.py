@@ -130,6 +130,27 @@ def test_workers_share_one_pass(task, tmp_path):
     np.testing.assert_allclose(*scores, atol=1e-9)
 
 
+def test_hooks_that_only_look_do_not_keep_a_search_from_sharing(task, tmp_path):
+    seen = []
+    backbone = body()
+    backbone[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    GridSearchCV(fine_tune(backbone, memory=tmp_path), DEPTHS, cv=5).fit(*task)
+    assert sum(n for n in seen if n > 3) == N_ROWS
+    assert len(backbone[1]._forward_hooks) == 1
+
+
+def test_hooks_that_change_values_are_obeyed(task, tmp_path):
+    fine_tune(body(), memory=tmp_path).fit(*task)
+    for factor in (2.0, 3.0):
+        backbone = body()
+        backbone[1].register_forward_hook(lambda module, args, output, f=factor: output * f)
+        kept = fine_tune(backbone, memory=tmp_path).fit(*task)
+        plain = fine_tune(backbone).fit(*task)
+        np.testing.assert_allclose(
+            kept.predict_proba(task[0]), plain.predict_proba(task[0]), atol=1e-12
+        )
+
+
 def test_threads_share_one_pass(task, tmp_path, count):
     fits = [fine_tune(body(), memory=tmp_path, unfreeze_depth=d % 3) for d in range(6)]
     threads = [threading.Thread(target=clf.fit, args=task) for clf in fits]
