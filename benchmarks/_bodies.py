@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -47,11 +48,11 @@ class ResidualBlock(nn.Module):
         return F.relu(residual + self.shortcut(X))
 
 
-def make_resnet18(dense_sizes=()):
-    """Return ResNet-18 up to its 512 pooled features, and dense layers on them."""
+def make_resnet(depths=(2, 2, 2, 2), dense_sizes=()):
+    """Return a ResNet (18 as it is) up to its 512 pooled features, and dense layers on them."""
     torch.manual_seed(0)
     blocks = []
-    sizes = [64, 64, 64, 128, 128, 256, 256, 512, 512]
+    sizes = [64, *np.repeat([64, 128, 256, 512], depths).tolist()]
     for n_in, n_out in itertools.pairwise(sizes):
         blocks.append(ResidualBlock(n_in, n_out, stride=1 if n_in == n_out else 2))
     dense = []

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from . import schedules
 from ._batches import Rows, make_rows
 from ._network import TransferNetwork, row_type
-from ._runtime import PrivateGenerators, limited_threads
+from ._runtime import PrivateGenerators
 from ._training import TransferNet
 from ._validation import (
     Integral,
@@ -212,7 +212,7 @@ class BaseTransferClassifier(
         device = check_device(self.device)
         generators = PrivateGenerators(seed, device)
         few = make_rows(data.X[:2], torch.device("cpu"), _default_type(data.X, device)).slice(0, 2)
-        with generators, limited_threads(0):  # few rows pass
+        with generators:
             network = self._make_network(few, len(classes))
         dtype = row_type(network.body, few.dtype)
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):

@@ -6,8 +6,6 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ._batches import DomainBatch
+from ._probe import Probe, probe
 
 # Rows of the source that weigh as much as the target's in its batch statistics; what
 # Schneider et al. (NeurIPS 2020) call N and find best near 16.
@@ -188,78 +187,6 @@ def make_module(
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
     return module
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a pass of a few rows has shown of a module.
-
-    Parameters
-    ----------
-    output : Tensor of shape (n, ...)
-        What it returned.
-    called : dict of str to int
-        Its modules, itself as ``""``, in the order of their first call.
-    work : dict of str to float
-        FLOPs for one row of its linear, convolution and other weight layers.
-    """
-
-    output: Tensor
-    called: dict[str, int]
-    work: dict[str, float]
-
-
-@torch.no_grad()
-def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
-    """Pass a few rows through a module of the user's.
-
-    Raises
-    ------
-    ValueError
-        Where the module cannot take the batch, or gives back no float tensor
-        with a row for each of it.
-    """
-    arrives = f"a batch of shape {tuple(X.shape)} and type {X.dtype}"
-    called: dict[str, int] = {}
-    work: dict[str, float] = {}
-    module.eval()
-    try:
-        with _watched(module, len(X), called, work):
-            output = module(X)
-    except Exception as error:
-        raise ValueError(
-            f"{name} failed on {arrives}: {str(error).rstrip('.')}. It must map such a batch to "
-            f"{wanted}."
-        ) from error
-    is_tensor = isinstance(output, Tensor)
-    if is_tensor and output.ndim > 1 and len(output) == len(X) and output.numel() > 0:
-        if output.is_floating_point():
-            return Probe(output, called, work)
-    got = f"shape {tuple(output.shape)}, {output.dtype}" if is_tensor else type(output).__name__
-    raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
-
-
-@contextlib.contextmanager
-def _watched(
-    module: nn.Module, n_rows: int, called: dict[str, int], work: dict[str, float]
-) -> Iterator[None]:
-    def note_call(name: str, *_) -> None:
-        called.setdefault(name, len(called))
-
-    def note_work(name: str, layer: nn.Module, _, output) -> None:
-        weight = getattr(layer, "weight", None)
-        if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
-            positions = output.numel() / (n_rows * weight.shape[0])
-            work[name] = work.get(name, 0.0) + 2.0 * weight.numel() * positions
-
-    with contextlib.ExitStack() as stack:
-        for name, child in module.named_modules():
-            for hook in (
-                child.register_forward_pre_hook(partial(note_call, name)),
-                child.register_forward_hook(partial(note_work, name)),
-            ):
-                stack.callback(hook.remove)
-        yield
 
 
 def row_type(body: nn.Module, default: torch.dtype) -> torch.dtype:

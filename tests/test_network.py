@@ -7,7 +7,8 @@ from torch import nn
 
 from sktransfer import DANNClassifier
 from sktransfer._batches import DomainBatch
-from sktransfer._network import TransferNetwork, make_mlp, probe, takes_integers
+from sktransfer._network import TransferNetwork, make_mlp, takes_integers
+from sktransfer._probe import probe
 
 
 def batch_of(source, target):

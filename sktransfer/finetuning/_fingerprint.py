@@ -37,7 +37,7 @@ def digest_rows(X) -> np.ndarray:
             for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True)
         )
     else:
-        rows = (row.tobytes() for row in X)
+        rows = np.ascontiguousarray(X).reshape(len(X), -1).view(np.uint8)
     header = f"{X.dtype}{X.shape[1:]}{scipy.sparse.issparse(X)}".encode()
     digests = b"".join(_digest(header, row) for row in rows)
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)

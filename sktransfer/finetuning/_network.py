@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from .._network import Probe, TransferNetwork
+from .._network import TransferNetwork
+from .._probe import Probe
 from ._freezing import freeze, order_layers
 from ._graph import BodyGraph
 

@@ -18,7 +18,8 @@ from tabulate import tabulate
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from .._network import make_body, probe, row_type
+from .._network import make_body, row_type
+from .._probe import probe
 from .._runtime import PrivateGenerators
 from ._freezing import order_layers
 from ._lora import add_lora

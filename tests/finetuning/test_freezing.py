@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer._network import probe
+from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers
 from tests.finetuning.bodies import Residual, sequential
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer._network import probe
+from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import order_layers
 from sktransfer.finetuning._graph import BodyGraph
 from sktransfer.finetuning._trace import INPUT
