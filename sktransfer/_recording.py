@@ -76,7 +76,7 @@ class EpochRecorder:
         step, column = np.argwhere(~finite)[0]
         raise ValueError(
             f"{names[column]} became {values[step, column]} in epoch {self.epoch}, batch "
-            f"{self._n_steps + step + 1}. Try a smaller learning_rate or lambda_, scale the "
+            f"{self._n_steps + step + 1}. Try a smaller learning_rate (or lambda_), scale the "
             "features (StandardScaler), or clip gradients "
             "(callbacks=[skorch.callbacks.GradientNormClipping(1.0)])."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -99,6 +99,12 @@ def as_array(X, name: str):
     """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave the rest."""
     if isinstance(X, TargetDomain):
         X = X.data
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "
+            f"sample. Arrays of one shape, such as token ids and mask, can be stacked, "
+            "numpy.stack([ids, mask], axis=1), and taken apart by the module."
+        )
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()

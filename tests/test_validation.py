@@ -199,3 +199,9 @@ def test_a_loss_that_is_no_longer_finite_stops_training(domains):
         ValueError, match=r"label_loss became (nan|inf) in epoch 1, batch [2-9].*learning_rate"
     ):
         fit(X * 1e200, y, learning_rate=1e200, optimizer=torch.optim.SGD, batch_size=10)
+
+
+def test_a_dict_of_arrays_is_told_to_be_stacked():
+    arrays = {"input_ids": np.zeros((4, 3)), "attention_mask": np.ones((4, 3))}
+    with pytest.raises(TypeError, match=r"X is a dict of \['input_ids', 'attention_mask'\]; give"):
+        DANNClassifier().fit(arrays, [0, 1, 0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from types import FunctionType
 from typing import Any
 
@@ -32,7 +33,7 @@ def digest_rows(X) -> np.ndarray:
         X = X.tocsr()  # a copy is sorted, the user's matrix stays as it is
         X = X if X.has_canonical_format else X.copy()
         X.sum_duplicates()
-        rows = (
+        rows: Iterable[Any] = (
             X.indices[start:stop].astype(np.int64).tobytes() + X.data[start:stop].tobytes()
             for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True)
         )
