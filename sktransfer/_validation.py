@@ -99,7 +99,7 @@ def as_array(X, name: str):
     """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave the rest."""
     if isinstance(X, TargetDomain):
         X = X.data
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # SciPy's dok is a dict, too
         raise TypeError(
             f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "
             f"sample. Arrays of one shape, such as token ids and mask, can be stacked, "
