@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable
 from types import FunctionType
 from typing import Any
@@ -85,10 +86,16 @@ def fingerprint(used: Any) -> str:
 
 
 def _attribute(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return fingerprint(value)
     try:
         return str(joblib.hash(value))
     except Exception:  # not to be pickled: a lambda, or what holds one
-        return _code(value).hex() if isinstance(value, FunctionType) else str(id(value))
+        if not isinstance(value, FunctionType):
+            return uuid.uuid4().hex  # of such a thing there is no telling whether it is equal
+        bound = [cell.cell_contents for cell in value.__closure__ or ()]
+        inner = [*bound, value.__defaults__, value.__kwdefaults__]
+        return " ".join([_code(value).hex(), *map(_attribute, inner)])
 
 
 def _code(function: Any) -> bytes:

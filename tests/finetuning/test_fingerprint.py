@@ -1,6 +1,7 @@
 """Equal contents have equal names, others have others."""
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -112,6 +113,31 @@ def test_attributes_and_code_of_the_users_modules_count():
     bodies = [nn.Sequential(kind(f), linear) for kind in (Scaled, Shifted) for f in (2.0, 3.0)]
     assert len({next(iter(value_keys_of(body))) for body in bodies}) == 4
     assert value_keys_of(bodies[0]) == value_keys_of(copy.deepcopy(bodies[0]))
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, X):
+        return self.function(X)
+
+
+def applied(factor, shift=0.0):
+    return nn.Sequential(Applied(lambda X, shift=shift: X * factor + shift)).double()
+
+
+def test_functions_are_told_apart_by_what_they_hold():
+    keys = [value_keys_of(applied(f, s))[0] for f in (2.0, 3.0) for s in (0.0, 1.0)]
+    assert len(set(keys)) == 4
+    assert value_keys_of(applied(2.0)) == value_keys_of(applied(2.0))
+
+
+def test_what_cannot_be_compared_is_never_equal():
+    body = nn.Sequential(Applied(torch.tanh)).double()
+    body[0].lock = threading.Lock()
+    assert value_keys_of(body) != value_keys_of(body)
 
 
 def value_keys_of(body):
