@@ -126,11 +126,11 @@ memory : str, path, joblib.Memory or None, default=None
     Folder in which to keep what the frozen layers make of each row, for all
     fits and predictions with the same body: the candidates and folds of a
     search then send each row through it once, which pays for large bodies. Safe
-    for several processes.
-    None keeps it for one fit: in memory, or in a temporary file where it is
-    larger than scikit-learn's ``working_memory``.
+    for several processes. None keeps it for one fit: in memory, or in a temporary
+    file where it is larger than scikit-learn's ``working_memory``.
 memory_limit : int or None, default=None
-    Most bytes to keep there; what was longest not used goes first.
+    Most bytes to keep there; what was longest not used goes first. None is no
+    limit.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP, where `backbone` is None.
 """
@@ -143,9 +143,9 @@ device : str or torch.device, default="auto"
 random_state : int, RandomState instance or None, default=None
     Decides initial weights, dropout and the order of rows.
 warm_start : bool, default=False
-    Whether `fit` goes on from the last fit's network and optimizer, with the
-    learning rate, batch size, epochs and callbacks as they are now; schedules
-    start anew.
+    Whether `fit` goes on from the last fit's network (in adaptation with its
+    optimizer, too), with the learning rate, batch size, epochs and callbacks as
+    they are now; schedules start anew.
 verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
 """
