@@ -285,8 +285,8 @@ def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, d
         for params in ({"cache_frozen": False}, {}, {"memory": tmp_path}, {"memory": tmp_path})
     ]
     expected = fits[0].net_.module_.state_dict()
-    if kind is Residual and depth not in (0, "all"):
-        return  # its functional dropout acts in frozen blocks where nothing is cut
+    if kind is Residual and depth == 2:
+        return  # its dropout, a function of a half-frozen block, is off only where it is cut
     for clf in fits[1:]:
         for name, tensor in clf.net_.module_.state_dict().items():
             torch.testing.assert_close(tensor, expected[name], rtol=1e-6, atol=1e-6)
