@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._base import BaseTransferClassifier
 from .._batches import DomainBatch, DomainBatches, Rows
@@ -82,7 +82,9 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
             stopping = EarlyStopping(patience=self.n_iter_no_change, sink=noop, load_best=True)
             scoring = HeldOutScoring(rows, task.held_out, stage.head)
             added = [("held_out_scoring", scoring), ("held_out_stopping", stopping)]
-        objective = partial(self._stage_losses, stage, task.class_weight, anchors)
+        learning = [p for p in network.body.parameters() if p.requires_grad and stage.l2_sp > 0]
+        before = [anchors[id(p)] for p in learning]
+        objective = partial(self._stage_losses, stage, task.class_weight, learning, before)
         with net.more_callbacks(added):
             dataset = net.dataset(task.X, task.labels)
             return net.train(batches, objective, stage.epochs, stage.progress, dataset)
@@ -91,7 +93,8 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         self,
         stage: Stage,
         class_weight: Tensor | None,
-        anchors: dict[int, Tensor],
+        learning: list[nn.Parameter],
+        before: list[Tensor],
         batch: DomainBatch,
     ) -> dict[str, Tensor]:
         """Return the losses of a batch by name."""
@@ -102,9 +105,7 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         batch.metrics["stage"] = stage.name
         loss = weighted_cross_entropy(batch.source_logits, batch.y_source, class_weight)
         losses = {"label_loss": loss}
-        learning = [p for p in network.body.parameters() if stage.l2_sp and p.requires_grad]
         if learning:
-            before = [anchors[id(p)] for p in learning]
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, stage.l2_sp)
         return losses
 
@@ -161,7 +162,8 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         for rows in (task, task.held_out):
             if rows is not None and names:
                 rows.frozen = activations.values(rows.X, names)
-                rows.frozen[INPUT] = self.net_.rows(rows.X)
+                if any(crossing and INPUT in crossing for crossing in used):
+                    rows.frozen[INPUT] = self.net_.rows(rows.X)
         return used
 
     def _make_activations(
@@ -206,5 +208,6 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
             return self.net_.rows(X)
         network.go_on_from(crossing, activations.graph)
         values = activations.values(X, [name for name in crossing if name != INPUT])
-        values[INPUT] = self.net_.rows(X)
+        if INPUT in crossing:
+            values[INPUT] = self.net_.rows(X)
         return ActivationRows(tuple(values[name] for name in crossing))

@@ -233,10 +233,6 @@ def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
 def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expected):
     seen = []
 
-    class Note(nn.Module):
-        def forward(self, X):
-            return X
-
     clf = FineTuneClassifier(
         pretrained(), unfreeze_depth="all", gradual_unfreezing=True, finetune_epochs=epochs
     )
