@@ -177,6 +177,18 @@ class Remembers(nn.Module):
         return self.second(Y)
 
 
+class Shortcut(nn.Module):
+    """Uses its input once more at the end, so that it crosses each cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 4)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, X):
+        return self.last(torch.cat([X, self.second(torch.tanh(self.first(X)))], 1))
+
+
 class Unused(nn.Module):
     """Calls a last layer without use of its output, as language models do their pooler."""
 

@@ -20,6 +20,7 @@ from tests.finetuning.bodies import (
     Pairs,
     Recurrent,
     Residual,
+    Shortcut,
     Unused,
     sequential,
 )
@@ -271,7 +272,7 @@ def test_keras_recipe_can_be_written(task):
 # The cache
 
 
-@pytest.mark.parametrize("kind", [sequential, Residual, Recurrent, Pairs, Branching])
+@pytest.mark.parametrize("kind", [sequential, Residual, Recurrent, Pairs, Branching, Shortcut])
 @pytest.mark.parametrize("depth", [0, 1, 2, "all"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, depth, dtype):
