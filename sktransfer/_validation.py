@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import Callback
 
-from .model_selection._target_domain import TargetDomain
+from ._target_domain import TargetDomain
 
 __all__ = [
     "HasMethods",

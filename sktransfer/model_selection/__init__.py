@@ -1,6 +1,6 @@
 """Target data through cross-validation, searches and pipelines."""
 
+from .._target_domain import TargetDomain
 from ._pipeline import TransferPipeline, make_transfer_pipeline
-from ._target_domain import TargetDomain
 
 __all__ = ["TargetDomain", "TransferPipeline", "make_transfer_pipeline"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sklearn import config_context
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from ._target_domain import TargetDomain
+from .._target_domain import TargetDomain
 
 
 class TransferPipeline(Pipeline):

@@ -29,9 +29,7 @@ class TargetDomain:
 
     Examples
     --------
-    >>> from typing import Any
-
-    import numpy as np
+    >>> import numpy as np
     >>> from sktransfer import TargetDomain
     >>> target = TargetDomain(np.zeros((3, 2)))
     >>> target[[0, 1]] is target
