@@ -170,6 +170,22 @@ net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """
 
+TARGET_SCORER_PARAMETERS = """\
+X_target : {array-like, sparse matrix, tensor} of shape (n_target, n_features) or (n_target, ...)
+    Rows of the target to score on, at least 2, as the estimator's `predict`
+    takes them; for a pipeline, before its transformers. Best rows that are not
+    trained on, where there are enough.
+"""
+
+IMPORTANCE_PARAMETERS = """\
+loss : {"zero_one", "log_loss"}, default="zero_one"
+    ``1[predict(x) != y]`` or ``-log p_y(x)``.
+domain_classifier : scikit-learn classifier or None, default=None
+    Tells source from target by features (those of `transform`, or the rows
+    themselves where the estimator has none); with `predict_proba`. None is
+    logistic regression on standardised features.
+"""
+
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
@@ -177,6 +193,8 @@ BLOCKS = {
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
     "fitted_attributes": FITTED_ATTRIBUTES,
+    "target_scorer_parameters": TARGET_SCORER_PARAMETERS,
+    "importance_parameters": IMPORTANCE_PARAMETERS,
 }
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "check_device",
     "check_features",
     "check_fit_data",
+    "check_rows",
     "check_schedule",
 ]
 
@@ -91,6 +92,23 @@ def check_features(estimator, X):
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted on "
             f"rows of shape {estimator.input_shape_}. Bring X to that shape."
+        )
+    return _for_torch(X)
+
+
+def check_rows(X, name: str, input_shape: tuple[int, ...]):
+    """Check rows that did not come through `fit` or `predict`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For rows of another shape than those trained on.
+    """
+    X = check_array(as_array(X, name), input_name=name, **_CHECKS)
+    if X.shape[1:] != tuple(input_shape):
+        raise ValueError(
+            f"{name} has rows of shape {X.shape[1:]}, but training is on rows of shape "
+            f"{tuple(input_shape)}. In a pipeline, give transformed rows."
         )
     return _for_torch(X)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from numbers import Integral
+
 import numpy as np
 from sklearn.metrics import accuracy_score
 from skorch.callbacks import Callback
 
-from ._validation import as_array
+from ._validation import check_rows
 
-__all__ = ["DomainScoring"]
+__all__ = ["DomainScoring", "TargetValidation"]
 
 
 class DomainScoring(Callback):
@@ -63,20 +66,138 @@ class DomainScoring(Callback):
                     f"DomainScoring: X_{domain} has {n_rows} rows but y_{domain} {n_labels} "
                     "labels; give one label for each row."
                 )
-            row, trained_on = np.shape(getattr(self, f"X_{domain}"))[1:], net.input_shape
-            if row != tuple(trained_on):
-                raise ValueError(
-                    f"DomainScoring: X_{domain} has rows of shape {row}, but training is on rows "
-                    f"of shape {tuple(trained_on)}. In a pipeline, give transformed rows."
-                )
+            check_rows(getattr(self, f"X_{domain}"), f"X_{domain}", net.input_shape)
 
     def on_epoch_end(self, net, **kwargs):
         """Record ``source_accuracy`` and ``target_accuracy``."""
         for domain in ("source", "target"):
-            X = as_array(getattr(self, f"X_{domain}"), f"X_{domain}")
-            X = X if hasattr(X, "toarray") else np.asarray(X)
+            X = getattr(self, f"X_{domain}")
+            X = check_rows(X, f"X_{domain}", net.input_shape)
             accuracy = accuracy_score(getattr(self, f"y_{domain}"), net.predict(X))
             net.history.record(f"{domain}_accuracy", float(accuracy))
+
+
+class TargetValidation(Callback):
+    """Keep the epoch that a scorer likes best, and stop where none better comes.
+
+    After each epoch the scorer's score is recorded in ``history_`` as
+    ``target_score``, and whether it is the best so far as ``target_score_best``.
+    At the end of training the weights of the best epoch are restored; of two
+    equal scores the earlier one counts. Batch statistics are then estimated for
+    the restored weights. A stage of fine-tuning in which the label head does not
+    learn (pretraining on a source) is passed by, and each other stage keeps its
+    own best epoch.
+
+    Parameters
+    ----------
+    scorer : callable
+        ``(estimator, X, y) -> float``, greater is better, such as those of
+        `sktransfer.model_selection`. The estimator it gets has `predict`,
+        `predict_proba`, `transform` and `classes_`, and cannot be fitted. In a
+        pipeline the scorer must hold transformed rows.
+    X, y : array-like of shape (n_source, ...) and (n_source,), default=None
+        Labelled rows of the source, not trained on, for scorers that need them.
+    patience : int or None, default=None
+        Epochs without a better score after which training (the stage, in
+        fine-tuning) ends. None trains all epochs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When made, for a scorer that cannot be called or a patience below 1; in
+        training, for a score that is not finite and rows of another shape.
+
+    Examples
+    --------
+    >>> from sktransfer import DANNClassifier
+    >>> from sktransfer.callbacks import TargetValidation
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> from sktransfer.model_selection import InfoMaxScorer
+    >>> Xs, ys, Xt, _ = make_shifted_moons(100, random_state=0)
+    >>> validation = TargetValidation(InfoMaxScorer(Xt), patience=5)
+    >>> clf = DANNClassifier(max_epochs=20, callbacks=[validation], random_state=0)
+    >>> history = clf.fit(Xs, ys, X_target=Xt).history_
+    >>> bool(InfoMaxScorer(Xt)(clf) == max(history[:, "target_score"]))
+    True
+    """
+
+    def __init__(self, scorer, X=None, y=None, *, patience=None):
+        if not callable(scorer) or isinstance(scorer, type):
+            raise TypeError(
+                f"scorer must be a callable (estimator, X, y) -> float that holds its target, "
+                f"such as InfoMaxScorer(X_target); got {scorer!r}."
+            )
+        if patience is not None and not (isinstance(patience, Integral) and patience >= 1):
+            raise ValueError(
+                f"patience must be an integer of at least 1 or None; got {patience!r}."
+            )
+        self.scorer = scorer
+        self.X = X
+        self.y = y
+        self.patience = patience
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Forget what was best before."""
+        self.best_score_, self.best_weights_, self.n_worse_ = -np.inf, None, 0
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the score, keep the weights if it is the best, or stop."""
+        if not _learns(net, net.module_.label_classifier):
+            return
+        score = float(self.scorer(TrainedSoFar(net), self.X, self.y))
+        if not np.isfinite(score):
+            raise ValueError(
+                f"{self.scorer!r} scored {score} in epoch {len(net.history)}; it must return a "
+                "finite number."
+            )
+        is_best = score > self.best_score_
+        net.history.record("target_score", score)
+        net.history.record("target_score_best", is_best)
+        if is_best:
+            self.best_score_, self.n_worse_ = score, 0
+            self.best_weights_ = copy.deepcopy(net.module_.state_dict())
+            return
+        self.n_worse_ += 1
+        if self.n_worse_ == self.patience:
+            raise KeyboardInterrupt  # as skorch's callbacks end training
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Restore the weights of the best epoch."""
+        if self.best_weights_ is not None:
+            net.module_.load_state_dict(self.best_weights_)
+        self.best_weights_ = None
+
+
+class TrainedSoFar:
+    """What a net predicts in the middle of training, in the shape of an estimator."""
+
+    def __init__(self, net):
+        self._net = net
+        self.classes_ = net.classes
+
+    def predict(self, X):
+        """Return the most probable class of each row."""
+        return self._net.predict(self._rows(X))
+
+    def predict_proba(self, X):
+        """Return the probabilities of the classes, shape (n, n_classes)."""
+        return self._net.predict_proba(self._rows(X))
+
+    def transform(self, X):
+        """Return the features, shape (n, n_features_out)."""
+        return self._net.forward_rows(self._net.rows(self._rows(X)), "features")
+
+    def score(self, X, y):
+        """Return the accuracy on labelled rows."""
+        return accuracy_score(y, self.predict(X))
+
+    def _rows(self, X):
+        return check_rows(X, "X", self._net.input_shape)
+
+
+def _learns(net, module) -> bool:
+    learning = {id(p) for group in net.optimizer_.param_groups for p in group["params"]}
+    return any(id(parameter) in learning for parameter in module.parameters())
 
 
 class EpochProgressBar(Callback):

@@ -1,0 +1,80 @@
+"""Reverse validation: learn the source back from the predicted target."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score
+
+from .._docs import with_shared_docs
+from ..callbacks import DomainScoring, TargetValidation
+from ._scoring import BaseTargetScorer, check_labelled_rows
+
+
+@with_shared_docs
+class ReverseValidationScorer(BaseTargetScorer):
+    """Train back from the target, as labelled by the estimator, to the source.
+
+    A clone of the estimator learns the target's rows with the labels that the
+    estimator predicts for them, and the held-out rows of the source without
+    labels are its target. The score is the clone's accuracy on these rows, of
+    whose labels neither has seen any. An estimator that predicts one class for
+    the whole target gets the share of that class.
+
+    Each score costs a fit. The paper starts the reverse fit at the weights of
+    the estimator and adapts it to the training rows of the source; a scorer is
+    shown held-out rows alone, so the clone starts afresh and adapts to these.
+    Warnings of the reverse fit are kept quiet, and callbacks that hold a domain
+    (`DomainScoring`, `TargetValidation`) take no part in it.
+
+    Parameters
+    ----------
+    {target_scorer_parameters}
+
+    References
+    ----------
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
+    (2016), section 5.1.2. https://jmlr.org/papers/v17/15-239.html. Zhong et al.,
+    "Cross validation framework to choose amongst models and datasets for
+    transfer learning", ECML PKDD 2010.
+
+    Examples
+    --------
+    >>> from sktransfer import DANNClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> from sktransfer.model_selection import ReverseValidationScorer
+    >>> Xs, ys, Xt, _ = make_shifted_moons(200, random_state=0)
+    >>> clf = DANNClassifier(max_epochs=10, random_state=0)
+    >>> clf = clf.fit(Xs[:100], ys[:100], X_target=Xt)
+    >>> 0 <= ReverseValidationScorer(Xt)(clf, Xs[100:], ys[100:]) <= 1
+    True
+    """
+
+    def __call__(self, estimator, X=None, y=None) -> float:
+        """Return the score on labelled rows of the source, `X` and `y`."""
+        check_labelled_rows(self, X, y)
+        labels = np.asarray(estimator.predict(self.X_target))
+        if len(np.unique(labels)) == 1:
+            return float(np.mean(np.asarray(y) == labels[0]))
+        reverse = _without_callbacks_of_a_domain(clone(estimator))
+        adapts = "X_target" in inspect.signature(reverse.fit).parameters
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reverse.fit(self.X_target, labels, **({"X_target": X} if adapts else {}))
+        return float(accuracy_score(y, reverse.predict(X)))
+
+
+def _without_callbacks_of_a_domain(estimator):
+    for name, callbacks in estimator.get_params().items():
+        if name.split("__")[-1] == "callbacks" and callbacks is not None:
+            kept = [c for c in callbacks if not _holds_a_domain(c)]
+            estimator.set_params(**{name: kept})
+    return estimator
+
+
+def _holds_a_domain(callback) -> bool:
+    callback = callback[1] if isinstance(callback, tuple) else callback
+    return isinstance(callback, (DomainScoring, TargetValidation))
