@@ -183,7 +183,9 @@ loss : {"zero_one", "log_loss"}, default="zero_one"
 domain_classifier : scikit-learn classifier or None, default=None
     Tells source from target by features (those of `transform`, or the rows
     themselves where the estimator has none); with `predict_proba`. None is
-    logistic regression on standardised features.
+    logistic regression with ``C = 1 / n_features`` on standardised features, as
+    with many features and few rows the usual ``C = 1`` gives weights that are
+    wrong by orders of magnitude.
 """
 
 BLOCKS = {

@@ -1,12 +1,24 @@
 """Callbacks: ours and skorch's."""
 
+import pickle
+from itertools import pairwise
+
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
 
-from sktransfer import DANNClassifier
-from sktransfer.callbacks import DomainScoring
+from sktransfer import DANNClassifier, FineTuneClassifier
+from sktransfer.callbacks import DomainScoring, TargetValidation
+from sktransfer.model_selection import (
+    DEVScorer,
+    InfoMaxScorer,
+    ReverseValidationScorer,
+    TargetAccuracyScorer,
+)
 
 FAST = {"max_epochs": 4, "random_state": 0}
 
@@ -111,3 +123,151 @@ def test_verbose_shows_a_progress_bar_with_losses_and_domain_accuracy(domains, c
         assert word in shown
     DANNClassifier(**FAST).fit(X, y, X_target)
     assert capsys.readouterr().err == ""
+
+
+class Replay:
+    """Give these scores, one an epoch, and keep what the estimator predicted then."""
+
+    def __init__(self, scores, X):
+        self.scores, self.X, self.predicted = iter(scores), X, []
+
+    def __call__(self, estimator, X, y):
+        self.predicted.append(estimator.predict_proba(self.X))
+        return next(self.scores)
+
+    def __sklearn_clone__(self):
+        return self
+
+
+def test_the_best_epoch_is_restored_and_recorded(domains):
+    X, y, X_target = domains
+    replay = Replay([1.0, 3.0, 2.0, 3.0], X)
+    clf = DANNClassifier(callbacks=[TargetValidation(replay)], **FAST).fit(X, y, X_target)
+    assert clf.history_[:, "target_score"] == [1.0, 3.0, 2.0, 3.0]
+    assert clf.history_[:, "target_score_best"] == [True, True, False, False]
+    np.testing.assert_array_equal(clf.predict_proba(X), replay.predicted[1])
+    short = DANNClassifier(**{**FAST, "max_epochs": 4}).fit(X, y, X_target)
+    np.testing.assert_array_equal(short.predict_proba(X), replay.predicted[3])  # the last one
+    assert not np.allclose(short.predict_proba(X), clf.predict_proba(X))
+
+
+def test_training_ends_when_patience_does(domains):
+    X, y, X_target = domains
+    replay = Replay([1.0, 2.0, 0.0, 2.0, 9.0], X)
+    validation = TargetValidation(replay, patience=2)
+    clf = DANNClassifier(callbacks=[validation], max_epochs=9, random_state=0)
+    clf.fit(X, y, X_target)
+    assert clf.n_iter_ == 4
+    np.testing.assert_array_equal(clf.predict_proba(X), replay.predicted[1])
+
+
+def test_scoring_each_epoch_does_not_change_training(domains):
+    X, y, X_target = domains
+    plain = DANNClassifier(**FAST).fit(X, y, X_target)
+    validation = TargetValidation(Replay([1.0, 2.0, 3.0, 4.0], X))
+    scored = DANNClassifier(callbacks=[validation], **FAST).fit(X, y, X_target)
+    np.testing.assert_array_equal(plain.predict_proba(X), scored.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, torch.tensor, pd.DataFrame])
+def test_scorers_see_the_estimator_of_that_epoch(domains, kind):
+    X, y, X_target = domains
+    scorer = InfoMaxScorer(kind(X_target))
+    clf = DANNClassifier(callbacks=[TargetValidation(scorer)], **FAST).fit(X, y, X_target)
+    assert max(clf.history_[:, "target_score"]) == pytest.approx(scorer(clf), rel=1e-5)
+
+
+def test_scorers_get_the_labelled_rows_of_the_source(domains):
+    X, y, X_target = domains
+    scorer = DEVScorer(X_target)
+    validation = TargetValidation(scorer, X[60:], y[60:])
+    clf = DANNClassifier(callbacks=[validation], **FAST).fit(X[:60], y[:60], X_target)
+    scores = clf.history_[:, "target_score"]
+    assert max(scores) == pytest.approx(scorer(clf, X[60:], y[60:]), rel=1e-5)
+    assert len(set(scores)) > 1
+
+
+def test_batch_statistics_are_those_of_the_restored_weights(domains):
+    X, y, X_target = domains
+    body = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU())
+    validation = TargetValidation(Replay([2.0, 1.0, 1.0, 1.0], X))
+    clf = DANNClassifier(body, callbacks=[validation], **FAST).fit(X, y, X_target)
+    linear, norm = clf.net_.module_.body[:2]
+    rows = linear(torch.tensor(X_target, dtype=torch.float32)).detach().mean(dim=0)
+    prior = linear(torch.tensor(X, dtype=torch.float32)).detach().mean(dim=0)
+    expected = (16 * prior + 90 * rows) / (16 + 90)
+    np.testing.assert_allclose(norm.running_mean, expected, atol=0.02)
+
+
+def test_each_stage_of_fine_tuning_keeps_its_best_epoch(domains):
+    X, y, X_target = domains
+    replay = Replay([1.0, 2.0, 0.0, 5.0, 4.0], X)
+    clf = FineTuneClassifier(
+        pretrain_epochs=2,
+        head_epochs=3,
+        finetune_epochs=2,
+        callbacks=[TargetValidation(replay)],
+        random_state=0,
+    ).fit(X, y, X_target, y)
+    stages = clf.history_[:, "stage"]
+    scored = ["target_score" in epoch for epoch in clf.history_]
+    assert scored == [stage != "source" for stage in stages]  # its head is another
+    best = [epoch.get("target_score_best") for epoch in clf.history_]
+    assert best == [None, None, True, True, False, True, False]
+    np.testing.assert_array_equal(clf.predict_proba(X), replay.predicted[3])
+
+
+def test_a_warm_start_forgets_what_was_best_before(domains):
+    X, y, X_target = domains
+    replay = Replay([9.0, 8.0, 1.0, 2.0], X)
+    validation = TargetValidation(replay)
+    clf = DANNClassifier(callbacks=[validation], warm_start=True, max_epochs=2, random_state=0)
+    clf.fit(X, y, X_target).fit(X, y, X_target)
+    assert clf.history_[:, "target_score_best"] == [True, False, True, True]
+    np.testing.assert_array_equal(clf.predict_proba(X), replay.predicted[3])
+
+
+def test_estimators_with_a_validation_are_cloned_and_pickled_alike(domains):
+    X, y, X_target = domains
+    validation = TargetValidation(TargetAccuracyScorer(X_target, y), patience=2)
+    clf = clone(DANNClassifier(callbacks=[validation], **FAST)).fit(X, y, X_target)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    again = clone(loaded).fit(X, y, X_target)
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+
+
+def test_validation_chooses_the_epoch_of_the_best_target_accuracy(domains):
+    X, y, X_target = domains
+    y_target = np.where(X_target[:, 0] > 0, "up", "down")
+    scorer = TargetAccuracyScorer(X_target, y_target)
+    params = {"max_epochs": 40, "learning_rate": 0.05, "random_state": 0}
+    clf = DANNClassifier(callbacks=[TargetValidation(scorer)], **params).fit(X, y, X_target)
+    scores = clf.history_[:, "target_score"]
+    assert any(after < before for before, after in pairwise(scores))  # there is a choice
+    assert clf.score(X_target, y_target) == max(scores)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_cannot_validate_is_refused_with_a_way_out(domains):
+    X, y, X_target = domains
+
+    def fit(scorer, **params):
+        validation = TargetValidation(scorer, **params)
+        DANNClassifier(callbacks=[validation], **FAST).fit(X, y, X_target)
+
+    with pytest.raises(TypeError, match=r"scorer must be a callable .* such as InfoMaxScorer"):
+        TargetValidation("accuracy")
+    with pytest.raises(TypeError, match="that holds its target"):
+        TargetValidation(InfoMaxScorer)
+    for patience in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="patience must be an integer of at least 1 or None"):
+            TargetValidation(InfoMaxScorer(X_target), patience=patience)
+    with pytest.raises(ValueError, match=r"scored nan in epoch 1; it must return a finite"):
+        fit(lambda *_: float("nan"))
+    with pytest.raises(ValueError, match=r"X has rows of shape \(3,\), but training is on rows"):
+        fit(InfoMaxScorer(X_target[:, :3]))
+    with pytest.raises(ValueError, match=r"TargetValidation\(scorer, X, y\)"):
+        fit(DEVScorer(X_target))
+    with pytest.raises(TypeError, match="ReverseValidationScorer fits a clone"):
+        fit(ReverseValidationScorer(X_target), X=X, y=y)

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from .._docs import with_shared_docs
 from ._scoring import (
@@ -32,11 +33,20 @@ def controlled_risk(weights: np.ndarray, losses: np.ndarray) -> float:
     Weights of no variance need no control: ``eta`` is 0 then.
     """
     weighted = weights * losses
-    variance = np.var(weights)
     eta = 0.0
-    if variance > 0:
-        eta = -np.mean((weighted - weighted.mean()) * (weights - weights.mean())) / variance
+    if np.ptp(weights) > 0:
+        covariance = np.mean((weighted - weighted.mean()) * (weights - weights.mean()))
+        eta = -covariance / np.var(weights)
     return float(weighted.mean() + eta * weights.mean() - eta)
+
+
+def make_domain_classifier(n_features: int):
+    """Return logistic regression that many features do not make overconfident.
+
+    ``C = 1 / n_features`` on standardised features: their log ratio has a prior standard
+    deviation of about 1, whatever their number.
+    """
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1 / n_features, max_iter=1000))
 
 
 def density_ratio(source: np.ndarray, target: np.ndarray, domain_classifier) -> np.ndarray:
@@ -56,9 +66,10 @@ def density_ratio(source: np.ndarray, target: np.ndarray, domain_classifier) -> 
     domain = np.repeat([0, 1], [n_source, n_target])
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
     rows = np.concatenate([source, target])
-    probabilities = cross_val_predict(
-        clone(domain_classifier), rows, domain, cv=folds, method="predict_proba"
-    )
+    with threadpool_limits(1):  # more threads spin, up to 30 times slower on a busy machine
+        probabilities = cross_val_predict(
+            clone(domain_classifier), rows, domain, cv=folds, method="predict_proba"
+        )
     of_target = np.clip(probabilities[:n_source, 1], LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return n_source / n_target * of_target / (1 - of_target)
 
@@ -91,11 +102,11 @@ class BaseImportanceScorer(BaseTargetScorer):
 
     def _weights_and_losses(self, estimator, X, y) -> tuple[np.ndarray, np.ndarray]:
         check_labelled_rows(self, X, y)
-        classifier = self.domain_classifier
-        if classifier is None:
-            classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         source = extract_features(estimator, X)
         target = extract_features(estimator, self.X_target)
+        classifier = self.domain_classifier
+        if classifier is None:
+            classifier = make_domain_classifier(source.shape[1])
         weights = density_ratio(source, target, classifier)
         return weights, prediction_losses(self.loss, estimator, X, y)
 

@@ -56,6 +56,11 @@ class ReverseValidationScorer(BaseTargetScorer):
     def __call__(self, estimator, X=None, y=None) -> float:
         """Return the score on labelled rows of the source, `X` and `y`."""
         check_labelled_rows(self, X, y)
+        if not hasattr(estimator, "fit"):
+            raise TypeError(
+                f"{type(self).__name__} fits a clone of the estimator, which one in the middle of "
+                "training has not: use it in a search, and another scorer in TargetValidation."
+            )
         labels = np.asarray(estimator.predict(self.X_target))
         if len(np.unique(labels)) == 1:
             return float(np.mean(np.asarray(y) == labels[0]))
