@@ -188,6 +188,34 @@ def run(problem, seed):
     return rows
 
 
+def judge(runs, by):
+    """Return rank correlation with and loss of target accuracy when lambda is chosen by a column.
+
+    One row for each problem and seed; a constant score has no ranks, and its choice is the mean.
+    """
+    judged = []
+    for (problem, seed), fits in runs.dropna(subset="lambda").groupby(["problem", "seed"]):
+        accuracy, scores = fits["target accuracy"], fits[by]
+        rank = spearmanr(scores, accuracy).statistic if scores.nunique() > 1 else 0.0
+        chosen = accuracy[scores == scores.max()].mean()
+        judged.append((problem, seed, rank, accuracy.max() - chosen))
+    return pd.DataFrame(judged, columns=["problem", "seed", "rank", "lost"])
+
+
+def table(runs, figure):
+    """Return a Markdown table of one figure, best scorer first."""
+    not_scorers = ["problem", "seed", "lambda", "target accuracy", "changed"]
+    scorers = {name: name for name in runs.columns.drop(not_scorers)}
+    lines = []
+    for name in scorers:
+        by_problem = judge(runs, name).groupby("problem", sort=False)[figure]
+        means, spreads = by_problem.mean(), by_problem.std()
+        cells = [f"{means[p]:.3f} ({spreads[p]:.3f})" for p in PROBLEMS]
+        lines.append([name, *cells, means.mean()])
+    lines.sort(key=lambda line: line[-1], reverse=figure == "rank")
+    return tabulate(lines, ["scorer", *PROBLEMS, "mean"], "pipe", floatfmt=".3f")
+
+
 def main(n_seeds=3):
     """Run all problems and write the file."""
     jobs = [
@@ -197,7 +225,19 @@ def main(n_seeds=3):
     ]
     rows = [row for rows in Parallel(n_jobs=2)(jobs) for row in rows]
     pd.DataFrame(rows).to_csv(RUNS, index=False, float_format="%.6g")
+    return tables()
+
+
+def tables():
+    """Return both tables of the file as Markdown."""
+    runs = pd.read_csv(RUNS)
+    return (
+        "Target accuracy lost against the best lambda:\n\n"
+        f"{table(runs, 'lost')}\n\n"
+        "Rank correlation (Spearman) with the target accuracy:\n\n"
+        f"{table(runs, 'rank')}"
+    )
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    print(tables() if sys.argv[1:] == ["--table"] else main(*map(int, sys.argv[1:])))

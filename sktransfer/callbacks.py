@@ -127,7 +127,7 @@ class TargetValidation(Callback):
                 f"scorer must be a callable (estimator, X, y) -> float that holds its target, "
                 f"such as InfoMaxScorer(X_target); got {scorer!r}."
             )
-        if patience is not None and not (isinstance(patience, Integral) and patience >= 1):
+        if patience is not None and not (isinstance(patience, Integral) and int(patience) >= 1):
             raise ValueError(
                 f"patience must be an integer of at least 1 or None; got {patience!r}."
             )

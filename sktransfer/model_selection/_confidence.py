@@ -195,7 +195,7 @@ class SNDScorer(BaseTargetScorer):
         super().__init__(X_target)
         if not isinstance(temperature, Real) or not 0 < float(temperature) < np.inf:
             raise ValueError(f"temperature must be a finite number above 0; got {temperature!r}.")
-        self.temperature = temperature
+        self.temperature = float(temperature)
 
     def __call__(self, estimator, X=None, y=None) -> float:
         """Return the score; `X` and `y` are not looked at."""
