@@ -8,13 +8,238 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
 from .._validation import as_array
 from ..metrics import proxy_a_distance
-from ._confidence import BNMScorer, InfoMaxScorer, SNDScorer
+from ._confidence import InfoMaxScorer, SNDScorer
 from ._reverse_validation import without_callbacks_of_a_domain
-from ._scoring import extract_features
+from ._scoring import TargetAccuracyScorer, extract_features
+from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
+# What sets adaptation methods apart from a plain classifier of the source.
+ADAPTING_PARAMETERS = ("lambda_", "entropy_weight")
+
+# Shares by less than which two fits do not differ.
+MARGIN = 0.01
+
+HEADLINES = {
+    "helped": "Adaptation helped.",
+    "nothing": "Adaptation did nothing.",
+    "harm": "Adaptation did harm (negative transfer): do without it, or with a smaller lambda_.",
+    "unclear": "Whether adaptation helped is unclear.",
+}
+
+# Standard errors by which accuracies on labelled rows must differ.
+N_STANDARD_ERRORS = 1.96
+
+
+@dataclass(frozen=True)
+class AdaptationReport:
+    """What adaptation changed; `print` it, or show it in a notebook.
+
+    Attributes
+    ----------
+    verdict : {"helped", "nothing", "harm", "unclear"}
+        What adaptation did to the predictions on the target.
+    explanation : str
+        Why, in words.
+    figures : dict of str to (float, float)
+        By name the figure of the source-only twin and that of the adapted fit.
+    changed : float
+        Share of the target's rows that the two predict differently. Their
+        accuracies cannot differ by more.
+    source_only : estimator
+        The fitted twin.
+    """
+
+    verdict: str
+    explanation: str
+    figures: dict[str, tuple[float, float]]
+    changed: float
+    source_only: Any
+
+    def __str__(self) -> str:
+        return f"{self.explanation}\n\n{self._table('simple')}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.explanation)}</p>\n{self._table('html')}"
+
+    def _table(self, form: str) -> str:
+        rows = [(name, *pair) for name, pair in self.figures.items()]
+        return tabulate(rows, ["", "source only", "adapted"], form, floatfmt=".3f")
+
+
+def adaptation_report(
+    estimator, X, y, X_target, *, y_target=None, scorers=None
+) -> AdaptationReport:
+    """Compare a fit with its source-only twin: did adaptation help, do nothing or do harm?
+
+    The twin is a clone with ``lambda_=0`` and ``entropy_weight=0``, fitted on the
+    source alone from the same `random_state`. Where the two predict less than 1%
+    of the target rows differently, adaptation did nothing. With labels of the
+    target their accuracies decide: a difference of more than 1.96 standard
+    errors, those of the rows that only one of the two has right. Without labels
+    there are two witnesses, and only where they agree is there a verdict:
+
+    - the gap of class shares ``1/2 sum_k |h_k - s_k|``, with ``h_k`` the share of
+      class ``k`` predicted for the target and ``s_k`` its share of the source:
+      fits that go wrong lose classes. This takes for granted that the
+      classes are about as frequent in both domains;
+    - the score of `NeighborAgreementScorer` on `X` and `y`.
+
+    Both better by more than 0.01 is "helped", both worse by more is "harm", anything
+    else "unclear". Other scorers, and the proxy A-distance of the features, are shown
+    but do not vote: they prefer fits that are sure or alike, right or not.
+    ``benchmarks/scorers.py`` counts how often the verdict is right.
+
+    Parameters
+    ----------
+    estimator : adaptation classifier of this package, or a pipeline that ends in one
+        Fitted on the very data that follow, or not fitted: then a clone is fitted.
+        It is not changed.
+    X : array-like of shape (n_source, ...)
+        Rows of the source.
+    y : array-like of shape (n_source,)
+        Their labels.
+    X_target : array-like of shape (n_target, ...)
+        Rows of the target, at least 2.
+    y_target : array-like of shape (n_target,), default=None
+        Their labels, if there are any.
+    scorers : dict of str to callable or None, default=None
+        What to show: ``(estimator, X, y) -> float`` by name, called with `X` and `y`.
+        None is `ClassAMIScorer`, `InfoMaxScorer` and `SNDScorer` on `X_target`.
+
+    Returns
+    -------
+    AdaptationReport
+        Verdict, explanation and figures.
+
+    Raises
+    ------
+    ValueError
+        Where the estimator does not adapt: without `lambda_`, or with all weights
+        at 0.
+
+    Examples
+    --------
+    >>> from sktransfer import DANNClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> from sktransfer.model_selection import adaptation_report
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = DANNClassifier(learning_rate=0.01, random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> adaptation_report(clf, Xs, ys, Xt, y_target=yt).verdict
+    'helped'
+    """
+    parameters = _adapting_parameters(estimator)
+    X_target = as_array(X_target, "X_target")
+    agreement = NeighborAgreementScorer(X_target)
+    accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
+    if scorers is None:
+        kinds = (ClassAMIScorer, InfoMaxScorer, SNDScorer)
+        scorers = {kind.__name__: kind(X_target) for kind in kinds}
+    adapted = _fitted(estimator, X, y, X_target)
+    source_only = without_callbacks_of_a_domain(clone(estimator))
+    source_only.set_params(**dict.fromkeys(parameters, 0.0)).fit(X, y)
+
+    def both(score):
+        return float(score(source_only, X, y)), float(score(adapted, X, y))
+
+    labels = [np.asarray(fit.predict(X_target)) for fit in (source_only, adapted)]
+    changed = float(np.mean(labels[0] != labels[1]))
+    gaps = class_share_gap(labels[0], y), class_share_gap(labels[1], y)
+    agreements = both(agreement)
+    figures = {
+        "source accuracy": both(lambda fit, X, y: accuracy_score(y, fit.predict(X))),
+        "proxy A-distance": both(lambda fit, X, _: _distance_of_domains(fit, X, X_target)),
+        "gap of class shares": gaps,
+        "NeighborAgreementScorer": agreements,
+        **{name: both(scorer) for name, scorer in scorers.items()},
+    }
+    if accuracy is not None:
+        figures["target accuracy"] = both(accuracy)
+    if changed < MARGIN:
+        verdict, reason = "nothing", "so their accuracies cannot differ by more"
+    elif accuracy is not None:
+        verdict, reason = judge_by_labels(*(given == accuracy.y_target for given in labels))
+    else:
+        verdict, reason = judge_by_witnesses(gaps, agreements)
+    explanation = f"{HEADLINES[verdict]} {changed:.1%} of the target's rows are predicted "
+    explanation += f"differently than by the source-only twin, {reason}."
+    return AdaptationReport(verdict, explanation, figures, changed, source_only)
+
+
+def class_share_gap(labels: np.ndarray, y) -> float:
+    """Return ``1/2 sum_k |h_k - s_k|`` of the shares of classes in labels and in y."""
+    classes = np.unique(np.concatenate([labels, np.asarray(y)]))
+    shares = [np.mean(np.asarray(given) == classes[:, np.newaxis], axis=1) for given in (labels, y)]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def judge_by_labels(before: np.ndarray, after: np.ndarray) -> tuple[str, str]:
+    """Judge by which rows are predicted rightly; rows that changed for the better or worse count.
+
+    McNemar's test: of ``n`` such rows half would be for the better by chance, with a
+    standard error of ``sqrt(n) / 2`` rows.
+    """
+    better, worse = int(np.sum(after & ~before)), int(np.sum(before & ~after))
+    reason = f"{better} of the {len(before)} labelled ones for the better and {worse} for the worse"
+    if abs(better - worse) <= N_STANDARD_ERRORS * np.sqrt(better + worse):
+        return "nothing", f"{reason}, which may be chance"
+    return ("helped" if better > worse else "harm"), reason
+
+
+def judge_by_witnesses(
+    gaps: tuple[float, float], agreements: tuple[float, float]
+) -> tuple[str, str]:
+    """Judge by the gaps of class shares and the agreements with neighbours, before and after."""
+    gains = gaps[0] - gaps[1], agreements[1] - agreements[0]
+    if min(gains) > MARGIN:
+        return "helped", "in shares of classes nearer to the source's, and more of them as " + (
+            "the nearest rows of the source"
+        )
+    if max(gains) < -MARGIN:
+        return "harm", "in shares of classes further from the source's, and fewer of them as " + (
+            "the nearest rows of the source"
+        )
+    return "unclear", (
+        f"and the two witnesses do not agree: the gap of class shares went from {gaps[0]:.3f} to "
+        f"{gaps[1]:.3f}, the agreement with the nearest rows of the source from "
+        f"{agreements[0]:.3f} to {agreements[1]:.3f}. Label some rows of the target and pass "
+        "y_target: 100 tell differences of 0.1"
+    )
+
+
+def _adapting_parameters(estimator) -> list[str]:
+    """Return the names of the weights that make the estimator adapt.
+
+    Raises
+    ------
+    ValueError
+        Where there are none above 0.
+    """
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    names = [name for name in params if name.split("__")[-1] in ADAPTING_PARAMETERS]
+    if not any(params[name] > 0 for name in names):
+        values = {name: params[name] for name in names} or "no lambda_"
+        raise ValueError(
+            f"estimator must adapt to a target without labels, but {estimator!r} has {values}: give "
+            "a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, lambda_ above 0."
+        )
+    return names
+
+
+def _fitted(estimator, X, y, X_target):
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return clone(estimator).fit(X, y, X_target=X_target)
+    return estimator
+
+
+def _distance_of_domains(fit, X, X_target) -> float:
+    source, target = extract_features(fit, X), extract_features(fit, X_target)
+    return proxy_a_distance(source, target, random_state=0)

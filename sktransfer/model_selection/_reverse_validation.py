@@ -64,7 +64,7 @@ class ReverseValidationScorer(BaseTargetScorer):
         labels = np.asarray(estimator.predict(self.X_target))
         if len(np.unique(labels)) == 1:
             return float(np.mean(np.asarray(y) == labels[0]))
-        reverse = _without_callbacks_of_a_domain(clone(estimator))
+        reverse = without_callbacks_of_a_domain(clone(estimator))
         adapts = "X_target" in inspect.signature(reverse.fit).parameters
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,7 +72,8 @@ class ReverseValidationScorer(BaseTargetScorer):
         return float(accuracy_score(y, reverse.predict(X)))
 
 
-def _without_callbacks_of_a_domain(estimator):
+def without_callbacks_of_a_domain(estimator):
+    """Take those callbacks out of an estimator that is no longer on the domain they hold."""
     for name, callbacks in estimator.get_params().items():
         if name.split("__")[-1] == "callbacks" and callbacks is not None:
             kept = [c for c in callbacks if not _holds_a_domain(c)]

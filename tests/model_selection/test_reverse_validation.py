@@ -13,7 +13,7 @@ from skorch.callbacks import EpochScoring
 from sktransfer import DANNClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.model_selection import InfoMaxScorer, ReverseValidationScorer
-from sktransfer.model_selection._reverse_validation import _without_callbacks_of_a_domain
+from sktransfer.model_selection._reverse_validation import without_callbacks_of_a_domain
 
 FAST = {"max_epochs": 3, "random_state": 0}
 
@@ -74,7 +74,7 @@ def test_callbacks_that_hold_a_domain_take_no_part(domains):
         kept,
     ]
     pipe = make_transfer_pipeline(StandardScaler(), DANNClassifier(callbacks=callbacks))
-    stripped = _without_callbacks_of_a_domain(clone(pipe))
+    stripped = without_callbacks_of_a_domain(clone(pipe))
     (left,) = stripped.get_params()["dannclassifier__callbacks"]
     assert isinstance(left, EpochScoring)
     assert len(pipe.get_params()["dannclassifier__callbacks"]) == 3
