@@ -109,14 +109,14 @@ def kernel_mmd(kernel: Kernel, X, Y, *, unbiased: bool) -> float:
 
 
 def median_distance(X, Y, metric: str, random_state) -> float:
-    """Return the median of the distances above 0 in the pooled sample; 1 if there is none."""
+    """Return the median of the distances above rounding in the pooled sample; 1 if none is."""
     n_rows = X.shape[0] + Y.shape[0]
     drawn = np.arange(n_rows)
     if n_rows > MEDIAN_ROWS:
         drawn = check_random_state(random_state).choice(n_rows, MEDIAN_ROWS, replace=False)
     of_X, of_Y = drawn[drawn < X.shape[0]], drawn[drawn >= X.shape[0]] - X.shape[0]
     distances = pdist(np.concatenate([read_rows(X, of_X), read_rows(Y, of_Y)]), metric)
-    distances = distances[distances > 0]
+    distances = distances[distances > np.finfo(np.float64).eps * distances.max()]
     return float(np.median(distances)) if len(distances) else 1.0
 
 
@@ -216,7 +216,8 @@ def mmd(
     estimate = kernel_mmd(
         make_kernel(kernel, bandwidth, X, Y, random_state), X, Y, unbiased=unbiased
     )
-    return estimate if unbiased else max(estimate, 0.0)  # it is, but for rounding
+    # The biased estimate is not negative but for rounding, or a callable that is no kernel.
+    return estimate if unbiased or callable(kernel) else max(estimate, 0.0)
 
 
 def check_kernel(kernel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from sklearn.covariance import ledoit_wolf_shrinkage
 
@@ -13,10 +12,11 @@ from ._rows import check_labels, check_rows
 # Probabilities in half precision sum to 1 within this.
 PROBABILITY_TOLERANCE = 1e-2
 
-# Where the ratio of precisions changes by less than this share of itself, it has converged.
-RATIO_TOLERANCE = 1e-4
-MOST_ITERATIONS = 100
-N_STARTS = 129
+# What is left of a label vector by less than this share is rounding: the fit is perfect.
+LEAST_NOISE = 1e-12
+
+# How finely the logarithm of alpha / beta is searched; the evidence is flat at its maximum.
+LOG_RATIO_TOLERANCE = 1e-4
 
 
 def class_sums(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -25,11 +25,15 @@ def class_sums(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return scipy.sparse.csr_matrix((ones, codes, starts)).T @ rows
 
 
-def thin_svd(rows: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return left singular vectors (n, rank) and values (rank,) above the rounding of `scale`."""
-    vectors, values, _ = scipy.linalg.svd(rows, full_matrices=False)
+def decompose(rows: np.ndarray, codes: np.ndarray, scale) -> tuple[np.ndarray, np.ndarray]:
+    """Return singular values (rank,) and the left vectors' sums over classes (n_classes, rank).
+
+    Values below the rounding of numbers of size `scale` are left out.
+    """
+    # U = F V / s needs no n x d factor, and R has the values and V of F without squaring them.
+    _, values, right = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=False)
     rank = (values > scale * max(rows.shape) * np.finfo(np.float64).eps).sum()
-    return vectors[:, :rank], values[:rank]
+    return values[:rank], class_sums(rows, codes) @ right[:rank].T / values[:rank]
 
 
 def expected_empirical_predictions(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -53,40 +57,32 @@ def log_evidences(ratios, eigenvalues, squares, outside, n_rows: int) -> np.ndar
     return -(np.log(2 * np.pi * spread / n_rows) + 1 + complexity / n_rows) / 2
 
 
-def next_ratios(ratios, eigenvalues, squares, outside, n_rows: int) -> np.ndarray:
-    """Take one step of the fixed-point iteration ``alpha = gamma / m^T m, beta = (n - gamma) / r``.
+def best_ratios(eigenvalues, squares, outside, n_rows: int) -> np.ndarray:
+    """Return the ratio alpha / beta of the greatest evidence of each class.
 
-    Both depend on the ratio ``t = alpha / beta`` alone: ``gamma = sum_i s_i / (t + s_i)``,
-    ``m^T m = sum_i s_i z_i^2 / (t + s_i)^2``, ``r = sum_i z_i^2 t^2 / (t + s_i)^2``.
+    The paper iterates ``alpha = gamma / m^T m``, ``beta = (n - gamma) / ||F m - y||^2``, which
+    holds at every maximum. There can be several, and the iteration crawls to some: the one
+    logarithm is searched instead, on ever finer grids.
     """
-    noise = ratios / (ratios + eigenvalues)
-    n_noise = noise.sum(axis=0) + n_rows - len(eigenvalues)
-    residual = (squares * noise**2).sum(axis=0) + outside
-    weights = (squares * eigenvalues / (ratios + eigenvalues) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore"):  # labels orthogonal to all features want none of them
-        return (1 - noise).sum(axis=0) * residual / (n_noise * weights)
+    classes = np.arange(squares.shape[1])
+    ratios = np.full(len(classes), eigenvalues[0])
+    half_width, n_points = -np.log(np.finfo(np.float64).eps), 129
+    while half_width > LOG_RATIO_TOLERANCE:
+        grid = ratios * np.exp(np.linspace(-half_width, half_width, n_points))[:, None]
+        scores = [log_evidences(some, eigenvalues, squares, outside, n_rows) for some in grid]
+        ratios = grid[np.argmax(scores, axis=0), classes]
+        half_width, n_points = 2 * half_width / (n_points - 1), 9
+    return ratios
 
 
 def maximum_log_evidences(features: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the maximum log evidence over n of each class against the rest."""
-    vectors, values = thin_svd(features, scipy.linalg.norm(features))
-    eigenvalues, counts = values[:, None] ** 2, np.bincount(codes)
-    squares = class_sums(vectors, codes).T ** 2
-    # Of a perfect fit nothing is left but rounding, and its evidence is bounded by that alone.
-    rounding = np.finfo(np.float64).eps
-    outside = np.maximum(counts - squares.sum(axis=0), rounding * counts)
+    values, sums = decompose(features, codes, np.linalg.norm(features))
+    eigenvalues, squares, counts = values[:, None] ** 2, sums.T**2, np.bincount(codes)
+    outside = np.maximum(counts - squares.sum(axis=0), LEAST_NOISE * counts)
+    outside *= len(values) < len(codes)
     problem = eigenvalues, squares, outside, len(codes)
-    if len(values) == 0:
-        return log_evidences(1.0, *problem)
-    # The evidence can have several maxima; the paper starts at ratio 1, in whatever unit.
-    grid = eigenvalues[0] * np.geomspace(rounding, 1 / rounding, N_STARTS)
-    ratios = grid[np.argmax([log_evidences(start, *problem) for start in grid], axis=0)]
-    for _ in range(MOST_ITERATIONS):
-        before = ratios
-        ratios = np.clip(next_ratios(ratios, *problem), grid[0], grid[-1])
-        if (np.abs(ratios - before) <= RATIO_TOLERANCE * before).all():
-            break
-    return log_evidences(ratios, *problem)
+    return log_evidences(best_ratios(*problem) if len(values) else 1.0, *problem)
 
 
 def trace_of_ratio(features: np.ndarray, codes: np.ndarray, shrinkage: float) -> float:
@@ -96,8 +92,8 @@ def trace_of_ratio(features: np.ndarray, codes: np.ndarray, shrinkage: float) ->
     without an inverse: C is diagonal there, and class means of singular vectors give the other.
     """
     centred = features - features.mean(axis=0)
-    vectors, values = thin_svd(centred, scipy.linalg.norm(features))
-    between = (class_sums(vectors, codes) ** 2 / np.bincount(codes)[:, None]).sum(axis=0)
+    values, sums = decompose(centred, codes, np.linalg.norm(features))
+    between = (sums**2 / np.bincount(codes)[:, None]).sum(axis=0)
     shrunk = (1 - shrinkage) * values**2
     ridge = shrinkage * (values**2).sum() / features.shape[1]
     return float((shrunk / (shrunk + ridge)) @ between)
@@ -201,9 +197,10 @@ def logme(features, y):
 
     Notes
     -----
-    The maximum is found by the paper's fixed-point iteration from the best of
-    many ratios alpha / beta, to about four digits. Features that fit the labels
-    exactly have an evidence without bound; double precision bounds it here.
+    The evidence can have several maxima in the ratio alpha / beta. All ratios are
+    searched here, so that the greatest is found; the paper's fixed-point
+    iteration ends at one of them. Features that fit the labels exactly have an
+    evidence without bound: here a share of 1e-12 of the labels counts as noise.
 
     References
     ----------
