@@ -111,15 +111,14 @@ def proxy_a_distance(X_source, X_target, *, classifier=None, cv=2, random_state=
     >>> proxy_a_distance(Xs, Xt + 5, random_state=0)
     2.0
     """
-    least_rows = 2
-    if isinstance(cv, Integral):
-        if cv < 2:
-            raise ValueError(f"cv={cv!r} must be at least 2: each row is predicted from others.")
-        least_rows = int(cv)
-        cv = StratifiedKFold(least_rows, shuffle=True, random_state=random_state)
+    if isinstance(cv, Integral) and cv < 2:
+        raise ValueError(f"cv={cv!r} must be at least 2: each row is predicted from others.")
+    least_rows = int(cv) if isinstance(cv, Integral) else 2
     X_source, X_target = check_domains(
         X_source, X_target, least_rows=least_rows, why=f"cv={cv} needs"
     )
+    if isinstance(cv, Integral):
+        cv = StratifiedKFold(least_rows, shuffle=True, random_state=random_state)
     is_sparse = scipy.sparse.issparse(X_source) or scipy.sparse.issparse(X_target)
     if classifier is None:
         classifier = make_pipeline(
