@@ -92,12 +92,17 @@ def put_legend_above(handles: Sequence, limits: dict) -> None:
     """
     ax = next(iter(limits))
     if handles:
-        ax.legend(handles=handles, loc="upper left", ncols=LEGEND_COLUMNS, fontsize="small")
+        look = {"ncols": LEGEND_COLUMNS, "fontsize": "small", "framealpha": 1}
+        ax.legend(handles=handles, loc="upper left", **look)
     inches = LEGEND_MARGIN + LEGEND_ROW * math.ceil(len(handles) / LEGEND_COLUMNS)
     room = min(0.6, inches * ax.figure.dpi / ax.bbox.height)
     for scale, (lowest, highest) in limits.items():
         height = (highest - lowest) or 1.0
         scale.set_ylim(lowest - 0.03 * height, lowest + height / (1 - room))
+        if scale is not ax:  # its numbers would stand beside the legend
+            slack = 0.01 * height
+            ticks = [y for y in scale.get_yticks() if lowest - slack <= y <= highest + slack]
+            scale.set_yticks(ticks)
 
 
 def make_class_colors(n_classes: int, plt) -> list[str]:

@@ -163,8 +163,9 @@ class TrainingHistoryDisplay:
         TrainingHistoryDisplay
             This object.
         """
+        size = (7.2 + 0.8 * len(self._right_scales()), 5.6)
         self.axes_ = make_axes(
-            ax, ["losses", "shares"], type(self).__name__, size=(7.2, 5.6), sharex=True
+            ax, ["losses", "shares"], type(self).__name__, size=size, sharex=True
         )
         self.figure_ = self.axes_[0].figure
         self.lines_, self.right_axes_, self.chance_line_ = {}, [], None
@@ -198,29 +199,33 @@ class TrainingHistoryDisplay:
 
     def _draw_shares(self, ax, line_kwargs) -> tuple[list, dict]:
         """Draw shares, and on the right what is none; return the legend's lines and the limits."""
-        lines, limits = self._draw(ax, self.shares, line_kwargs), {ax: (0.0, 1.0)}
+        scales, lambda_ = self._right_scales(), {"lambda": self.lambda_}
+        if self.lambda_ is None or "lambda" in scales:
+            lambda_ = {}
+        lines, limits = self._draw(ax, self.shares | lambda_, line_kwargs), {ax: (0.0, 1.0)}
         if "domain_accuracy" in self.shares:
-            self.chance_line_ = ax.axhline(
-                0.5, color=BLACK, linestyle=":", linewidth=1, label="domain accuracy by chance"
-            )
+            look = {"color": BLACK, "linestyle": ":", "linewidth": 1}
+            self.chance_line_ = ax.axhline(0.5, label="chance (domain)", **look)
             lines.insert(1 + list(self.shares).index("domain_accuracy"), self.chance_line_)
-        if self.scores:
-            right = self._add_scale(ax, " and ".join(self.scores).replace("_", " "))
-            lines += self._draw(right, self.scores, line_kwargs)
-            limits[right] = _range(self.scores.values())
-        if self.lambda_ is not None:
-            _, highest = _range([self.lambda_])
-            right = ax if highest <= 1 else self._add_scale(ax, "lambda")
-            lines += self._draw(right, {"lambda": self.lambda_}, line_kwargs)
-            limits.setdefault(right, (0.0, highest))
+        for label, columns in scales.items():
+            right = ax.twinx()
+            outward = RIGHT_SCALE_WIDTH * len(self.right_axes_)
+            right.spines["right"].set_position(("outward", outward))
+            right.set_ylabel(label)
+            self.right_axes_.append(right)
+            lines += self._draw(right, columns, line_kwargs)
+            lowest, highest = _range(columns.values())
+            limits[right] = (0.0 if label == "lambda" else lowest, highest)
         return lines, limits
 
-    def _add_scale(self, ax, label: str):
-        right = ax.twinx()
-        right.spines["right"].set_position(("outward", RIGHT_SCALE_WIDTH * len(self.right_axes_)))
-        right.set_ylabel(label)
-        self.right_axes_.append(right)
-        return right
+    def _right_scales(self) -> dict[str, dict]:
+        """Return, by the label of their scale, the columns that need one of their own."""
+        scales = {}
+        if self.scores:
+            scales[" and ".join(self.scores).replace("_", " ")] = self.scores
+        if self.lambda_ is not None and _range([self.lambda_])[1] > 1:
+            scales["lambda"] = {"lambda": self.lambda_}
+        return scales
 
     def _mark_stages(self) -> None:
         """Draw a line where a stage begins and its name above, raised where the last is short."""
@@ -249,7 +254,7 @@ class TrainingHistoryDisplay:
     def _mark_restored(self) -> None:
         self.restored_lines_ = []
         if self.restored_epoch is not None:
-            label = f"restored epoch, {self.restored_epoch}"
+            label = f"restored epoch {self.restored_epoch}"
             self.restored_lines_ = [
                 ax.axvline(self.restored_epoch, color=ORANGE, linestyle="-.", label=label)
                 for ax in self.axes_

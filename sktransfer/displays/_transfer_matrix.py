@@ -205,9 +205,10 @@ def takes_target(estimator) -> bool:
     is_pipeline = isinstance(estimator, Pipeline)
     inner = estimator[-1] if is_pipeline else getattr(estimator, "estimator", None)
     if hasattr(inner, "fit") and takes_target(inner):
-        advice = "make_transfer_pipeline(...)" if is_pipeline else "the estimator it has found"
+        name = type(inner).__name__
+        advice = "make_transfer_pipeline(...)" if is_pipeline else f"the {name} itself"
         raise ValueError(
-            f"estimator is a {type(estimator).__name__} around {type(inner).__name__}, which "
+            f"estimator is a {type(estimator).__name__} around {name}, which "
             f"would not get the target's rows as it should. Give {advice} instead."
         )
     return False
