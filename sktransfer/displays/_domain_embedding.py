@@ -129,7 +129,8 @@ class DomainEmbeddingDisplay:
             Decides which rows, and the embedding where it is random.
         ax : array-like of Axes or None, default=None
             Where to draw: for each estimator one by domain and, given labels, one
-            by class. None makes a new figure.
+            by class. None makes a new figure. The legend stands to the right of the
+            first row: ``layout="constrained"`` gives it room in a figure of yours.
         scatter_kwargs : dict or None, default=None
             Further arguments of ``Axes.scatter``.
 

@@ -17,8 +17,8 @@ SKY, VERMILION, BLACK, GREY = "#56B4E9", "#D55E00", "#000000", "#999999"
 SOURCE, TARGET = BLUE, VERMILION
 FEW_CLASSES = [GREEN, PINK, ORANGE, SKY, BLUE, VERMILION]  # those of the domains come last
 
-LEGEND_COLUMNS = 3
-LEGEND_MARGIN, LEGEND_ROW = 0.18, 0.17  # inches
+MOST_LEGEND_COLUMNS = 3
+LEGEND_COLUMN, LEGEND_ROW, LEGEND_MARGIN = 1.75, 0.17, 0.18  # inches
 
 
 def import_pyplot(display: str) -> ModuleType:
@@ -91,18 +91,22 @@ def put_legend_above(handles: Sequence, limits: dict) -> None:
         The least and the greatest value drawn in these Axes, which lie upon each other.
     """
     ax = next(iter(limits))
+    width, height = ax.bbox.size / ax.figure.dpi
+    n_columns = min(max(1, int(width / LEGEND_COLUMN)), MOST_LEGEND_COLUMNS)
     if handles:
-        look = {"ncols": LEGEND_COLUMNS, "fontsize": "small", "framealpha": 1}
+        look = {"ncols": n_columns, "fontsize": "small", "framealpha": 1}
         ax.legend(handles=handles, loc="upper left", **look)
-    inches = LEGEND_MARGIN + LEGEND_ROW * math.ceil(len(handles) / LEGEND_COLUMNS)
-    room = min(0.6, inches * ax.figure.dpi / ax.bbox.height)
-    for scale, (lowest, highest) in limits.items():
-        height = (highest - lowest) or 1.0
-        scale.set_ylim(lowest - 0.03 * height, lowest + height / (1 - room))
+    room = min(0.6, (LEGEND_MARGIN + LEGEND_ROW * math.ceil(len(handles) / n_columns)) / height)
+    for scale, drawn in limits.items():
+        transform = scale.yaxis.get_transform()
+        low, high = transform.transform(np.array(drawn, dtype=float))
+        span = (high - low) or 1.0
+        scale.set_ylim(
+            *transform.inverted().transform([low - 0.03 * span, low + span / (1 - room)])
+        )
         if scale is not ax:  # its numbers would stand beside the legend
-            slack = 0.01 * height
-            ticks = [y for y in scale.get_yticks() if lowest - slack <= y <= highest + slack]
-            scale.set_yticks(ticks)
+            least, most = transform.inverted().transform([low - 0.01 * span, high + 0.01 * span])
+            scale.set_yticks([y for y in scale.get_yticks() if least <= y <= most])
 
 
 def make_class_colors(n_classes: int, plt) -> list[str]:

@@ -40,6 +40,9 @@ NOTHING_RECORDED = "no accuracy was recorded; callbacks.DomainScoring does"
 NOTE = {"ha": "center", "va": "center", "color": "0.4"}
 THIN_LINE = {"color": "0.6", "linewidth": 0.8}
 RIGHT_SCALE_WIDTH = 60  # points
+MAGNITUDE = (
+    100  # between the greatest values of two losses, beyond which their scale is logarithmic
+)
 NARROW_STAGE = 0.15  # share of the epochs beside which the next name needs a row of its own
 
 
@@ -55,7 +58,8 @@ class TrainingHistoryDisplay:
     epochs : ndarray of shape (n_epochs,)
         Their numbers, from 1.
     losses : dict of str to ndarray of shape (n_epochs,)
-        Losses by name; nan where an epoch did not record one.
+        Losses by name; nan where an epoch did not record one. Their scale is
+        logarithmic where the greatest values of two differ a hundredfold.
     shares : dict of str to ndarray of shape (n_epochs,)
         Accuracies and other scores that lie between 0 and 1 throughout.
     scores : dict of str to ndarray of shape (n_epochs,) or None, default=None
@@ -174,7 +178,11 @@ class TrainingHistoryDisplay:
         self._mark_restored()
         above = self._draw(upper, self.losses, line_kwargs)
         lowest, highest = _range(self.losses.values())
-        _finish_panel("loss", above, {upper: (min(0.0, lowest), highest)})
+        if _differ_in_magnitude(self.losses):
+            upper.set_yscale("log")
+        else:
+            lowest = min(0.0, lowest)
+        _finish_panel("loss", above, {upper: (lowest, highest)})
         below, limits = self._draw_shares(lower, line_kwargs)
         _finish_panel("share", below + self.restored_lines_[1:], limits)
         if not below:
@@ -266,6 +274,15 @@ def _range(columns) -> tuple[float, float]:
     values = np.concatenate([np.empty(0), *columns])
     values = values[np.isfinite(values)]
     return (values.min(), values.max()) if len(values) else (0.0, 1.0)
+
+
+def _differ_in_magnitude(losses: dict) -> bool:
+    """Return whether a linear scale would show one of the losses as a line at zero."""
+    ranges = [_range([values]) for values in losses.values()]
+    if not ranges or min(lowest for lowest, _ in ranges) <= 0:
+        return False
+    tops = [highest for _, highest in ranges]
+    return MAGNITUDE * min(tops) < max(tops)
 
 
 def _finish_panel(label: str, handles: list, limits: dict) -> None:

@@ -77,7 +77,7 @@ def test_ten_classes_are_those_of_tab10():
     np.testing.assert_allclose([to_rgb(c) for c in make_class_colors(10, plt)], tab10, atol=1 / 255)
 
 
-@pytest.mark.parametrize("size", [(7, 5), (3, 2)])
+@pytest.mark.parametrize("size", [(7, 5), (5, 4)])
 @pytest.mark.parametrize("n_handles", [1, 3, 8])
 def test_legend_lies_above_all_that_is_drawn(size, n_handles):
     figure, ax = plt.subplots(figsize=size)
@@ -87,6 +87,29 @@ def test_legend_lies_above_all_that_is_drawn(size, n_handles):
     lowest_of_legend = ax.get_legend().get_window_extent().y0
     assert ax.transData.transform((0, 5.0))[1] < lowest_of_legend
     assert ax.get_ylim()[0] < 2.0
+
+
+def test_legend_lies_above_curves_of_a_logarithmic_scale_and_of_one_on_the_right():
+    figure, ax = plt.subplots()
+    right = ax.twinx()
+    ax.set_yscale("log")
+    handles = ax.plot([0, 1], [1e-4, 5.0], label="a") + right.plot([-3.0, -1.0], label="b")
+    put_legend_above(handles, {ax: (1e-4, 5.0), right: (-3.0, -1.0)})
+    figure.canvas.draw()
+    for scale, highest in ((ax, 5.0), (right, -1.0)):
+        top = scale.transData.transform((0, highest))[1]
+        assert top < ax.get_legend().get_window_extent().y0
+    assert {-3.0, -1.0} <= set(right.get_yticks())
+    assert all(-3 <= tick <= -1 for tick in right.get_yticks())
+
+
+@pytest.mark.parametrize("width", [2.5, 4, 6])
+def test_legend_is_no_wider_than_its_axes(width):
+    figure, ax = plt.subplots(figsize=(width, 4), layout="constrained")
+    names = ["domain accuracy", "source accuracy", "one standard deviation"]
+    put_legend_above([ax.plot([0, 1], label=name)[0] for name in names], {ax: (0.0, 1.0)})
+    figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().x1 <= ax.bbox.x1
 
 
 def test_no_legend_without_anything_to_explain():

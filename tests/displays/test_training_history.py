@@ -118,6 +118,19 @@ def test_other_methods_and_pipelines_are_drawn(estimator):
     assert display.lines_["domain_loss"].get_xdata().tolist() == [1, 2, 3]
 
 
+def test_losses_of_other_magnitude_have_a_logarithmic_scale():
+    near, far = (
+        display_of(losses={"label_loss": 1 / np.arange(1, 6), "domain_loss": np.full(5, loss)})
+        for loss in (0.02, 0.005)
+    )
+    assert near.plot().axes_[0].get_yscale() == "linear"
+    assert far.plot().axes_[0].get_yscale() == "log"
+    lowest, highest = far.axes_[0].get_ylim()
+    assert 0 < lowest < 0.005 < 1 < highest
+    far.losses["domain_loss"][0] = 0.0
+    assert far.plot().axes_[0].get_yscale() == "linear"
+
+
 def test_stages_of_fine_tuning_have_borders_and_names(finetuned):
     display = TrainingHistoryDisplay.from_estimator(finetuned)
     assert display.stages == finetuned.history_[:, "stage"]

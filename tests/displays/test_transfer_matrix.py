@@ -51,6 +51,10 @@ class Adapting(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
+def small_body(input_shape):
+    return nn.Sequential(nn.Linear(*input_shape, 8), nn.ReLU())
+
+
 def draw(estimator, domains=DOMAINS, **more):
     return TransferMatrixDisplay.from_estimator(estimator, domains, **{"random_state": 0, **more})
 
@@ -116,8 +120,9 @@ def test_pipelines_of_transfer_send_the_target_through_their_steps():
         DANNClassifier(max_epochs=2, entropy_weight=0.1, random_state=0),
         DeepCORALClassifier(max_epochs=2, random_state=0),
         FineTuneClassifier(
-            nn.Sequential(nn.Linear(2, 8), nn.ReLU()),
-            pretrain_epochs=2,
+            small_body,
+            pretrain_epochs=30,
+            pretrain_learning_rate=0.05,
             head_epochs=2,
             finetune_epochs=2,
             pseudo_label_threshold=0.0,
