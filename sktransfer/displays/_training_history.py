@@ -40,9 +40,7 @@ NOTHING_RECORDED = "no accuracy was recorded; callbacks.DomainScoring does"
 NOTE = {"ha": "center", "va": "center", "color": "0.4"}
 THIN_LINE = {"color": "0.6", "linewidth": 0.8}
 RIGHT_SCALE_WIDTH = 60  # points
-MAGNITUDE = (
-    100  # between the greatest values of two losses, beyond which their scale is logarithmic
-)
+MAGNITUDE = 100  # ratio of two losses' greatest values from which their scale is logarithmic
 NARROW_STAGE = 0.15  # share of the epochs beside which the next name needs a row of its own
 
 
