@@ -229,6 +229,7 @@ def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
             f"domains holds {len(domains)}; from domain to domain needs at least 2, as in "
             '{"camera A": (X_a, y_a), "camera B": (X_b, y_b)}.'
         )
+    # One seed for all, so that domains that show the same objects in one order are split alike.
     seed = check_random_state(random_state).randint(2**31 - 1)
     return {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
 

@@ -87,6 +87,12 @@ def test_domains_are_split_with_each_class_on_both_sides():
         assert np.bincount(split.y_test).tolist() == [5, 5]
 
 
+def test_domains_of_the_same_objects_are_split_alike():
+    X, y = DOMAINS["0 degrees"]
+    plain, shifted = split_domains({"plain": (X, y), "shifted": (X + 100, y)}, 0.25, 0).values()
+    np.testing.assert_array_equal(shifted.X_test, plain.X_test + 100)
+
+
 def test_an_adapting_classifier_gets_training_rows_of_the_target_and_no_labels():
     CALLS.clear()
     draw(Adapting())
