@@ -37,7 +37,17 @@ def test_every_estimator_has_its_row(name):
     ("module", "name"),
     [
         (module, name)
-        for module in ("", "backbones", "callbacks", "datasets", "layers", "metrics", "schedules")
+        for module in (
+            "",
+            "backbones",
+            "callbacks",
+            "datasets",
+            "displays",
+            "layers",
+            "metrics",
+            "model_selection",
+            "schedules",
+        )
         for name in importlib.import_module(f"sktransfer.{module}".rstrip(".")).__all__
     ],
 )

@@ -76,7 +76,7 @@ class AdaptationReport:
 def adaptation_report(
     estimator, X, y, X_target, *, y_target=None, scorers=None
 ) -> AdaptationReport:
-    """Compare a fit with its source-only twin: did adaptation help, do nothing or do harm?
+    """Say whether adaptation helped, did nothing or did harm, beside a source-only twin.
 
     The twin is a clone with ``lambda_=0`` and ``entropy_weight=0``, fitted on the
     source alone from the same `random_state`. Where the two predict less than 1%
@@ -226,8 +226,8 @@ def _adapting_parameters(estimator) -> list[str]:
     if not any(params[name] > 0 for name in names):
         values = {name: params[name] for name in names} or "no lambda_"
         raise ValueError(
-            f"estimator must adapt to a target without labels, but {estimator!r} has {values}: give "
-            "a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, lambda_ above 0."
+            f"estimator must adapt to a target without labels, but {estimator!r} has {values}: "
+            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, lambda_ above 0."
         )
     return names
 

@@ -39,7 +39,7 @@ def neighbor_agreement(
 
 @with_shared_docs
 class ClassAMIScorer(BaseTargetScorer):
-    """Do the predicted classes agree with the clusters that the target's features form?
+    """Agreement of the predicted classes with the clusters of the target's features.
 
     The features of the target rows (those of `transform`, scaled to length 1) are
     put into as many clusters as there are classes by k-means, the best of 3
@@ -83,7 +83,7 @@ class ClassAMIScorer(BaseTargetScorer):
 
 @with_shared_docs
 class NeighborAgreementScorer(BaseTargetScorer):
-    """Do target rows get the class of the labelled source rows nearest to them?
+    """Agreement of the predicted classes with those of the nearest rows of the source.
 
     The score is the share of target rows whose predicted class is that of most of
     their `n_neighbors` nearest rows of the source, by the angle between features
