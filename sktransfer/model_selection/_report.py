@@ -74,7 +74,7 @@ class AdaptationReport:
 
 
 def adaptation_report(
-    estimator, X, y, X_target, *, y_target=None, scorers=None
+    estimator, X, y, X_target, *, y_target=None, scorers=None, source_only=None
 ) -> AdaptationReport:
     """Say whether adaptation helped, did nothing or did harm, beside a source-only twin.
 
@@ -112,6 +112,9 @@ def adaptation_report(
     scorers : dict of str to callable or None, default=None
         What to show: ``(estimator, X, y) -> float`` by name, called with `X` and `y`.
         None is `ClassAMIScorer`, `InfoMaxScorer` and `SNDScorer` on `X_target`.
+    source_only : estimator or None, default=None
+        A fitted estimator to compare with, such as the twin of an earlier report on
+        the same source, which saves its fit. None fits the twin.
 
     Returns
     -------
@@ -134,41 +137,42 @@ def adaptation_report(
     >>> adaptation_report(clf, Xs, ys, Xt, y_target=yt).verdict
     'helped'
     """
-    parameters = _adapting_parameters(estimator)
+    names = _adapting_parameters(estimator)
     X_target = as_array(X_target, "X_target")
-    agreement = NeighborAgreementScorer(X_target)
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
+    agreement = NeighborAgreementScorer(X_target)
     if scorers is None:
         kinds = (ClassAMIScorer, InfoMaxScorer, SNDScorer)
         scorers = {kind.__name__: kind(X_target) for kind in kinds}
-    adapted = _fitted(estimator, X, y, X_target)
-    source_only = without_callbacks_of_a_domain(clone(estimator))
-    source_only.set_params(**dict.fromkeys(parameters, 0.0)).fit(X, y)
-
-    def both(score):
-        return float(score(source_only, X, y)), float(score(adapted, X, y))
-
-    labels = [np.asarray(fit.predict(X_target)) for fit in (source_only, adapted)]
-    changed = float(np.mean(labels[0] != labels[1]))
-    gaps = class_share_gap(labels[0], y), class_share_gap(labels[1], y)
-    agreements = both(agreement)
-    figures = {
-        "source accuracy": both(lambda fit, X, y: accuracy_score(y, fit.predict(X))),
-        "proxy A-distance": both(lambda fit, X, _: _distance_of_domains(fit, X, X_target)),
-        "gap of class shares": gaps,
-        "NeighborAgreementScorer": agreements,
-        **{name: both(scorer) for name, scorer in scorers.items()},
+    if source_only is None:
+        source_only = without_callbacks_of_a_domain(clone(estimator))
+        source_only.set_params(**dict.fromkeys(names, 0.0)).fit(X, y)
+    pair = source_only, _fitted(estimator, X, y, X_target)
+    before, after = (np.asarray(fit.predict(X_target)) for fit in pair)
+    shown = {
+        "source accuracy": lambda fit, X, y: accuracy_score(y, fit.predict(X)),
+        "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
+        "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
+        "NeighborAgreementScorer": agreement,
+        **scorers,
+        **({} if accuracy is None else {"target accuracy": accuracy}),
     }
-    if accuracy is not None:
-        figures["target accuracy"] = both(accuracy)
+    figures = {
+        name: (float(score(pair[0], X, y)), float(score(pair[1], X, y)))
+        for name, score in shown.items()
+    }
+    changed = float(np.mean(before != after))
     if changed < MARGIN:
         verdict, reason = "nothing", "so their accuracies cannot differ by more"
     elif accuracy is not None:
-        verdict, reason = judge_by_labels(*(given == accuracy.y_target for given in labels))
+        verdict, reason = judge_by_labels(before == accuracy.y_target, after == accuracy.y_target)
     else:
-        verdict, reason = judge_by_witnesses(gaps, agreements)
-    explanation = f"{HEADLINES[verdict]} {changed:.1%} of the target's rows are predicted "
-    explanation += f"differently than by the source-only twin, {reason}."
+        witnesses = figures["gap of class shares"], figures["NeighborAgreementScorer"]
+        verdict, reason = judge_by_witnesses(*witnesses)
+    explanation = (
+        f"{HEADLINES[verdict]} {changed:.1%} of the target's rows are predicted differently than "
+        f"by the source-only twin, {reason}."
+    )
     return AdaptationReport(verdict, explanation, figures, changed, source_only)
 
 
@@ -227,7 +231,8 @@ def _adapting_parameters(estimator) -> list[str]:
         values = {name: params[name] for name in names} or "no lambda_"
         raise ValueError(
             f"estimator must adapt to a target without labels, but {estimator!r} has {values}: "
-            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, lambda_ above 0."
+            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, with lambda_ "
+            "above 0."
         )
     return names
 
