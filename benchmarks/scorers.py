@@ -230,7 +230,7 @@ def verdicts(runs):
     judged = runs.dropna(subset="verdict").set_index(["problem", "seed"])
     gain = judged["target accuracy"] - plain.loc[judged.index].to_numpy()
     truth = pd.cut(gain, [-1, -0.02, 0.02, 1], labels=["harm", "nothing", "helped"])
-    chosen_on = [name for name in list(PROBLEMS)[:4]]
+    chosen_on = list(PROBLEMS)[:4]
     seen = judged.index.get_level_values("problem").isin(chosen_on)
     lines = []
     for name, rows in (("the four problems above", seen), ("the two others", ~seen)):

@@ -231,8 +231,8 @@ def _adapting_parameters(estimator) -> list[str]:
         values = {name: params[name] for name in names} or "no lambda_"
         raise ValueError(
             f"estimator must adapt to a target without labels, but {estimator!r} has {values}: "
-            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, with lambda_ "
-            "above 0."
+            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, with "
+            "lambda_ above 0."
         )
     return names
 
