@@ -23,10 +23,12 @@ from sklearn.preprocessing import StandardScaler
 from sktransfer import DANNClassifier, FineTuneClassifier, TargetDomain, make_transfer_pipeline
 from sktransfer.model_selection import (
     BNMScorer,
+    ClassAMIScorer,
     DEVScorer,
     EntropyScorer,
     InfoMaxScorer,
     IWCVScorer,
+    NeighborAgreementScorer,
     ReverseValidationScorer,
     SNDScorer,
     TargetAccuracyScorer,
@@ -34,10 +36,12 @@ from sktransfer.model_selection import (
 
 SCORERS = [
     BNMScorer,
+    ClassAMIScorer,
     DEVScorer,
     EntropyScorer,
     InfoMaxScorer,
     IWCVScorer,
+    NeighborAgreementScorer,
     ReverseValidationScorer,
     SNDScorer,
 ]
