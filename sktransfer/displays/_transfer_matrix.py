@@ -16,9 +16,9 @@ from sklearn.utils.validation import has_fit_parameter
 from .._target_domain import TargetDomain
 from .._validation import as_array
 from ..model_selection import TransferPipeline
+from ..model_selection._source_only import make_source_only
 from ._drawing import check_axes, import_pyplot, make_axes
 
-WEIGHTS = ("lambda_", "entropy_weight")  # of adaptation, which needs a target
 LONG_NAME = 8  # letters
 
 
@@ -132,7 +132,7 @@ class TransferMatrixDisplay:
         splits = split_domains(domains, test_size, random_state)
         accuracies = Parallel(n_jobs=n_jobs)(
             delayed(transfer_accuracy)(
-                _without_target(estimator) if adapts and source == target else estimator,
+                make_source_only(estimator) if adapts and source == target else estimator,
                 splits[source],
                 splits[target],
                 adapts=adapts and source != target,
@@ -258,9 +258,3 @@ def transfer_accuracy(estimator, source: Split, target: Split, *, adapts: bool) 
     fit_params = {"X_target": TargetDomain(target.X_train)} if adapts else {}
     clf = clone(estimator).fit(source.X_train, source.y_train, **fit_params)
     return accuracy_score(target.y_test, clf.predict(target.X_test))
-
-
-def _without_target(estimator):
-    """Return a clone that knows that there is nothing to adapt to, and does not warn of it."""
-    weights = [name for name in estimator.get_params() if name.rpartition("__")[2] in WEIGHTS]
-    return clone(estimator).set_params(**dict.fromkeys(weights, 0.0))

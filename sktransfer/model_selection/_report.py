@@ -16,12 +16,9 @@ from tabulate import tabulate
 from .._validation import as_array
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
-from ._reverse_validation import without_callbacks_of_a_domain
 from ._scoring import TargetAccuracyScorer, extract_features
+from ._source_only import adapting_parameters, make_source_only
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
-
-# What sets adaptation methods apart from a plain classifier of the source.
-ADAPTING_PARAMETERS = ("lambda_", "entropy_weight")
 
 # Shares by less than which two fits do not differ.
 MARGIN = 0.01
@@ -137,7 +134,7 @@ def adaptation_report(
     >>> adaptation_report(clf, Xs, ys, Xt, y_target=yt).verdict
     'helped'
     """
-    names = _adapting_parameters(estimator)
+    _check_adapts(estimator)
     X_target = as_array(X_target, "X_target")
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
     agreement = NeighborAgreementScorer(X_target)
@@ -145,8 +142,7 @@ def adaptation_report(
         kinds = (ClassAMIScorer, InfoMaxScorer, SNDScorer)
         scorers = {kind.__name__: kind(X_target) for kind in kinds}
     if source_only is None:
-        source_only = without_callbacks_of_a_domain(clone(estimator))
-        source_only.set_params(**dict.fromkeys(names, 0.0)).fit(X, y)
+        source_only = make_source_only(estimator).fit(X, y)
     pair = source_only, _fitted(estimator, X, y, X_target)
     before, after = (np.asarray(fit.predict(X_target)) for fit in pair)
     shown = {
@@ -217,24 +213,14 @@ def judge_by_witnesses(
     )
 
 
-def _adapting_parameters(estimator) -> list[str]:
-    """Return the names of the weights that make the estimator adapt.
-
-    Raises
-    ------
-    ValueError
-        Where there are none above 0.
-    """
-    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    names = [name for name in params if name.split("__")[-1] in ADAPTING_PARAMETERS]
-    if not any(params[name] > 0 for name in names):
-        values = {name: params[name] for name in names} or "no lambda_"
+def _check_adapts(estimator) -> None:
+    weights = adapting_parameters(estimator)
+    if not any(weight > 0 for weight in weights.values()):
         raise ValueError(
-            f"estimator must adapt to a target without labels, but {estimator!r} has {values}: "
-            "give a DANNClassifier, DeepCORALClassifier or a pipeline that ends in one, with "
-            "lambda_ above 0."
+            f"estimator must adapt to a target without labels, but {estimator!r} has "
+            f"{weights or 'no lambda_'}: give a DANNClassifier, DeepCORALClassifier or a pipeline "
+            "that ends in one, with lambda_ above 0."
         )
-    return names
 
 
 def _fitted(estimator, X, y, X_target):

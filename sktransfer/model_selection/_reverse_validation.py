@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
 from .._docs import with_shared_docs
-from ..callbacks import DomainScoring, TargetValidation
 from ._scoring import BaseTargetScorer, check_labelled_rows
+from ._source_only import without_callbacks_of_a_domain
 
 
 @with_shared_docs
@@ -70,17 +70,3 @@ class ReverseValidationScorer(BaseTargetScorer):
             warnings.simplefilter("ignore")
             reverse.fit(self.X_target, labels, **({"X_target": X} if adapts else {}))
         return float(accuracy_score(y, reverse.predict(X)))
-
-
-def without_callbacks_of_a_domain(estimator):
-    """Take those callbacks out of an estimator that is no longer on the domain they hold."""
-    for name, callbacks in estimator.get_params().items():
-        if name.split("__")[-1] == "callbacks" and callbacks is not None:
-            kept = [c for c in callbacks if not _holds_a_domain(c)]
-            estimator.set_params(**{name: kept})
-    return estimator
-
-
-def _holds_a_domain(callback) -> bool:
-    callback = callback[1] if isinstance(callback, tuple) else callback
-    return isinstance(callback, (DomainScoring, TargetValidation))

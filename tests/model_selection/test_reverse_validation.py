@@ -13,7 +13,7 @@ from skorch.callbacks import EpochScoring
 from sktransfer import DANNClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.model_selection import InfoMaxScorer, ReverseValidationScorer
-from sktransfer.model_selection._reverse_validation import without_callbacks_of_a_domain
+from sktransfer.model_selection._source_only import without_callbacks_of_a_domain
 
 FAST = {"max_epochs": 3, "random_state": 0}
 
