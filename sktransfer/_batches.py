@@ -81,6 +81,10 @@ class DenseRows:
         """Return a copy of the rows from `start` to `stop`, in `dtype`."""
         return self.rows[start:stop].to(self.dtype, copy=True)
 
+    def array(self) -> np.ndarray:
+        """Return all rows as `predict` takes them."""
+        return self.rows.cpu().numpy()
+
 
 class SparseRows:
     """Rows of a CSR matrix, made dense batch by batch and never whole.
@@ -110,6 +114,10 @@ class SparseRows:
     def slice(self, start: int, stop: int) -> Tensor:
         """Return the rows from `start` to `stop`, dense, in `dtype`."""
         return self._dense(self.rows[start:stop])
+
+    def array(self):
+        """Return all rows as `predict` takes them."""
+        return self.rows
 
     def _dense(self, rows) -> Tensor:
         return torch.from_numpy(rows.toarray()).to(self.device, self.dtype)

@@ -90,13 +90,16 @@ class TargetValidation(Callback):
 
     Parameters
     ----------
-    scorer : callable
+    scorer : callable or class of scorers
         ``(estimator, X, y) -> float``, greater is better, such as those of
         `sktransfer.model_selection`. The estimator it gets has `predict`,
-        `predict_proba`, `transform` and `classes_`, and cannot be fitted. In a
-        pipeline the scorer must hold transformed rows.
+        `predict_proba`, `transform` and `classes_`, and cannot be fitted. A class,
+        such as `InfoMaxScorer`, scores on the very rows of the target that are
+        trained on; in a pipeline, where these have been transformed, that is the
+        simple way, as a scorer that holds rows must hold transformed ones.
     X, y : array-like of shape (n_source, ...) and (n_source,), default=None
-        Labelled rows of the source, not trained on, for scorers that need them.
+        Labelled rows of the source, not trained on, for scorers that need them;
+        in a pipeline, transformed ones.
     patience : int or None, default=None
         Epochs without a better score after which training (the stage, in
         fine-tuning) ends. None trains all epochs.
@@ -105,7 +108,8 @@ class TargetValidation(Callback):
     ------
     TypeError, ValueError
         When made, for a scorer that cannot be called or a patience below 1; in
-        training, for a score that is not finite and rows of another shape.
+        training, for a score that is not finite, rows of another shape, and a class
+        of scorers where there is no target.
 
     Examples
     --------
@@ -122,10 +126,10 @@ class TargetValidation(Callback):
     """
 
     def __init__(self, scorer, X=None, y=None, *, patience=None):
-        if not callable(scorer) or isinstance(scorer, type):
+        if not callable(scorer):
             raise TypeError(
-                f"scorer must be a callable (estimator, X, y) -> float that holds its target, "
-                f"such as InfoMaxScorer(X_target); got {scorer!r}."
+                "scorer must be a callable (estimator, X, y) -> float such as "
+                f"InfoMaxScorer(X_target), or a class of such; got {scorer!r}."
             )
         if patience is not None and not (isinstance(patience, Integral) and int(patience) >= 1):
             raise ValueError(
@@ -139,15 +143,24 @@ class TargetValidation(Callback):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Forget what was best before."""
         self.best_score_, self.best_weights_, self.n_worse_ = -np.inf, None, 0
+        self.scorer_ = self.scorer
+        if isinstance(self.scorer, type):
+            if X.target is None:
+                raise ValueError(
+                    f"TargetValidation({self.scorer.__name__}) scores on the target's rows, but "
+                    "training is without any: pass X_target to fit, or a scorer that holds some, "
+                    f"{self.scorer.__name__}(X_target)."
+                )
+            self.scorer_ = self.scorer(X.target.array())
 
     def on_epoch_end(self, net, **kwargs):
         """Record the score, keep the weights if it is the best, or stop."""
         if not _learns(net, net.module_.label_classifier):
             return
-        score = float(self.scorer(TrainedSoFar(net), self.X, self.y))
+        score = float(self.scorer_(TrainedSoFar(net), self.X, self.y))
         if not np.isfinite(score):
             raise ValueError(
-                f"{self.scorer!r} scored {score} in epoch {len(net.history)}; it must return a "
+                f"{self.scorer_!r} scored {score} in epoch {len(net.history)}; it must return a "
                 "finite number."
             )
         is_best = score > self.best_score_
@@ -165,7 +178,7 @@ class TargetValidation(Callback):
         """Restore the weights of the best epoch."""
         if self.best_weights_ is not None:
             net.module_.load_state_dict(self.best_weights_)
-        self.best_weights_ = None
+        self.best_weights_ = self.scorer_ = None
 
 
 class TrainedSoFar:

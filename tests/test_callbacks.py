@@ -9,9 +9,10 @@ import pytest
 import scipy.sparse
 import torch
 from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
 
-from sktransfer import DANNClassifier, FineTuneClassifier
+from sktransfer import DANNClassifier, FineTuneClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.model_selection import (
     DEVScorer,
@@ -187,6 +188,19 @@ def test_scorers_get_the_labelled_rows_of_the_source(domains):
     assert len(set(scores)) > 1
 
 
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix])
+def test_a_class_of_scorers_scores_on_the_target_in_training(domains, kind):
+    X, y, X_target = domains
+    validation = TargetValidation(InfoMaxScorer)
+    scaler = StandardScaler(with_mean=False)
+    pipe = make_transfer_pipeline(scaler, DANNClassifier(callbacks=[validation], **FAST))
+    pipe.fit(kind(X), y, X_target=kind(X_target))
+    best = max(pipe[-1].history_[:, "target_score"])
+    assert InfoMaxScorer(kind(X_target))(pipe) == pytest.approx(best, rel=1e-5)
+    assert validation.scorer is InfoMaxScorer
+    pickle.dumps(pipe)
+
+
 def test_batch_statistics_are_those_of_the_restored_weights(domains):
     X, y, X_target = domains
     body = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU())
@@ -258,8 +272,8 @@ def test_what_cannot_validate_is_refused_with_a_way_out(domains):
 
     with pytest.raises(TypeError, match=r"scorer must be a callable .* such as InfoMaxScorer"):
         TargetValidation("accuracy")
-    with pytest.raises(TypeError, match="that holds its target"):
-        TargetValidation(InfoMaxScorer)
+    with pytest.raises(ValueError, match=r"scores on the target's rows, but training is without"):
+        DANNClassifier(lambda_=0.0, callbacks=[TargetValidation(InfoMaxScorer)], **FAST).fit(X, y)
     for patience in (0, -1, 2.5):
         with pytest.raises(ValueError, match="patience must be an integer of at least 1 or None"):
             TargetValidation(InfoMaxScorer(X_target), patience=patience)

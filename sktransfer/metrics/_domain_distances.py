@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
+from threadpoolctl import threadpool_limits
 
 from .._validation import Integral, Real
 from ._moments import covariance
@@ -128,7 +129,8 @@ def proxy_a_distance(X_source, X_target, *, classifier=None, cv=2, random_state=
     both = [X_source, X_target]
     X = scipy.sparse.vstack(both, format="csr") if is_sparse else np.concatenate(both)
     is_target = np.repeat([0, 1], [X_source.shape[0], X_target.shape[0]])
-    predicted = cross_val_predict(classifier, X, is_target, cv=cv)
+    with threadpool_limits(1):  # more threads spin, many times slower on a busy machine
+        predicted = cross_val_predict(classifier, X, is_target, cv=cv)
     return 2 * (1 - 2 * balanced_error(is_target, predicted))
 
 
