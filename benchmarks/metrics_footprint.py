@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 
+from tabulate import tabulate
+
 MEASURE = """
 import resource
 import sys
@@ -61,12 +63,14 @@ def measure(call, n_rows, n_features):
 
 
 def main(n_rows=50_000, n_features=512):
-    """Print a row of the Markdown table for each metric."""
-    print("| metric | seconds | peak above the data | value |\n|---|---|---|---|", flush=True)
+    """Return the table as Markdown."""
+    lines = []
     for call in CALLS:
         seconds, peak, value = measure(call, n_rows, n_features)
-        print(f"| `{call}` | {seconds:.1f} | {peak / 1e6:.0f} MB | {value:.4g} |", flush=True)
+        lines.append([f"`{call}`", seconds, peak / 1e6, value])
+    headers = ["metric", "seconds", "peak above the data, MB", "value"]
+    return tabulate(lines, headers, "pipe", floatfmt=("", ".1f", ".0f", ".4g"))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    print(main(*map(int, sys.argv[1:])))

@@ -13,6 +13,8 @@ import accuracy
 import cats_dogs
 import finetune_speed
 import footprint
+import metrics_footprint
+import scorers
 import speed
 import text
 
@@ -69,6 +71,14 @@ EfficientNet-Lite0 with its ImageNet weights, photos of 150x150.
 all-MiniLM-L6-v2 tells from which part of SciPy a sentence of its documentation is.
 
 {text.main()}
+
+## Choosing without target labels (`benchmarks/scorers.py`)
+
+{scorers.main()}
+
+## Metrics (`benchmarks/metrics_footprint.py`)
+
+{metrics_footprint.main()}
 """
     RESULTS.write_text(results)
     print(results)
