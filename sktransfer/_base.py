@@ -71,6 +71,7 @@ class BaseTransferClassifier(
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "callbacks": ["array-like", None],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
         "device": [str, torch.device],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -83,23 +84,28 @@ class BaseTransferClassifier(
     learning_rate_schedule: Any
     batch_size: int
     callbacks: Any
+    num_workers: int
     device: Any
     random_state: Any
     warm_start: bool
     verbose: int
 
-    def fit(self, X, y, X_target=None, y_target=None, sample_weight=None):
+    def fit(self, X, y=None, X_target=None, y_target=None, sample_weight=None):
         """Fit on a labelled source and a target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, tensor} of shape (n_source, n_features) or (n_source, ...)
-            Rows of the source domain.
+            Rows of the source domain. Those of a ``numpy.memmap`` are read batch by
+            batch and never all at once, as are those of a map-style
+            ``torch.utils.data.Dataset``, which yields rows or pairs ``(row, label)``.
         y : array-like of shape (n_source,)
-            Their labels: numbers, strings, anything scikit-learn takes.
+            Their labels: numbers, strings, anything scikit-learn takes. None with a
+            Dataset of pairs: one pass over it then reads the labels.
         X_target : like X, of shape (n_target, n_features) or (n_target, ...), default=None
-            Rows of the target domain. Without them there is no other domain
-            than that of `X`; where a method then transfers nothing, it warns.
+            Rows of the target domain; a Dataset may yield pairs, whose labels are
+            not looked at. Without any there is no other domain than that of
+            `X`; where a method then transfers nothing, it warns.
         y_target : array-like of shape (n_target,), default=None
             Labels of the target rows, for methods that use them, as
             fine-tuning does; adaptation methods need none and pass them by.
@@ -242,6 +248,7 @@ class BaseTransferClassifier(
             "lr": self.learning_rate,
             "learning_rate_schedule": check_schedule(schedule, "learning_rate_schedule"),
             "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
             "callbacks": [*check_callbacks(self.callbacks), *progress_bar],
         }
 

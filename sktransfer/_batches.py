@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,8 @@ import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
+
+from ._lazy import LazyArray, LazyRows
 
 
 @dataclass(slots=True)
@@ -135,10 +137,17 @@ class Rows(Protocol):
         """Return the rows from `start` to `stop`."""
 
 
-def make_rows(X, device: torch.device, dtype: torch.dtype) -> Rows:
+def make_rows(X, device: torch.device, dtype: torch.dtype, num_workers: int = 0) -> Rows:
     """Put checked `X` where batches can be taken from it."""
+    if isinstance(X, LazyArray):
+        return LazyRows(X, device, dtype, num_workers)
     rows = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return rows(X, device, dtype)
+
+
+def take_each(rows: Rows, steps: Iterable[Tensor]) -> Iterator[Any]:
+    """Yield the rows of each step, read ahead where they are read at all."""
+    return rows.take_each(steps) if isinstance(rows, LazyRows) else map(rows.take, steps)
 
 
 def draw_counts(weights: np.ndarray, generator: torch.Generator) -> Tensor:
@@ -216,16 +225,17 @@ class DomainBatches:
             What the epoch adds to it.
         """
         source_steps = self._plan(self.n_source, self._source_pass)
-        target_steps: Sequence[Tensor] = ()
+        source = take_each(self.source, source_steps)
+        target: Iterable[Any] = itertools.repeat(None)
         if self.target is not None:
-            target_steps = self._plan(self.n_target, self._target_pass)
-        for step, rows in enumerate(source_steps):
-            yield DomainBatch(
-                self.source.take(rows),
-                self.y_source.index_select(0, rows),
-                None if self.target is None else self.target.take(target_steps[step]),
-                done + share * step / self.n_steps,
-            )
+            target = take_each(self.target, self._plan(self.n_target, self._target_pass))
+        for step, (rows, X_source, X_target) in enumerate(
+            zip(
+                source_steps, source, target, strict=False
+            )  # without a target there is no end to it
+        ):
+            y_source = self.y_source.index_select(0, rows)
+            yield DomainBatch(X_source, y_source, X_target, done + share * step / self.n_steps)
 
     def _source_pass(self) -> Tensor:
         rows = torch.arange(len(self.source))

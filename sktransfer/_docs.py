@@ -146,6 +146,8 @@ warm_start : bool, default=False
     Whether `fit` goes on from the last fit's network (in adaptation with its
     optimizer, too), with the learning rate, batch size, epochs and callbacks as
     they are now; schedules start anew.
+num_workers : int, default=0
+    Processes that read ahead the rows of a torch Dataset; 0 reads them here.
 verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
 """

@@ -18,6 +18,7 @@ from skorch.utils import TeeGenerator
 from torch import Tensor
 
 from ._batches import DomainBatch, DomainBatches, Rows, make_rows
+from ._lazy import LazyArray, LazyRows, MappedArray
 from ._recording import EpochRecorder, total
 from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels
 from .schedules import constant
@@ -54,6 +55,8 @@ class TransferNet(NeuralNet):
         What `predict` answers with.
     input_shape : tuple of int
         Shape of one row as the user gives it.
+    num_workers : int
+        Processes that read the rows of a Dataset.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class TransferNet(NeuralNet):
         dtype: torch.dtype,
         classes: np.ndarray,
         input_shape: tuple[int, ...],
+        num_workers: int,
     ):
         super().__init__(
             module,
@@ -90,6 +94,7 @@ class TransferNet(NeuralNet):
         self.dtype = dtype
         self.classes = classes
         self.input_shape = input_shape
+        self.num_workers = num_workers
 
     @property
     def _default_callbacks(self):
@@ -233,12 +238,14 @@ class TransferNet(NeuralNet):
             self.callbacks_[:] = before
 
     def dataset(self, X, y) -> Dataset | None:
-        """Return checked rows and labels as callbacks expect them; none for sparse rows."""
-        return None if scipy.sparse.issparse(X) else Dataset(X, y)
+        """Return checked rows and labels as callbacks expect them; none where that reads all."""
+        if isinstance(X, MappedArray) and X.order is None:
+            X = X.source
+        return None if scipy.sparse.issparse(X) or isinstance(X, LazyArray) else Dataset(X, y)
 
     def rows(self, X) -> Rows:
         """Put checked rows on the device."""
-        return make_rows(X, torch.device(self.device), self.dtype)
+        return make_rows(X, torch.device(self.device), self.dtype, self.num_workers)
 
     def predict(self, X) -> np.ndarray:
         """Return the most probable class of each checked row."""
@@ -257,10 +264,13 @@ class TransferNet(NeuralNet):
         return torch.cat(parts).numpy()
 
     def large_batches(self, rows: Rows) -> Iterator:
-        """Yield the rows in order, in batches that suit a pass without training."""
+        """Return the rows in order, in batches that suit a pass without training."""
         size = self._pass_size(rows)
-        for start in range(0, len(rows), size):
-            yield rows.slice(start, start + size)
+        starts = range(0, len(rows), size)
+        if isinstance(rows, LazyRows):
+            steps = (torch.arange(start, min(start + size, len(rows))) for start in starts)
+            return rows.take_each(steps)
+        return (rows.slice(start, start + size) for start in starts)
 
     def pass_threads(self, rows: Rows) -> AbstractContextManager[None]:
         """Limit threads to what such a batch keeps busy."""

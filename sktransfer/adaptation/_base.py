@@ -65,6 +65,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        num_workers=0,
         verbose=0,
     ):
         self.feature_extractor = feature_extractor
@@ -82,6 +83,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
+        self.num_workers = num_workers
         self.verbose = verbose
 
     @abstractmethod

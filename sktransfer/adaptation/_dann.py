@@ -124,6 +124,7 @@ class DANNClassifier(BaseAdaptationClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        num_workers=0,
         verbose=0,
     ):
         super().__init__(
@@ -142,6 +143,7 @@ class DANNClassifier(BaseAdaptationClassifier):
             device=device,
             random_state=random_state,
             warm_start=warm_start,
+            num_workers=num_workers,
             verbose=verbose,
         )
         self.domain_classifier = domain_classifier
