@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ._lazy import LazyArray, LazyRows
+from ._processes import Processes
 
 
 @dataclass(slots=True)
@@ -193,6 +194,9 @@ class DomainBatches:
         Most rows of one domain in a step.
     seed : int
         Decides the order of the rows of both domains.
+    processes : Processes
+        Those that share each step: it has `batch_size` rows of a domain for each of
+        them, of which the batches hold this one's.
     """
 
     def __init__(
@@ -203,16 +207,18 @@ class DomainBatches:
         sample_weight: np.ndarray | None,
         batch_size: int,
         seed: int,
+        processes: Processes,
     ):
         self.source, self.y_source, self.target = source, y_source, target
         self.weights = None if sample_weight is None else scale_weights(sample_weight)
-        self.batch_size = batch_size
+        self.batch_size = batch_size * processes.size
+        self.processes = processes
         # A stream each, so that a target does not change the order of the source.
         self._source_generator = torch.Generator().manual_seed(seed)
         self._target_generator = torch.Generator().manual_seed(seed + 1)
         n_source = len(source) if self.weights is None else max(1, round(self.weights.sum()))
         self.n_source, self.n_target = n_source, 0 if target is None else len(target)
-        self.n_steps = math.ceil(max(self.n_source, self.n_target) / batch_size)
+        self.n_steps = math.ceil(max(self.n_source, self.n_target) / self.batch_size)
 
     def epoch(self, done: float, share: float) -> Iterator[DomainBatch]:
         """Yield the batches of one epoch.
@@ -255,4 +261,5 @@ class DomainBatches:
             order = torch.cat([order, *(one_pass() for _ in range(n_passes - 1))])[:n_taken]
         order = order.to(self.y_source.device)
         cuts = [step * len(order) // self.n_steps for step in range(self.n_steps + 1)]
-        return order.split([stop - start for start, stop in itertools.pairwise(cuts)])
+        steps = order.split([stop - start for start, stop in itertools.pairwise(cuts)])
+        return [self.processes.share(step) for step in steps]

@@ -124,6 +124,7 @@ class DANNClassifier(BaseAdaptationClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        data_parallel=False,
         num_workers=0,
         verbose=0,
     ):
@@ -143,6 +144,7 @@ class DANNClassifier(BaseAdaptationClassifier):
             device=device,
             random_state=random_state,
             warm_start=warm_start,
+            data_parallel=data_parallel,
             num_workers=num_workers,
             verbose=verbose,
         )
