@@ -23,6 +23,8 @@ from ._structure import ClassAMIScorer, NeighborAgreementScorer
 # Shares by less than which two fits do not differ.
 MARGIN = 0.01
 
+WITNESSES = ("gap of class shares", "NeighborAgreementScorer", "SNDScorer")
+
 HEADLINES = {
     "helped": "Adaptation helped.",
     "nothing": "Adaptation did nothing.",
@@ -80,17 +82,20 @@ def adaptation_report(
     of the target rows differently, adaptation did nothing. With labels of the
     target their accuracies decide: a difference of more than 1.96 standard
     errors, those of the rows that only one of the two has right. Without labels
-    there are two witnesses, and only where they agree is there a verdict:
+    there are witnesses, and only where they agree is there a verdict:
 
     - the gap of class shares ``1/2 sum_k |h_k - s_k|``, with ``h_k`` the share of
       class ``k`` predicted for the target and ``s_k`` its share of the source:
       fits that go wrong lose classes. This takes for granted that the
       classes are about as frequent in both domains;
-    - the score of `NeighborAgreementScorer` on `X` and `y`.
+    - the score of `NeighborAgreementScorer` on `X` and `y`;
+    - the score of `SNDScorer`, whose word counts against adaptation alone: it
+      prefers a source-only fit that has collapsed on the target to a good one.
 
-    Both better by more than 0.01 is "helped", both worse by more is "harm", anything
-    else "unclear". Other scorers, and the proxy A-distance of the features, are shown
-    but do not vote: they prefer fits that are sure or alike, right or not.
+    The first two better by more than 0.01 is "helped"; both worse by more than 0.01,
+    and the third worse, is "harm"; anything else is "unclear", as it often will be.
+    Other scorers, and the proxy A-distance of the features, are shown but not
+    asked: they prefer fits that are sure or alike, right or not.
     ``benchmarks/scorers.py`` counts how often the verdict is right.
 
     Parameters
@@ -107,8 +112,8 @@ def adaptation_report(
     y_target : array-like of shape (n_target,), default=None
         Their labels, if there are any.
     scorers : dict of str to callable or None, default=None
-        What to show: ``(estimator, X, y) -> float`` by name, called with `X` and `y`.
-        None is `ClassAMIScorer`, `InfoMaxScorer` and `SNDScorer` on `X_target`.
+        What to show besides: ``(estimator, X, y) -> float`` by name, called with `X`
+        and `y`. None is `ClassAMIScorer` and `InfoMaxScorer` on `X_target`.
     source_only : estimator or None, default=None
         A fitted estimator to compare with, such as the twin of an earlier report on
         the same source, which saves its fit. None fits the twin.
@@ -137,10 +142,8 @@ def adaptation_report(
     _check_adapts(estimator)
     X_target = as_array(X_target, "X_target")
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
-    agreement = NeighborAgreementScorer(X_target)
     if scorers is None:
-        kinds = (ClassAMIScorer, InfoMaxScorer, SNDScorer)
-        scorers = {kind.__name__: kind(X_target) for kind in kinds}
+        scorers = {kind.__name__: kind(X_target) for kind in (ClassAMIScorer, InfoMaxScorer)}
     if source_only is None:
         source_only = make_source_only(estimator).fit(X, y)
     pair = source_only, _fitted(estimator, X, y, X_target)
@@ -149,7 +152,8 @@ def adaptation_report(
         "source accuracy": lambda fit, X, y: accuracy_score(y, fit.predict(X)),
         "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
         "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
-        "NeighborAgreementScorer": agreement,
+        "NeighborAgreementScorer": NeighborAgreementScorer(X_target),
+        "SNDScorer": SNDScorer(X_target),
         **scorers,
         **({} if accuracy is None else {"target accuracy": accuracy}),
     }
@@ -163,8 +167,7 @@ def adaptation_report(
     elif accuracy is not None:
         verdict, reason = judge_by_labels(before == accuracy.y_target, after == accuracy.y_target)
     else:
-        witnesses = figures["gap of class shares"], figures["NeighborAgreementScorer"]
-        verdict, reason = judge_by_witnesses(*witnesses)
+        verdict, reason = judge_by_witnesses(*(figures[name] for name in WITNESSES))
     explanation = (
         f"{HEADLINES[verdict]} {changed:.1%} of the target's rows are predicted differently than "
         f"by the source-only twin, {reason}."
@@ -193,23 +196,26 @@ def judge_by_labels(before: np.ndarray, after: np.ndarray) -> tuple[str, str]:
 
 
 def judge_by_witnesses(
-    gaps: tuple[float, float], agreements: tuple[float, float]
+    gaps: tuple[float, float], agreements: tuple[float, float], densities: tuple[float, float]
 ) -> tuple[str, str]:
-    """Judge by the gaps of class shares and the agreements with neighbours, before and after."""
-    gains = gaps[0] - gaps[1], agreements[1] - agreements[0]
-    if min(gains) > MARGIN:
-        return "helped", "in shares of classes nearer to the source's, and more of them as " + (
-            "the nearest rows of the source"
+    """Judge by gaps of class shares, agreements with neighbours and densities, before and after."""
+    closer, agreed = gaps[0] - gaps[1], agreements[1] - agreements[0]
+    if min(closer, agreed) > MARGIN:
+        return "helped", (
+            "in shares of classes nearer to those of the source, and more of them as their "
+            "neighbours in the source are labelled"
         )
-    if max(gains) < -MARGIN:
-        return "harm", "in shares of classes further from the source's, and fewer of them as " + (
-            "the nearest rows of the source"
+    if max(closer, agreed) < -MARGIN and densities[1] < densities[0]:
+        return "harm", (
+            "in shares of classes further from those of the source, fewer of them as their "
+            "neighbours in the source are labelled, and in looser neighbourhoods of their own"
         )
     return "unclear", (
-        f"and the two witnesses do not agree: the gap of class shares went from {gaps[0]:.3f} to "
-        f"{gaps[1]:.3f}, the agreement with the nearest rows of the source from "
-        f"{agreements[0]:.3f} to {agreements[1]:.3f}. Label some rows of the target and pass "
-        "y_target: 100 tell differences of 0.1"
+        f"and the witnesses do not agree: the gap of class shares went from {gaps[0]:.3f} to "
+        f"{gaps[1]:.3f}, the agreement with neighbours in the source from {agreements[0]:.3f} to "
+        f"{agreements[1]:.3f}, the density of neighbourhoods from {densities[0]:.3f} to "
+        f"{densities[1]:.3f}. Label some rows of the target and pass y_target: 100 tell "
+        "differences of 0.1"
     )
 
 

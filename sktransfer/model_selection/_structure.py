@@ -47,9 +47,6 @@ class ClassAMIScorer(BaseTargetScorer):
     classes: 1 where they are the same, 0 on average where they have nothing to do
     with each other, and 0 where a single class is predicted.
 
-    Of the scorers that look at the target alone this one lost the least accuracy
-    on the problems of ``benchmarks/scorers.py``.
-
     Parameters
     ----------
     {target_scorer_parameters}

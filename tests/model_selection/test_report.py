@@ -131,20 +131,21 @@ def test_mcnemar_by_its_definition(better, worse, same):
     assert f"{better} of the {better + worse + same} labelled ones for the better" in reason
 
 
-@given(*[st.integers(0, 100).map(lambda percent: percent / 100)] * 4)
-def test_witnesses_must_agree(gap_before, gap_after, agreement_before, agreement_after):
+@given(*[st.integers(0, 100).map(lambda percent: percent / 100)] * 4, *[st.floats(0, 8)] * 2)
+def test_witnesses_must_agree(gap, gap_after, agreement, agreement_after, density, density_after):
     verdict, reason = judge_by_witnesses(
-        (gap_before, gap_after), (agreement_before, agreement_after)
+        (gap, gap_after), (agreement, agreement_after), (density, density_after)
     )
-    closer = round(gap_before - gap_after, 2)
-    nearer = round(agreement_after - agreement_before, 2)
+    closer, nearer = round(gap - gap_after, 2), round(agreement_after - agreement, 2)
+    if abs(closer) == 0.01 or abs(nearer) == 0.01:
+        return  # rounding decides
     if closer > 0.01 and nearer > 0.01:
         assert verdict == "helped"
-    elif closer < -0.01 and nearer < -0.01:
+    elif closer < -0.01 and nearer < -0.01 and density_after < density:
         assert verdict == "harm"
-    elif abs(closer) != 0.01 and abs(nearer) != 0.01:  # where rounding decides
+    else:
         assert verdict == "unclear"
-        assert f"from {gap_before:.3f} to {gap_after:.3f}" in reason
+        assert f"from {gap:.3f} to {gap_after:.3f}" in reason
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1), st.lists(st.sampled_from("abcd"), min_size=1))
