@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from . import schedules
 from ._batches import Rows, make_rows
 from ._network import TransferNetwork, row_type
+from ._processes import Processes, draw_seeds, join_processes
 from ._runtime import PrivateGenerators
 from ._training import TransferNet
 from ._validation import (
@@ -71,6 +72,8 @@ class BaseTransferClassifier(
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "callbacks": ["array-like", None],
+        "data_parallel": ["boolean"],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
         "device": [str, torch.device],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -83,23 +86,29 @@ class BaseTransferClassifier(
     learning_rate_schedule: Any
     batch_size: int
     callbacks: Any
+    data_parallel: bool
+    num_workers: int
     device: Any
     random_state: Any
     warm_start: bool
     verbose: int
 
-    def fit(self, X, y, X_target=None, y_target=None, sample_weight=None):
+    def fit(self, X, y=None, X_target=None, y_target=None, sample_weight=None):
         """Fit on a labelled source and a target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, tensor} of shape (n_source, n_features) or (n_source, ...)
-            Rows of the source domain.
+            Rows of the source domain. Those of a ``numpy.memmap`` are read batch by
+            batch and never all at once, as are those of a map-style
+            ``torch.utils.data.Dataset``, which yields rows or pairs ``(row, label)``.
         y : array-like of shape (n_source,)
-            Their labels: numbers, strings, anything scikit-learn takes.
+            Their labels: numbers, strings, anything scikit-learn takes. None with a
+            Dataset of pairs: one pass over it then reads the labels.
         X_target : like X, of shape (n_target, n_features) or (n_target, ...), default=None
-            Rows of the target domain. Without them there is no other domain
-            than that of `X`; where a method then transfers nothing, it warns.
+            Rows of the target domain; a Dataset may yield pairs, whose labels are
+            not looked at. Without any there is no other domain than that of
+            `X`; where a method then transfers nothing, it warns.
         y_target : array-like of shape (n_target,), default=None
             Labels of the target rows, for methods that use them, as
             fine-tuning does; adaptation methods need none and pass them by.
@@ -125,14 +134,15 @@ class BaseTransferClassifier(
         data = check_fit_data(self, X, y, X_target, y_target, sample_weight)
         name, labels = self._labels(data)
         classes, y_indices = encode(labels, name)
-        random_state = check_random_state(self.random_state)
-        network_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
+        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        seeds = draw_seeds(check_random_state(self.random_state), 2)
+        network_seed, order_seed = processes.agree(seeds, device)
         if self.warm_start and hasattr(self, "net_"):
-            self._check_continues(classes, data)
+            self._continue(classes, data, processes)
         else:
-            self.net_ = self._make_net(data, classes, int(network_seed))
+            self.net_ = self._make_net(data, classes, network_seed, device, processes)
             self.classes_, self.input_shape_ = classes, data.X.shape[1:]
-        self._train(data, y_indices, int(order_seed))
+        self._train(data, y_indices, order_seed)
         self.net_.module_.eval()
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
@@ -208,8 +218,14 @@ class BaseTransferClassifier(
         X = check_features(self, X)
         return self.net_.forward_rows(self._prediction_rows(X), method)
 
-    def _make_net(self, data: TrainingData, classes: np.ndarray, seed: int) -> TransferNet:
-        device = check_device(self.device)
+    def _make_net(
+        self,
+        data: TrainingData,
+        classes: np.ndarray,
+        seed: int,
+        device: torch.device,
+        processes: Processes,
+    ) -> TransferNet:
         generators = PrivateGenerators(seed, device)
         few = make_rows(data.X[:2], torch.device("cpu"), _default_type(data.X, device)).slice(0, 2)
         with generators:
@@ -220,7 +236,8 @@ class BaseTransferClassifier(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "
                 "least 2, or a module with LayerNorm instead."
             )
-        network.eval()
+        network.eval().to(device)
+        processes.copy_first(network)
         net = TransferNet(
             network,
             optimizer=_make_optimizer(self.optimizer, device),
@@ -230,22 +247,25 @@ class BaseTransferClassifier(
             dtype=dtype,
             classes=classes,
             input_shape=data.X.shape[1:],
-            **self._training_params(),
+            **self._training_params(processes),
         )
         return net.initialize()
 
-    def _training_params(self) -> dict[str, Any]:
+    def _training_params(self, processes: Processes) -> dict[str, Any]:
         """Return what a warm start may change, as the net calls it."""
         schedule = look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES)
-        progress_bar = [("progress_bar", EpochProgressBar())] if self.verbose else []
+        shown = self.verbose and processes.rank == 0
+        progress_bar = [("progress_bar", EpochProgressBar())] if shown else []
         return {
             "lr": self.learning_rate,
             "learning_rate_schedule": check_schedule(schedule, "learning_rate_schedule"),
             "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "processes": processes,
             "callbacks": [*check_callbacks(self.callbacks), *progress_bar],
         }
 
-    def _check_continues(self, classes: np.ndarray, data: TrainingData) -> None:
+    def _continue(self, classes: np.ndarray, data: TrainingData, processes: Processes) -> None:
         same_rows = data.X.shape[1:] == self.input_shape_
         if not (same_rows and np.array_equal(classes, self.classes_)):
             raise ValueError(
@@ -253,7 +273,7 @@ class BaseTransferClassifier(
                 f"classes {list(self.classes_)}; got rows of shape {data.X.shape[1:]} with the "
                 f"classes {list(classes)}. Set warm_start=False to start afresh."
             )
-        self.net_.set_params(**self._training_params())
+        self.net_.set_params(**self._training_params(processes))
         self.net_.initialize_callbacks()
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,9 @@ import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
+
+from ._lazy import LazyArray, LazyRows
+from ._processes import Processes
 
 
 @dataclass(slots=True)
@@ -135,10 +138,17 @@ class Rows(Protocol):
         """Return the rows from `start` to `stop`."""
 
 
-def make_rows(X, device: torch.device, dtype: torch.dtype) -> Rows:
+def make_rows(X, device: torch.device, dtype: torch.dtype, num_workers: int = 0) -> Rows:
     """Put checked `X` where batches can be taken from it."""
+    if isinstance(X, LazyArray):
+        return LazyRows(X, device, dtype, num_workers)
     rows = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return rows(X, device, dtype)
+
+
+def take_each(rows: Rows, steps: Iterable[Tensor]) -> Iterator[Any]:
+    """Yield the rows of each step, read ahead where they are read at all."""
+    return rows.take_each(steps) if isinstance(rows, LazyRows) else map(rows.take, steps)
 
 
 def draw_counts(weights: np.ndarray, generator: torch.Generator) -> Tensor:
@@ -184,6 +194,9 @@ class DomainBatches:
         Most rows of one domain in a step.
     seed : int
         Decides the order of the rows of both domains.
+    processes : Processes
+        Those that share each step: it has `batch_size` rows of a domain for each of
+        them, of which the batches hold this one's.
     """
 
     def __init__(
@@ -194,16 +207,18 @@ class DomainBatches:
         sample_weight: np.ndarray | None,
         batch_size: int,
         seed: int,
+        processes: Processes,
     ):
         self.source, self.y_source, self.target = source, y_source, target
         self.weights = None if sample_weight is None else scale_weights(sample_weight)
-        self.batch_size = batch_size
+        self.batch_size = batch_size * processes.size
+        self.processes = processes
         # A stream each, so that a target does not change the order of the source.
         self._source_generator = torch.Generator().manual_seed(seed)
         self._target_generator = torch.Generator().manual_seed(seed + 1)
         n_source = len(source) if self.weights is None else max(1, round(self.weights.sum()))
         self.n_source, self.n_target = n_source, 0 if target is None else len(target)
-        self.n_steps = math.ceil(max(self.n_source, self.n_target) / batch_size)
+        self.n_steps = math.ceil(max(self.n_source, self.n_target) / self.batch_size)
 
     def epoch(self, done: float, share: float) -> Iterator[DomainBatch]:
         """Yield the batches of one epoch.
@@ -216,16 +231,17 @@ class DomainBatches:
             What the epoch adds to it.
         """
         source_steps = self._plan(self.n_source, self._source_pass)
-        target_steps: Sequence[Tensor] = ()
+        source = take_each(self.source, source_steps)
+        target: Iterable[Any] = itertools.repeat(None)
         if self.target is not None:
-            target_steps = self._plan(self.n_target, self._target_pass)
-        for step, rows in enumerate(source_steps):
-            yield DomainBatch(
-                self.source.take(rows),
-                self.y_source.index_select(0, rows),
-                None if self.target is None else self.target.take(target_steps[step]),
-                done + share * step / self.n_steps,
-            )
+            target = take_each(self.target, self._plan(self.n_target, self._target_pass))
+        for step, (rows, X_source, X_target) in enumerate(
+            zip(
+                source_steps, source, target, strict=False
+            )  # without a target there is no end to it
+        ):
+            y_source = self.y_source.index_select(0, rows)
+            yield DomainBatch(X_source, y_source, X_target, done + share * step / self.n_steps)
 
     def _source_pass(self) -> Tensor:
         rows = torch.arange(len(self.source))
@@ -245,4 +261,5 @@ class DomainBatches:
             order = torch.cat([order, *(one_pass() for _ in range(n_passes - 1))])[:n_taken]
         order = order.to(self.y_source.device)
         cuts = [step * len(order) // self.n_steps for step in range(self.n_steps + 1)]
-        return order.split([stop - start for start, stop in itertools.pairwise(cuts)])
+        steps = order.split([stop - start for start, stop in itertools.pairwise(cuts)])
+        return [self.processes.share(step) for step in steps]

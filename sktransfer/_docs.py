@@ -146,6 +146,14 @@ warm_start : bool, default=False
     Whether `fit` goes on from the last fit's network (in adaptation with its
     optimizer, too), with the learning rate, batch size, epochs and callbacks as
     they are now; schedules start anew.
+data_parallel : bool, default=False
+    True trains in step with the other processes that ``torchrun`` or ``accelerate
+    launch`` has started: each takes its share of every batch, of `batch_size` rows
+    a domain, and gradients are averaged (extra ``distributed``). All processes
+    must be given the same data, and each ends with the same model. Without a
+    launcher it changes nothing.
+num_workers : int, default=0
+    Processes that read ahead the rows of a torch Dataset; 0 reads them here.
 verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
 """

@@ -33,7 +33,7 @@ class PrivateGenerators:
     """
 
     def __init__(self, seed: int, device: torch.device):
-        self.device = device
+        self.seed, self.device = seed, device
         self._outer: list = []
         self._inner = [torch.Generator().manual_seed(seed).get_state()]
         if device.type == "cuda":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
 
 class TargetDomain:
@@ -17,7 +18,7 @@ class TargetDomain:
 
     Parameters
     ----------
-    data : array-like or sparse matrix of shape (n_target, ...)
+    data : array-like or sparse matrix of shape (n_target, ...), or torch Dataset
         The target's rows (or labels, for `y_target`); kept as it is.
 
     Attributes
@@ -42,15 +43,16 @@ class TargetDomain:
 
     def __init__(self, data):
         rows: Any = data.data if isinstance(data, TargetDomain) else data
-        rows = rows if hasattr(rows, "shape") else np.asarray(rows)
-        if len(rows.shape) == 0:
-            raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
+        if not isinstance(rows, Dataset):
+            rows = rows if hasattr(rows, "shape") else np.asarray(rows)
+            if len(rows.shape) == 0:
+                raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
         self.data = rows
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the data."""
-        return tuple(self.data.shape)
+        """Shape of the data; of a Dataset its length."""
+        return tuple(self.data.shape) if hasattr(self.data, "shape") else (len(self.data),)
 
     @property
     def ndim(self) -> int:
@@ -69,10 +71,10 @@ class TargetDomain:
         return self
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        if hasattr(self.data, "toarray"):
+        if hasattr(self.data, "toarray") or isinstance(self.data, Dataset):
             raise TypeError(
-                "This TargetDomain holds a sparse matrix, which an array would hold dense. Put "
-                "the steps in make_transfer_pipeline, which hands on the matrix itself."
+                "This TargetDomain holds a sparse matrix or a Dataset, which is not to become an "
+                "array. Put the steps in make_transfer_pipeline, which hands on the data itself."
             )
         if copy:
             return np.array(self.data, dtype=dtype)

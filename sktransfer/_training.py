@@ -15,9 +15,11 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from skorch.dataset import Dataset
 from skorch.utils import TeeGenerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._batches import DomainBatch, DomainBatches, Rows, make_rows
+from ._lazy import LazyArray, LazyRows, MappedArray
+from ._processes import Processes
 from ._recording import EpochRecorder, total
 from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels
 from .schedules import constant
@@ -54,6 +56,10 @@ class TransferNet(NeuralNet):
         What `predict` answers with.
     input_shape : tuple of int
         Shape of one row as the user gives it.
+    num_workers : int
+        Processes that read the rows of a Dataset.
+    processes : Processes
+        Those that train together.
     """
 
     def __init__(
@@ -71,6 +77,8 @@ class TransferNet(NeuralNet):
         dtype: torch.dtype,
         classes: np.ndarray,
         input_shape: tuple[int, ...],
+        num_workers: int,
+        processes: Processes,
     ):
         super().__init__(
             module,
@@ -90,6 +98,8 @@ class TransferNet(NeuralNet):
         self.dtype = dtype
         self.classes = classes
         self.input_shape = input_shape
+        self.num_workers = num_workers
+        self.processes = processes
 
     @property
     def _default_callbacks(self):
@@ -124,6 +134,8 @@ class TransferNet(NeuralNet):
             Whether training may go on: False after Ctrl-C.
         """
         self.max_epochs, self.interrupted_ = epochs, True
+        self.processes.copy_first(self.module_)  # to which a stage may have added modules
+        self.step_generators_ = self._own_generators()
         self.partial_fit(batches, objective=objective, progress=progress, dataset=dataset)
         return not self.interrupted_
 
@@ -177,26 +189,38 @@ class TransferNet(NeuralNet):
         except KeyboardInterrupt:
             self._record(recorder)
             raise
+        self.processes.average_statistics(self.module_)
         self._record(recorder)
 
     def _record(self, recorder: EpochRecorder) -> None:
-        for name, value in recorder.finish().items():
+        device = torch.device(self.device)
+        for name, value in self.processes.average_records(recorder.finish(), device).items():
             self.history.record(name, value)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
     def train_step(self, batch, *, objective: Objective, heard: bool = False, **fit_params):
         """Take one optimizer step down the sum of the objective's losses."""
-        with self.generators:
+        with self.step_generators_:
             losses = objective(batch)
-            for group in self.optimizer_.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
+            for parameter in self._trained():
+                parameter.grad = None
             total(losses).backward()
+        self.processes.average_gradients(self._trained())
         if heard:
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
         return losses
+
+    def _trained(self) -> Iterator[nn.Parameter]:
+        return (p for group in self.optimizer_.param_groups for p in group["params"])
+
+    def _own_generators(self) -> PrivateGenerators:
+        """Return generators of this process, as its dropout is to differ from the others'."""
+        rank, seed = self.processes.rank, self.generators.seed
+        if rank == 0:
+            return self.generators
+        return PrivateGenerators(seed + 10_007 * rank + len(self.history), self.generators.device)
 
     def _set_learning_rates(self, rates: list[float], progress: float | None) -> None:
         """Set the rates scheduled for this progress, or (None) the ones before training."""
@@ -233,12 +257,14 @@ class TransferNet(NeuralNet):
             self.callbacks_[:] = before
 
     def dataset(self, X, y) -> Dataset | None:
-        """Return checked rows and labels as callbacks expect them; none for sparse rows."""
-        return None if scipy.sparse.issparse(X) else Dataset(X, y)
+        """Return checked rows and labels as callbacks expect them; none where that reads all."""
+        if isinstance(X, MappedArray) and X.order is None:
+            X = X.source
+        return None if scipy.sparse.issparse(X) or isinstance(X, LazyArray) else Dataset(X, y)
 
     def rows(self, X) -> Rows:
         """Put checked rows on the device."""
-        return make_rows(X, torch.device(self.device), self.dtype)
+        return make_rows(X, torch.device(self.device), self.dtype, self.num_workers)
 
     def predict(self, X) -> np.ndarray:
         """Return the most probable class of each checked row."""
@@ -257,10 +283,13 @@ class TransferNet(NeuralNet):
         return torch.cat(parts).numpy()
 
     def large_batches(self, rows: Rows) -> Iterator:
-        """Yield the rows in order, in batches that suit a pass without training."""
+        """Return the rows in order, in batches that suit a pass without training."""
         size = self._pass_size(rows)
-        for start in range(0, len(rows), size):
-            yield rows.slice(start, start + size)
+        starts = range(0, len(rows), size)
+        if isinstance(rows, LazyRows):
+            steps = (torch.arange(start, min(start + size, len(rows))) for start in starts)
+            return rows.take_each(steps)
+        return (rows.slice(start, start + size) for start in starts)
 
     def pass_threads(self, rows: Rows) -> AbstractContextManager[None]:
         """Limit threads to what such a batch keeps busy."""

@@ -21,7 +21,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from skorch.callbacks import Callback
+from torch.utils.data import Dataset, IterableDataset
 
+from ._lazy import DatasetArray, LazyArray, MappedArray, is_mapped, read_labels
 from ._target_domain import TargetDomain
 
 __all__ = [
@@ -71,9 +73,11 @@ def check_fit_data(estimator, X, y, X_target, y_target, sample_weight) -> Traini
         Naming the argument, what came and what is wanted.
     """
     X = as_array(X, "X")
+    if isinstance(X, Dataset) and y is None:
+        y = read_labels(X, estimator.num_workers)
     if y is not None:
         y = as_array(y, "y")
-    X, y = validate_data(estimator, X, y, **_CHECKS)
+    X, y = _check_source(estimator, X, y)
     check_classification_targets(y)
     if X_target is not None:
         X_target = _check_target(estimator, X, as_array(X_target, "X_target"))
@@ -81,19 +85,23 @@ def check_fit_data(estimator, X, y, X_target, y_target, sample_weight) -> Traini
         y_target = _check_target_labels(X_target, as_array(y_target, "y_target"))
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, len(y))
-    return TrainingData(_for_torch(X), y, X_target, y_target, sample_weight)
+    return TrainingData(X, y, X_target, y_target, sample_weight)
 
 
 def check_features(estimator, X):
     """Check rows to predict for against those of `fit`."""
     check_is_fitted(estimator)
-    X = validate_data(estimator, as_array(X, "X"), reset=False, **_CHECKS)
+    X = as_array(X, "X")
+    if isinstance(X, Dataset):
+        X = DatasetArray(X)
+    else:
+        X = for_torch(validate_data(estimator, X, reset=False, **_CHECKS), X)
     if X.shape[1:] != estimator.input_shape_:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted on "
             f"rows of shape {estimator.input_shape_}. Bring X to that shape."
         )
-    return _for_torch(X)
+    return X
 
 
 def check_rows(X, name: str, input_shape: tuple[int, ...]):
@@ -104,13 +112,17 @@ def check_rows(X, name: str, input_shape: tuple[int, ...]):
     ValueError, TypeError
         For rows of another shape than those trained on.
     """
-    X = check_array(as_array(X, name), input_name=name, **_CHECKS)
+    X = as_array(X, name)
+    if isinstance(X, Dataset):
+        X = DatasetArray(X)
+    elif not isinstance(X, LazyArray):
+        X = for_torch(check_array(X, input_name=name, **_CHECKS), X)
     if X.shape[1:] != tuple(input_shape):
         raise ValueError(
             f"{name} has rows of shape {X.shape[1:]}, but training is on rows of shape "
             f"{tuple(input_shape)}. In a pipeline, give transformed rows."
         )
-    return _for_torch(X)
+    return X
 
 
 def as_array(X, name: str):
@@ -131,36 +143,63 @@ def as_array(X, name: str):
     return X
 
 
-def _for_torch(X):
-    """Copy what torch cannot share: exotic types, foreign byte order, negative strides."""
+def for_torch(X, given):
+    """Copy what torch cannot share: exotic types, foreign byte order, negative strides.
+
+    Rows of a mapped file that torch can share stay where they are.
+    """
     dtype = X.dtype.newbyteorder("=")
+    if is_mapped(given) and X.dtype == _TORCH_DTYPES.get(dtype, dtype) and min(X.strides) > 0:
+        return MappedArray(X)
     X = X.astype(_TORCH_DTYPES.get(dtype, dtype), copy=False)
     if isinstance(X, np.ndarray) and any(stride < 0 for stride in X.strides):
         return np.ascontiguousarray(X)
     return X
 
 
+def _check_source(estimator, X, y):
+    if not isinstance(X, Dataset):
+        checked, y = validate_data(estimator, X, y, **_CHECKS)
+        return for_torch(checked, X), y
+    if isinstance(X, IterableDataset):
+        raise TypeError(
+            "X is an IterableDataset, of which no row can be asked for: give a map-style Dataset, "
+            "with __len__ and __getitem__."
+        )
+    X, y = DatasetArray(X), column_or_1d(y)
+    if len(y) != len(X):
+        raise ValueError(f"y has {len(y)} labels for the {len(X)} rows of the Dataset.")
+    estimator.n_features_in_ = X.shape[1]
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    return X, y
+
+
 def _check_target(estimator, X, X_target):
-    names = _get_feature_names(X_target)
+    names = None if isinstance(X_target, Dataset) else _get_feature_names(X_target)
     expected = getattr(estimator, "feature_names_in_", None)
     if names is not None and expected is not None and list(names) != list(expected):
         raise ValueError(
             f"X_target has the columns {list(names)}, but X has {list(expected)}. Source and "
             "target must hold the same features in the same order: X_target[X.columns] sorts them."
         )
-    if np.ndim(X_target) == 1:
+    if not isinstance(X_target, Dataset) and np.ndim(X_target) == 1:
         raise ValueError(
             f"X_target has one dimension, shape {np.shape(X_target)}; it must hold rows of the "
             f"target domain, shape (n_target, {', '.join(map(str, X.shape[1:]))}). For a single "
             "row: X_target.reshape(1, -1)."
         )
-    X_target = check_array(X_target, input_name="X_target", estimator=estimator, **_CHECKS)
+    if isinstance(X_target, Dataset):
+        X_target = DatasetArray(X_target)
+    else:
+        checked = check_array(X_target, input_name="X_target", estimator=estimator, **_CHECKS)
+        X_target = for_torch(checked, X_target)
     if X_target.shape[1:] != X.shape[1:]:
         raise ValueError(
             f"X_target has rows of shape {X_target.shape[1:]}, but X has rows of shape "
             f"{X.shape[1:]}. Source and target must hold the same features in the same order."
         )
-    return _for_torch(X_target)
+    return X_target
 
 
 def _check_target_labels(X_target, y_target):

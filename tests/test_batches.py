@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktransfer._batches import DomainBatches, draw_counts, make_rows, scale_weights
+from sktransfer._processes import Processes
 
 CPU = torch.device("cpu")
 
@@ -19,7 +20,7 @@ def numbered(n):
 def make_batches(n_source, n_target, batch_size, weights=None, seed=0):
     target = numbered(n_target) if n_target else None
     labels = torch.arange(n_source)
-    return DomainBatches(numbered(n_source), labels, target, weights, batch_size, seed)
+    return DomainBatches(numbered(n_source), labels, target, weights, batch_size, seed, Processes())
 
 
 @given(st.integers(1, 70), st.integers(0, 70), st.integers(1, 20))

@@ -65,6 +65,8 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        data_parallel=False,
+        num_workers=0,
         verbose=0,
     ):
         self.feature_extractor = feature_extractor
@@ -82,6 +84,8 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
+        self.data_parallel = data_parallel
+        self.num_workers = num_workers
         self.verbose = verbose
 
     @abstractmethod
@@ -139,6 +143,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             data.sample_weight,
             self.batch_size,
             seed,
+            self.net_.processes,
         )
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         if batches.target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
@@ -171,3 +176,4 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
             (batch.X_target for batch in batches.epoch(1.0, 0.0)),
         )
         self.net_.module_.estimate_statistics(source, target, batches.n_target)
+        self.net_.processes.average_statistics(self.net_.module_)

@@ -124,6 +124,8 @@ class DANNClassifier(BaseAdaptationClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        data_parallel=False,
+        num_workers=0,
         verbose=0,
     ):
         super().__init__(
@@ -142,6 +144,8 @@ class DANNClassifier(BaseAdaptationClassifier):
             device=device,
             random_state=random_state,
             warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
             verbose=verbose,
         )
         self.domain_classifier = domain_classifier

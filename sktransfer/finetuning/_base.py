@@ -75,6 +75,7 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
             task.sample_weight,
             self.batch_size,
             seed,
+            net.processes,
         )
         added = []
         if task.held_out is not None:

@@ -157,6 +157,8 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         device="auto",
         random_state=None,
         warm_start=False,
+        data_parallel=False,
+        num_workers=0,
         verbose=0,
     ):
         self.backbone = backbone
@@ -191,6 +193,8 @@ class FineTuneClassifier(BaseFineTuningClassifier):
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
+        self.data_parallel = data_parallel
+        self.num_workers = num_workers
         self.verbose = verbose
 
     def summary(self, input_shape=None) -> FineTuneSummary:

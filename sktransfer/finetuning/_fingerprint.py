@@ -14,6 +14,7 @@ import scipy.sparse
 import torch
 from torch import Tensor, fx, nn
 
+from .._lazy import LazyArray
 from ._graph import BodyGraph
 
 DIGEST_BYTES = 16
@@ -27,7 +28,7 @@ def digest_rows(X) -> np.ndarray:
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, ...)
+    X : ndarray, CSR or LazyArray of shape (n_rows, ...)
         Rows as given. Rows of equal shape, type and content have equal digests.
     """
     if scipy.sparse.issparse(X):
@@ -38,6 +39,8 @@ def digest_rows(X) -> np.ndarray:
             X.indices[start:stop].astype(np.int64).tobytes() + X.data[start:stop].tobytes()
             for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True)
         )
+    elif isinstance(X, LazyArray):
+        rows = (row.numpy().tobytes() for block in X.blocks() for row in block)
     else:
         rows = np.ascontiguousarray(X).reshape(len(X), -1).view(np.uint8)
     header = f"{X.dtype}{X.shape[1:]}{scipy.sparse.issparse(X)}".encode()
