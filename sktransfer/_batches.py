@@ -99,13 +99,13 @@ class SparseRows:
         What `take` returns.
     """
 
-    def __init__(self, X, device: torch.device, dtype: torch.dtype):
+    def __init__(self, X: Any, device: torch.device, dtype: torch.dtype):
         self.rows = X
         self.device = device
         self.dtype = dtype
 
     def __len__(self) -> int:
-        return self.rows.shape[0]
+        return int(self.rows.shape[0])
 
     def take(self, order: Tensor) -> Tensor:
         """Return the rows of these numbers, dense, in `dtype`."""
@@ -115,11 +115,11 @@ class SparseRows:
         """Return the rows from `start` to `stop`, dense, in `dtype`."""
         return self._dense(self.rows[start:stop])
 
-    def array(self):
+    def array(self) -> Any:
         """Return all rows as `predict` takes them."""
         return self.rows
 
-    def _dense(self, rows) -> Tensor:
+    def _dense(self, rows: Any) -> Tensor:
         return torch.from_numpy(rows.toarray()).to(self.device, self.dtype)
 
 
@@ -135,7 +135,7 @@ class Rows(Protocol):
         """Return the rows from `start` to `stop`."""
 
 
-def make_rows(X, device: torch.device, dtype: torch.dtype) -> Rows:
+def make_rows(X: Any, device: torch.device, dtype: torch.dtype) -> Rows:
     """Put checked `X` where batches can be taken from it."""
     rows = SparseRows if scipy.sparse.issparse(X) else DenseRows
     return rows(X, device, dtype)
@@ -159,7 +159,8 @@ def scale_weights(sample_weight: np.ndarray) -> np.ndarray:
     """Keep integer weights, which are counts; give others the mean 1 over weighted rows."""
     if np.array_equal(sample_weight, np.round(sample_weight)):
         return sample_weight
-    return sample_weight * (np.count_nonzero(sample_weight) / sample_weight.sum())
+    scale: float = np.count_nonzero(sample_weight) / sample_weight.sum()
+    return sample_weight * scale
 
 
 class DomainBatches:
@@ -245,4 +246,7 @@ class DomainBatches:
             order = torch.cat([order, *(one_pass() for _ in range(n_passes - 1))])[:n_taken]
         order = order.to(self.y_source.device)
         cuts = [step * len(order) // self.n_steps for step in range(self.n_steps + 1)]
-        return order.split([stop - start for start, stop in itertools.pairwise(cuts)])
+        steps: Sequence[Tensor] = order.split(
+            [stop - start for start, stop in itertools.pairwise(cuts)]
+        )
+        return steps
