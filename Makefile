@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: demo test test-oldest lint bench clean
+.PHONY: demo test test-oldest lint package bench clean
 
 demo: .venv/.installed-examples
 	.venv/bin/python examples/plot_dann_mnist_m.py
@@ -16,6 +16,9 @@ lint: .venv/.installed-lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+package: .venv/.installed-package
+	.ci/smoke_packages .venv/bin/python
 
 test-oldest: .venv-oldest/.installed-test
 	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning
@@ -39,4 +42,4 @@ bench: .venv-bench/.installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-bench build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-bench .venv-package build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -66,7 +66,7 @@ class BaseTransferClassifier(
 
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
@@ -196,7 +196,7 @@ class BaseTransferClassifier(
 
     @property
     def _n_features_out(self) -> int:
-        return self.net_.module_.n_features
+        return int(self.net_.module_.n_features)
 
     @abstractmethod
     def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
@@ -249,7 +249,8 @@ class BaseTransferClassifier(
             input_shape=data.X.shape[1:],
             **self._training_params(processes),
         )
-        return net.initialize()
+        net.initialize()
+        return net
 
     def _training_params(self, processes: Processes) -> dict[str, Any]:
         """Return what a warm start may change, as the net calls it."""
@@ -310,7 +311,7 @@ def encode(labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     return classes, indices
 
 
-def look_up(given, known: dict):
+def look_up(given: Any, known: dict[str, Any]) -> Any:
     """Return what a name stands for, or what was given instead of a name."""
     return known[given] if isinstance(given, str) else given
 

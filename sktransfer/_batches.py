@@ -102,13 +102,13 @@ class SparseRows:
         What `take` returns.
     """
 
-    def __init__(self, X, device: torch.device, dtype: torch.dtype):
+    def __init__(self, X: Any, device: torch.device, dtype: torch.dtype):
         self.rows = X
         self.device = device
         self.dtype = dtype
 
     def __len__(self) -> int:
-        return self.rows.shape[0]
+        return int(self.rows.shape[0])
 
     def take(self, order: Tensor) -> Tensor:
         """Return the rows of these numbers, dense, in `dtype`."""
@@ -118,11 +118,11 @@ class SparseRows:
         """Return the rows from `start` to `stop`, dense, in `dtype`."""
         return self._dense(self.rows[start:stop])
 
-    def array(self):
+    def array(self) -> Any:
         """Return all rows as `predict` takes them."""
         return self.rows
 
-    def _dense(self, rows) -> Tensor:
+    def _dense(self, rows: Any) -> Tensor:
         return torch.from_numpy(rows.toarray()).to(self.device, self.dtype)
 
 
@@ -138,7 +138,7 @@ class Rows(Protocol):
         """Return the rows from `start` to `stop`."""
 
 
-def make_rows(X, device: torch.device, dtype: torch.dtype, num_workers: int = 0) -> Rows:
+def make_rows(X: Any, device: torch.device, dtype: torch.dtype, num_workers: int = 0) -> Rows:
     """Put checked `X` where batches can be taken from it."""
     if isinstance(X, LazyArray):
         return LazyRows(X, device, dtype, num_workers)
@@ -169,7 +169,8 @@ def scale_weights(sample_weight: np.ndarray) -> np.ndarray:
     """Keep integer weights, which are counts; give others the mean 1 over weighted rows."""
     if np.array_equal(sample_weight, np.round(sample_weight)):
         return sample_weight
-    return sample_weight * (np.count_nonzero(sample_weight) / sample_weight.sum())
+    scale: float = np.count_nonzero(sample_weight) / sample_weight.sum()
+    return sample_weight * scale
 
 
 class DomainBatches:

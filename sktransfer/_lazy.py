@@ -43,7 +43,7 @@ class LazyArray(metaclass=ABCMeta):
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows) -> LazyArray:
+    def __getitem__(self, rows: Any) -> LazyArray:
         return type(self)(self.source, np.atleast_1d(self.places()[rows]))
 
     def places(self) -> np.ndarray:
@@ -98,7 +98,9 @@ class LazyRows:
         Processes that read ahead.
     """
 
-    def __init__(self, array: LazyArray, device: torch.device, dtype: torch.dtype, num_workers=0):
+    def __init__(
+        self, array: LazyArray, device: torch.device, dtype: torch.dtype, num_workers: int
+    ):
         self.lazy, self.device, self.dtype = array, device, dtype
         self.num_workers = num_workers if isinstance(array, DatasetArray) else 0
 
@@ -136,7 +138,7 @@ class LazyRows:
         return rows.to(self.device, self.dtype)
 
 
-def collate_rows(items: list) -> Tensor:
+def collate_rows(items: list[Any]) -> Tensor:
     """Stack the rows of a Dataset's items, which are rows or begin with one.
 
     Raises
@@ -151,7 +153,7 @@ def collate_rows(items: list) -> Tensor:
             "tensors or arrays of at least one dimension, or pairs (row, label). A transform in "
             "its __getitem__ can make them."
         )
-    stacked = default_collate(rows)
+    stacked: Tensor = default_collate(rows)
     if stacked.is_floating_point() and not stacked.isfinite().all():
         raise ValueError(
             "The Dataset yields a row that holds NaN or infinity: give finite numbers, or drop or "
@@ -160,7 +162,7 @@ def collate_rows(items: list) -> Tensor:
     return stacked
 
 
-def read_labels(dataset: Dataset, num_workers: int) -> np.ndarray:
+def read_labels(dataset: Dataset[Any], num_workers: int) -> np.ndarray:
     """Read the labels of a Dataset that yields pairs (row, label), in one pass over it.
 
     Raises
@@ -178,7 +180,7 @@ def read_labels(dataset: Dataset, num_workers: int) -> np.ndarray:
     return np.asarray([label for labels in loader for label in labels])
 
 
-def _labels_of(items: list) -> list:
+def _labels_of(items: list[Any]) -> list[Any]:
     if not all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items):
         raise TypeError(
             "X is a Dataset that yields no pairs (row, label), and y was not given: pass y, a "
@@ -187,7 +189,7 @@ def _labels_of(items: list) -> list:
     return [label.item() if isinstance(label, Tensor) else label for _, label in items]
 
 
-def is_mapped(X) -> bool:
+def is_mapped(X: Any) -> bool:
     """Whether an array's memory is that of a mapped file."""
     while isinstance(X, np.ndarray):
         X = X.base

@@ -20,6 +20,9 @@ from ._probe import Probe, probe
 # Schneider et al. (NeurIPS 2020) call N and find best near 16.
 SOURCE_PRIOR_ROWS = 16
 
+# Makes a module, as the user's callable parameters do.
+Builder = Callable[..., nn.Module]
+
 
 class TransferNetwork(nn.Module):
     """A body that turns rows into features, and heads upon it.
@@ -63,11 +66,13 @@ class TransferNetwork(nn.Module):
 
     def features(self, X: Tensor) -> Tensor:
         """Return the body's features, shape (n, n_features)."""
-        return self.body(X).flatten(1)
+        features: Tensor = self.body(X)
+        return features.flatten(1)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the label logits, shape (n, n_classes)."""
-        return self.label_classifier(self.features(X))
+        logits: Tensor = self.label_classifier(self.features(X))
+        return logits
 
     def forward_domains(self, batch: DomainBatch) -> None:
         """Fill the batch's features of both domains and the source's logits.
@@ -97,7 +102,8 @@ class TransferNetwork(nn.Module):
         joint = batch.joint_features
         if joint is None:
             joint = torch.cat([source, target])
-        return head(joint).split([len(source), len(target)])
+        of_source, of_target = head(joint).split([len(source), len(target)])
+        return of_source, of_target
 
     def estimate_statistics(
         self, source: Iterable[Tensor], target: Iterable[Tensor], n_target: int
@@ -171,7 +177,7 @@ def make_mlp(sizes: Sequence[int], *, activate_last: bool) -> nn.Sequential:
 
 
 def make_module(
-    given: nn.Module | Callable | None, name: str, arguments: tuple, default: Callable
+    given: nn.Module | Builder | None, name: str, arguments: tuple[Any, ...], default: Builder
 ) -> nn.Module:
     """Copy the user's module, or call the user's (or the default) function for one."""
     if isinstance(given, nn.Module):
@@ -206,7 +212,7 @@ def takes_integers(module: nn.Module) -> bool:
 
 
 def make_body(
-    given, name: str, X: Tensor, hidden_layer_sizes: int | Sequence[int]
+    given: Any, name: str, X: Tensor, hidden_layer_sizes: int | Sequence[int]
 ) -> tuple[nn.Module, Probe]:
     """Return the user's body as a copy, or an MLP, and what a few rows show of it.
 
@@ -236,7 +242,7 @@ def make_body(
             "X.reshape(len(X), -1)."
         )
 
-    def mlp(input_shape):
+    def mlp(input_shape: tuple[int, ...]) -> nn.Module:
         return make_mlp([*input_shape, *sizes], activate_last=True).to(X.dtype)
 
     body = make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
@@ -255,7 +261,14 @@ def check_layer_sizes(sizes: Any, name: str) -> list[int]:
     return [int(width) for width in widths]
 
 
-def make_head(given, name: str, features: Tensor, n_outputs: int, arguments, default) -> nn.Module:
+def make_head(
+    given: nn.Module | Builder | None,
+    name: str,
+    features: Tensor,
+    n_outputs: int,
+    arguments: tuple[Any, ...],
+    default: Builder,
+) -> nn.Module:
     """Return the user's head as a copy, or the default one, checked on features.
 
     Parameters

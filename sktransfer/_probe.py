@@ -64,10 +64,10 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
 def _watched(
     module: nn.Module, n_rows: int, called: dict[str, int], work: dict[str, float]
 ) -> Iterator[None]:
-    def note_call(name: str, *_) -> None:
+    def note_call(name: str, *_: object) -> None:
         called.setdefault(name, len(called))
 
-    def note_work(name: str, layer: nn.Module, _, output) -> None:
+    def note_work(name: str, layer: nn.Module, _: object, output: object) -> None:
         weight = getattr(layer, "weight", None)
         if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
             positions = output.numel() / (n_rows * weight.shape[0])

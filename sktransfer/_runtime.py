@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 # Held while the global generators are another's: fits in two threads take turns.
 _generators_lock = threading.RLock()
@@ -34,7 +35,7 @@ class PrivateGenerators:
 
     def __init__(self, seed: int, device: torch.device):
         self.seed, self.device = seed, device
-        self._outer: list = []
+        self._outer: list[Tensor] = []
         self._inner = [torch.Generator().manual_seed(seed).get_state()]
         if device.type == "cuda":
             generator = torch.Generator(device=device)
@@ -46,7 +47,7 @@ class PrivateGenerators:
         self._set_states(self._inner)
         return self
 
-    def __exit__(self, *exc_info) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         try:
             self._inner = self._states()
             self._set_states(self._outer)
@@ -54,13 +55,13 @@ class PrivateGenerators:
             self._outer = []
             _generators_lock.release()
 
-    def _states(self) -> list:
+    def _states(self) -> list[Tensor]:
         states = [torch.default_generator.get_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))
         return states
 
-    def _set_states(self, states: list) -> None:
+    def _set_states(self, states: list[Tensor]) -> None:
         torch.default_generator.set_state(states[0])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(states[1], self.device)

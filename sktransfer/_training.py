@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -64,13 +65,13 @@ class TransferNet(NeuralNet):
 
     def __init__(
         self,
-        module,
+        module: nn.Module,
         *,
-        optimizer,
-        lr,
-        batch_size,
-        device,
-        callbacks,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        lr: float,
+        batch_size: int,
+        device: str,
+        callbacks: list[Any],
         generators: PrivateGenerators,
         learning_rate_schedule: Callable[[float], float],
         row_flops: float,
@@ -102,7 +103,7 @@ class TransferNet(NeuralNet):
         self.processes = processes
 
     @property
-    def _default_callbacks(self):
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return [("epoch_timer", EpochTimer())]
 
     def train(
@@ -139,7 +140,17 @@ class TransferNet(NeuralNet):
         self.partial_fit(batches, objective=objective, progress=progress, dataset=dataset)
         return not self.interrupted_
 
-    def fit_loop(self, X, y=None, epochs=None, *, objective, progress, dataset, **fit_params):
+    def fit_loop(
+        self,
+        X: DomainBatches,
+        y: None = None,
+        epochs: None = None,
+        *,
+        objective: Objective,
+        progress: tuple[float, float],
+        dataset: Dataset | None,
+        **fit_params: Any,
+    ) -> TransferNet:
         """Train as `train` says; `X` holds the batches."""
         data = {"dataset_train": dataset, "dataset_valid": None}
         rates = [group["lr"] for group in self.optimizer_.param_groups]
@@ -156,7 +167,7 @@ class TransferNet(NeuralNet):
         self.interrupted_ = False
         return self
 
-    def _goes_on_after(self, data) -> bool:
+    def _goes_on_after(self, data: dict[str, Dataset | None]) -> bool:
         try:
             self.notify("on_epoch_end", **data)
         except KeyboardInterrupt:  # how skorch's callbacks end training
@@ -198,7 +209,9 @@ class TransferNet(NeuralNet):
             self.history.record(name, value)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
-    def train_step(self, batch, *, objective: Objective, heard: bool = False, **fit_params):
+    def train_step(
+        self, batch: DomainBatch, *, objective: Objective, heard: bool = False, **fit_params: Any
+    ) -> dict[str, Tensor]:
         """Take one optimizer step down the sum of the objective's losses."""
         with self.step_generators_:
             losses = objective(batch)
@@ -237,11 +250,20 @@ class TransferNet(NeuralNet):
             for event in events
         )
 
-    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+    def on_batch_begin(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
         """Open a record for the batch."""
         self.history.new_batch()
 
-    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+    def on_batch_end(
+        self,
+        net: NeuralNet,
+        batch: Any = None,
+        training: bool = False,
+        loss: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Record the batch for callbacks that listen to batches."""
         self.history.record_batch("train_loss", loss.item())
         self.history.record_batch("train_batch_size", len(batch.y_source))
@@ -256,23 +278,25 @@ class TransferNet(NeuralNet):
         finally:
             self.callbacks_[:] = before
 
-    def dataset(self, X, y) -> Dataset | None:
+    def dataset(self, X: Any, y: np.ndarray) -> Dataset | None:
         """Return checked rows and labels as callbacks expect them; none where that reads all."""
         if isinstance(X, MappedArray) and X.order is None:
             X = X.source
         return None if scipy.sparse.issparse(X) or isinstance(X, LazyArray) else Dataset(X, y)
 
-    def rows(self, X) -> Rows:
+    def rows(self, X: Any) -> Rows:
         """Put checked rows on the device."""
         return make_rows(X, torch.device(self.device), self.dtype, self.num_workers)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each checked row."""
-        return self.classes[self.predict_proba(X).argmax(axis=1)]
+        labels: np.ndarray = self.classes[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the softmax of the label logits of checked rows, shape (n, n_classes)."""
-        return scipy.special.softmax(self.forward_rows(self.rows(X)), axis=1)
+        probabilities: np.ndarray = scipy.special.softmax(self.forward_rows(self.rows(X)), axis=1)
+        return probabilities
 
     def forward_rows(self, rows: Rows, method: str = "forward") -> np.ndarray:
         """Pass rows through the network in evaluation mode, in large batches."""
@@ -282,7 +306,7 @@ class TransferNet(NeuralNet):
             parts = [compute(batch).cpu() for batch in self.large_batches(rows)]
         return torch.cat(parts).numpy()
 
-    def large_batches(self, rows: Rows) -> Iterator:
+    def large_batches(self, rows: Rows) -> Iterator[Any]:
         """Return the rows in order, in batches that suit a pass without training."""
         size = self._pass_size(rows)
         starts = range(0, len(rows), size)
@@ -297,7 +321,7 @@ class TransferNet(NeuralNet):
 
     def _pass_size(self, rows: Rows) -> int:
         n_elements = max(1, math.prod(self.input_shape))
-        return max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
+        return max(int(self.batch_size), PREDICTION_ELEMENTS // n_elements)
 
     def step_threads(self, batches: DomainBatches) -> AbstractContextManager[None]:
         """Limit threads to what a step on these batches keeps busy."""

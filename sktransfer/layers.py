@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -10,12 +12,12 @@ __all__ = ["GradientReversal", "scale_gradient"]
 
 class _ScaleGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features, factor):
+    def forward(ctx: Any, features: Tensor, factor: float) -> Tensor:
         ctx.factor = factor
         return features.view_as(features)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient * ctx.factor, None
 
 
@@ -45,7 +47,8 @@ def scale_gradient(features: Tensor, factor: float) -> Tensor:
     >>> x.grad
     tensor([0.5000, 0.5000])
     """
-    return _ScaleGradient.apply(features, factor)
+    scaled: Tensor = _ScaleGradient.apply(features, factor)  # type: ignore[no-untyped-call]
+    return scaled
 
 
 class GradientReversal(nn.Module):

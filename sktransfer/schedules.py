@@ -114,4 +114,5 @@ def dann_annealing(progress: float, alpha: float = 10.0, beta: float = 0.75) -> 
     >>> [round(dann_annealing(p), 3) for p in (0, 0.1, 1)]
     [1.0, 0.595, 0.166]
     """
-    return 1.0 / (1.0 + alpha * progress) ** beta
+    divisor: float = (1.0 + alpha * progress) ** beta
+    return 1.0 / divisor

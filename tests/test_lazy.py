@@ -276,7 +276,7 @@ def test_selections_of_lazy_arrays_are_lazy(mapped):
         assert some.shape == (2, 4)
         np.testing.assert_array_equal(some.read(np.array([1, 0])), X[[5, 2]])
         np.testing.assert_array_equal(torch.cat(list(some.blocks())), X[[2, 5]])
-        rows = LazyRows(some, torch.device("cpu"), torch.float64)
+        rows = LazyRows(some, torch.device("cpu"), torch.float64, 0)
         assert rows.take(torch.tensor([1])).tolist() == [X[5].tolist()]
         assert rows.slice(0, 5).dtype == torch.float64
 

@@ -36,7 +36,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
     learn at full rate.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseTransferClassifier._parameter_constraints,
         "feature_extractor": [callable, None],
         "label_classifier": [callable, None],

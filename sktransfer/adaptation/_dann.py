@@ -98,7 +98,7 @@ class DANNClassifier(BaseAdaptationClassifier):
     (300,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseAdaptationClassifier._parameter_constraints,
         "domain_classifier": [callable, None],
         "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

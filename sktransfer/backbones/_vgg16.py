@@ -90,7 +90,9 @@ class VGG16(nn.Module):
 
     @classmethod
     def from_torchvision(
-        cls, weights: Mapping[str, Tensor] | str | os.PathLike, input_shape=(3, 150, 150)
+        cls,
+        weights: Mapping[str, Tensor] | str | os.PathLike[str],
+        input_shape: tuple[int, int, int] = (3, 150, 150),
     ) -> VGG16:
         """Build the network with the weights of torchvision's ``vgg16``.
 

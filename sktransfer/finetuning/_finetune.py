@@ -94,7 +94,7 @@ class FineTuneClassifier(BaseFineTuningClassifier):
     (300,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseTransferClassifier._parameter_constraints,
         "backbone": [callable, None],
         "head": [callable, None],
@@ -252,12 +252,14 @@ class FineTuneClassifier(BaseFineTuningClassifier):
     @property
     def backbone_(self) -> nn.Module:
         """The trained body."""
-        return self.net_.module_.body
+        network: FineTuneNetwork = self.net_.module_
+        return network.body
 
     @property
     def head_(self) -> nn.Module:
         """The trained head."""
-        return self.net_.module_.label_classifier
+        network: FineTuneNetwork = self.net_.module_
+        return network.label_classifier
 
     def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
         return ("y", data.y) if data.y_target is None else ("y_target", data.y_target)

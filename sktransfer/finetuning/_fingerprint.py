@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import joblib
@@ -23,7 +23,7 @@ DIGEST_BYTES = 16
 MODULE_ATTRIBUTES = set(vars(nn.Module()))
 
 
-def digest_rows(X) -> np.ndarray:
+def digest_rows(X: Any) -> np.ndarray:
     """Return a digest of each row's bytes, shape (n_rows, 16), uint8.
 
     Parameters
@@ -102,7 +102,7 @@ def _attribute(value: Any) -> str:
 
 
 def _code(function: Any) -> bytes:
-    code = getattr(function, "__code__", None)
+    code: CodeType | None = getattr(function, "__code__", None)
     if code is None:
         return _name(function).encode()
     constants = [c for c in code.co_consts if not hasattr(c, "co_code")]

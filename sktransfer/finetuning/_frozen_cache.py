@@ -70,19 +70,21 @@ class ActivationRows:
         Nested as the values are, with `DenseRows` or `StoredRows` as leaves.
     """
 
-    def __init__(self, values: tuple):
+    def __init__(self, values: tuple[Any, ...]):
         self.values = values
 
     def __len__(self) -> int:
         return len(pytree.tree_leaves(self.values)[0])
 
-    def take(self, order: Tensor) -> tuple:
+    def take(self, order: Tensor) -> tuple[Any, ...]:
         """Return the rows of these numbers."""
-        return pytree.tree_map(lambda rows: rows.take(order), self.values)
+        taken: tuple[Any, ...] = pytree.tree_map(lambda rows: rows.take(order), self.values)
+        return taken
 
-    def slice(self, start: int, stop: int) -> tuple:
+    def slice(self, start: int, stop: int) -> tuple[Any, ...]:
         """Return the rows from `start` to `stop`."""
-        return pytree.tree_map(lambda rows: rows.slice(start, stop), self.values)
+        part: tuple[Any, ...] = pytree.tree_map(lambda rows: rows.slice(start, stop), self.values)
+        return part
 
 
 class PrivateActivations:
@@ -102,7 +104,7 @@ class PrivateActivations:
     def __init__(self, graph: BodyGraph, net: TransferNet):
         self.graph, self.net = graph, net
 
-    def values(self, X, wanted: Sequence[str]) -> dict[str, Any]:
+    def values(self, X: Any, wanted: Sequence[str]) -> dict[str, Any]:
         """Pass checked rows through the frozen part, once.
 
         Parameters
@@ -222,7 +224,7 @@ class SharedActivations:
         changing = self.graph.changing(live)
         self.kept = [name for name in self.kept if name not in changing]
 
-    def values(self, X, wanted: Sequence[str]) -> dict[str, Any]:
+    def values(self, X: Any, wanted: Sequence[str]) -> dict[str, Any]:
         """Return the values of checked rows; what the store has not is computed and put there."""
         digests = digest_rows(X)
         found = self._find(wanted, digests)
@@ -247,7 +249,7 @@ class SharedActivations:
     def _find(self, names: Sequence[str], digests: np.ndarray) -> dict[str, Found]:
         return {name: self.store.find(self.keys[name], digests) for name in names}
 
-    def _add_missing(self, X, digests: np.ndarray, wanted: Sequence[str]) -> None:
+    def _add_missing(self, X: Any, digests: np.ndarray, wanted: Sequence[str]) -> None:
         """Compute values of rows, from what is there of them already, latest step first."""
         found = self._find(self.kept, digests)
         _, first = np.unique(digests, axis=0, return_index=True)
@@ -265,7 +267,15 @@ class SharedActivations:
     def _missing_names(self, found: dict[str, Found], rows: np.ndarray) -> list[str]:
         return [name for name in self.kept if found[name].missing[rows].any()]
 
-    def _add(self, given, names, rows: np.ndarray, found: dict[str, Found], X, digests) -> None:
+    def _add(
+        self,
+        given: list[str],
+        names: list[str],
+        rows: np.ndarray,
+        found: dict[str, Found],
+        X: Any,
+        digests: np.ndarray,
+    ) -> None:
         if not names:
             return
         if given == [INPUT]:
@@ -300,7 +310,7 @@ class SharedActivations:
 
 
 @torch.no_grad()
-def _passes(part: fx.GraphModule, rows: Any, net: TransferNet) -> Iterator[tuple]:
+def _passes(part: fx.GraphModule, rows: Any, net: TransferNet) -> Iterator[tuple[Any, ...]]:
     part.eval()
     with net.pass_threads(rows):
         for batch in net.large_batches(rows):
@@ -308,7 +318,7 @@ def _passes(part: fx.GraphModule, rows: Any, net: TransferNet) -> Iterator[tuple
 
 
 def _fits_memory(n_bytes: int) -> bool:
-    return n_bytes <= sklearn.get_config()["working_memory"] * 2**20
+    return bool(n_bytes <= sklearn.get_config()["working_memory"] * 2**20)
 
 
 def _new_array(leaf: Tensor, n_rows: int, folder: str | None) -> Any:

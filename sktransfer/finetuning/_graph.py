@@ -179,7 +179,7 @@ class BodyGraph:
         for node in graph.nodes:
             again = overwritten.intersection(node.all_input_nodes)
             if again:
-                return again.pop().meta["inside"]
+                return str(again.pop().meta["inside"])
             try:
                 value = runner.env[node] = runner.run_node(node)
             except Exception:
@@ -229,13 +229,13 @@ def _first_clash(frozen: fx.Graph, training: fx.Graph) -> str | None:
     """Return the module inside which a step is lost in a cut, or other in training."""
     for x, y in zip_longest(frozen.nodes, training.nodes):
         if x is None or y is None:
-            return (x or y).meta["inside"]
+            return str((x or y).meta["inside"])
         same = (x.op, x.name, str(x.target)) == (y.op, y.name, str(y.target))
         inputs = [[node.name for node in step.all_input_nodes] for step in (x, y)]
         name = getattr(x.target, "__name__", str(x.target))
         unused = not x.users and x.op.startswith("call") and name not in HARMLESS
         if not same or inputs[0] != inputs[1] or unused:
-            return x.meta["inside"]
+            return str(x.meta["inside"])
     return None
 
 

@@ -36,11 +36,12 @@ class FineTuneNetwork(TransferNetwork):
         self._goes_on_from: tuple[list[str], BodyGraph] | None = None
         self.activations: Any = None
 
-    def features(self, X: Tensor | tuple) -> Tensor:
+    def features(self, X: Tensor | tuple[Any, ...]) -> Tensor:
         """Return the features, shape (n, n_features), of rows or of the frozen part's values."""
         if isinstance(X, Tensor):
             return super().features(X)
-        return self._rests[self.training](*X).flatten(1)
+        output: Tensor = self._rests[self.training](*X)
+        return output.flatten(1)
 
     def freeze(self, unfrozen: Sequence[str], *, freeze_batch_norm: bool) -> None:
         """Let only these layers of the body, and the head, learn from now on."""

@@ -13,6 +13,8 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._training import TransferNet
+
 
 def weighted_cross_entropy(logits: Tensor, y: Tensor, class_weight: Tensor | None) -> Tensor:
     """Return ``-1/n sum_i w[y_i] log softmax(logits_i)[y_i]``."""
@@ -66,7 +68,8 @@ def weigh_classes(
             f"class_weight={class_weight!r} must give finite weights of 0 or more, above 0 for "
             "some class that has rows."
         )
-    return weights * counts.sum() / total
+    scaled: np.ndarray = weights * counts.sum() / total
+    return scaled
 
 
 @dataclass
@@ -212,7 +215,7 @@ class HeldOutScoring(Callback):
         self.rows, self.task, self.head = rows, task, head
 
     @torch.no_grad()
-    def on_epoch_end(self, net, **kwargs) -> None:
+    def on_epoch_end(self, net: TransferNet, **kwargs: Any) -> None:
         """Record ``valid_loss`` and ``valid_accuracy``."""
         features = torch.from_numpy(net.forward_rows(self.rows, "features")).to(net.device)
         logits, task = self.head(features), self.task

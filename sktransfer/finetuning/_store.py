@@ -57,7 +57,7 @@ class RowStore:
         The shards longest unused are removed until the rest is not larger.
     """
 
-    def __init__(self, folder: str | os.PathLike, max_bytes: int | None):
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int | None):
         self.folder = Path(folder)
         self.max_bytes = max_bytes
 
@@ -145,7 +145,7 @@ class Found:
         Shard and row in it; -1 where it is missing.
     """
 
-    def __init__(self, shards, shard_of: np.ndarray, row_of: np.ndarray):
+    def __init__(self, shards: list[list[np.ndarray]], shard_of: np.ndarray, row_of: np.ndarray):
         self.shards, self.shard_of, self.row_of = shards, shard_of, row_of
 
     def of(self, rows: np.ndarray) -> Found:

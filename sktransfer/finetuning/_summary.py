@@ -89,7 +89,7 @@ class FineTuneSummary:
     n_parameters: int
     has_head: bool
 
-    def __str__(self):
+    def __str__(self) -> str:
         layers = [
             (row.name, row.type, _written(row.output_shape), f"{row.n_parameters:,}")
             for row in self.layers
@@ -102,7 +102,7 @@ class FineTuneSummary:
         ]
         return "\n\n".join(part for part in parts if part)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         stages = "".join(f", {row.n_trainable:,} learn in {row.name!r}" for row in self.stages)
         return f"<FineTuneSummary: {self._total()}{stages}>"
 
@@ -118,7 +118,7 @@ def _table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], n_texts: i
     if not rows:
         return ""
     sides = ["left"] * n_texts + ["right"] * (len(headers) - n_texts)
-    return tabulate(rows, headers, disable_numparse=True, colalign=sides)
+    return str(tabulate(rows, headers, disable_numparse=True, colalign=sides))
 
 
 def summarize(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
@@ -252,7 +252,7 @@ def _noted_shapes(module: nn.Module) -> Iterator[dict[str, tuple[int, ...] | Non
     """Note the shape of each module's first output, without its first axis."""
     shapes: dict[str, tuple[int, ...] | None] = {}
 
-    def note(name: str, _module, _inputs, output) -> None:
+    def note(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
         tensors = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
         shapes.setdefault(name, tuple(tensors[0].shape[1:]) if tensors else None)
 

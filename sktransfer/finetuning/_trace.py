@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,7 +65,9 @@ class Trace(nn.Module):
             return getattr(self.get_submodule(parent), name)
         return None
 
-    def _step(self, name: str, module: nn.Module, forward, *args, **kwargs):
+    def _step(
+        self, name: str, module: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         tracer = self._tracer
         if self._is_looked_into(name, module):
             last = next(iter(reversed(tracer.graph.nodes)))
@@ -93,18 +95,18 @@ class Trace(nn.Module):
 class _Tracer(fx.Tracer):
     """Notes for each step the module inside which it is taken."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.inside = ["body"]
 
-    def create_node(self, *args, **kwargs) -> fx.Node:
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
         node.meta["inside"] = self.inside[-1]
         return node
 
 
 @contextlib.contextmanager
-def _replaced_forward(module: nn.Module, step) -> Iterator[None]:
+def _replaced_forward(module: nn.Module, step: Callable[..., Any]) -> Iterator[None]:
     """Have calls of a module go to `step`, past its hooks, which are for real rows."""
     own = vars(module).copy()
     hooks = [name for name in own if name.endswith("_hooks") and isinstance(own[name], dict)]
