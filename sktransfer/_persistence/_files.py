@@ -16,7 +16,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-FORMAT = "sktransfer"
+# The entry of the header that is ours, and the version of what it holds. One entry alone, as
+# safetensors writes several in any order.
+ENTRY = "sktransfer"
 FORMAT_VERSION = 1
 
 # The most that safetensors reads of a header, less some room for the names of tensors.
@@ -37,7 +39,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise FileNotFoundError(f"{path}: there is no folder {target.parent}; make it first.")
     unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
     try:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
         yield unfinished
+        unfinished.chmod(mode)  # safetensors lets nobody but the owner read
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, target)
@@ -53,22 +58,23 @@ def write_file(path: str | os.PathLike, description: dict, tensors: dict[str, Te
     ValueError
         For a description that is too long to be read again.
     """
-    text = json.dumps(description, allow_nan=False)
+    tensors = _apart(tensors)
+    text = json.dumps(
+        {
+            "format_version": FORMAT_VERSION,
+            "sha256": _digest(description, tensors),
+            "estimator": description,
+        },
+        allow_nan=False,
+    )
     # In the header it is a JSON string once more.
     if len(json.dumps(text)) > MOST_DESCRIPTION_BYTES:
         raise ValueError(
-            f"history_ and parameters are {len(text):,} characters of JSON; a safetensors file "
-            f"takes {MOST_DESCRIPTION_BYTES:,}. Shorten the history: del clf.history_[:-100]."
+            f"history_ and parameters are {len(text):,} characters of JSON, more than a "
+            "safetensors file takes. Shorten the history: del clf.history_[:-100]."
         )
-    tensors = _apart(tensors)
-    metadata = {
-        "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "sha256": _digest(text, tensors),
-        "estimator": text,
-    }
     with replacing(path) as unfinished:
-        safetensors.torch.save_file(tensors, unfinished, metadata=metadata)
+        safetensors.torch.save_file(tensors, unfinished, metadata={ENTRY: text})
 
 
 def read_file(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -92,11 +98,17 @@ def read_file(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor
             f"{path} is no file that sktransfer.save has written, or only a part of one: {error}. "
             "Copy it again; a file of pickle, joblib, skops or torch.save is read by what wrote it."
         ) from error
-    _check_metadata(path, metadata, tensors)
+    if ENTRY not in metadata:
+        raise ValueError(
+            f"{path} is a safetensors file of {len(tensors)} tensors, but not by sktransfer.save: "
+            "it describes no estimator. For its weights alone, load them into a module, "
+            "module.load_state_dict(safetensors.torch.load_file(path)), and give the module as "
+            "feature_extractor or backbone."
+        )
     try:
-        return json.loads(metadata["estimator"]), tensors
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
+        return _checked(path, json.loads(metadata[ENTRY]), tensors), tensors
+    except (LookupError, TypeError, RecursionError, json.JSONDecodeError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def damaged(path: str | os.PathLike, reason: object) -> ValueError:
@@ -107,26 +119,17 @@ def damaged(path: str | os.PathLike, reason: object) -> ValueError:
     )
 
 
-def _check_metadata(
-    path: str | os.PathLike, metadata: dict[str, str], tensors: dict[str, Tensor]
-) -> None:
-    if metadata.get("format") != FORMAT or "estimator" not in metadata:
+def _checked(
+    path: str | os.PathLike, entry: dict[str, Any], tensors: dict[str, Tensor]
+) -> dict[str, Any]:
+    if entry["format_version"] != FORMAT_VERSION:
         raise ValueError(
-            f"{path} is a safetensors file of {len(tensors)} tensors, but not by sktransfer.save: "
-            "it describes no estimator. For its weights alone, load them into a module, "
-            "module.load_state_dict(safetensors.torch.load_file(path)), and give the module as "
-            "feature_extractor or backbone."
+            f"{path} has format version {entry['format_version']!r}; this version of sktransfer "
+            f"reads {FORMAT_VERSION}. Upgrade it: pip install --upgrade sktransfer."
         )
-    version = metadata.get("format_version", "")
-    if not (version.isascii() and version.isdigit()):
-        raise damaged(path, f"its format_version is {version!r}")
-    if version != str(FORMAT_VERSION):
-        raise ValueError(
-            f"{path} has format version {version}; this version of sktransfer reads "
-            f"{FORMAT_VERSION}. Upgrade it: pip install --upgrade sktransfer."
-        )
-    if metadata.get("sha256") != _digest(metadata["estimator"], tensors):
+    if entry["sha256"] != _digest(entry["estimator"], tensors):
         raise damaged(path, "its content is not that of its checksum")
+    return entry["estimator"]
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -142,10 +145,10 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return apart
 
 
-def _digest(text: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
+def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(description).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
