@@ -130,7 +130,8 @@ def build_net(estimator: BaseTransferClassifier, description: dict[str, Any]) ->
     rows = np.ones((2, *estimator.input_shape_), dtype)
     data = TrainingData(rows, np.empty(0), None, None, None)
     estimator.net_ = estimator._make_net(data, estimator.classes_, seed=0)
-    estimator.net_.module_.restore_structure(from_json(description["structure"]))
+    with estimator.net_.generators:
+        estimator.net_.module_.restore_structure(from_json(description["structure"]))
     estimator.net_.history = estimator.history_
 
 

@@ -193,7 +193,7 @@ def load(path, /, **parameters):
     try:
         kind, saved, custom = _read_parameters(description)
     except NOT_OURS as error:
-        raise damaged(path, _by_another_version(description, error)) from error
+        raise damaged(path, _reason(description, error)) from error
     _check_given(path, kind, custom, parameters)
     if "device" not in parameters:
         saved["device"] = _usable(saved.get("device", "auto"))
@@ -206,7 +206,7 @@ def load(path, /, **parameters):
         set_state(estimator, description)
         check_sizes(estimator, tensors)
     except NOT_OURS as error:
-        raise damaged(path, _by_another_version(description, error)) from error
+        raise damaged(path, _reason(description, error)) from error
     build_net(estimator, description)
     found = difference(estimator, tensors, "the file")
     if found is not None:
@@ -221,18 +221,24 @@ def load(path, /, **parameters):
 def _read_parameters(
     description: dict[str, Any],
 ) -> tuple[type[BaseTransferClassifier], dict[str, Any], dict[str, str]]:
-    kind = known_classes()[description["class"]]
+    classes = known_classes()
+    if description["class"] not in classes:
+        raise ValueError(f"it holds a {description['class']}, not one of {sorted(classes)}")
+    kind = classes[description["class"]]
     saved = {name: from_json(value) for name, value in description["parameters"].items()}
     custom = {name: str(what) for name, what in description["custom"].items()}
     unknown = (saved.keys() | custom.keys()) - set(kind._get_param_names())
     if unknown or not saved.keys().isdisjoint(NOT_SAVED):
-        raise ValueError(f"{sorted(unknown) or NOT_SAVED} are not to be in it")
+        raise ValueError(f"{kind.__name__} takes no {sorted(unknown) or NOT_SAVED} from it")
     return kind, saved, custom
 
 
-def _by_another_version(description: Any, error: Exception) -> str:
+def _reason(description: Any, error: Exception) -> str:
     versions = description.get("versions") if isinstance(description, dict) else None
-    return f"{type(error).__name__}: {error} (written with the versions {versions})"
+    return (
+        f"{type(error).__name__}: {error} (or it is newer than this sktransfer, and an upgrade "
+        f"reads it: it was written with {versions})"
+    )
 
 
 def _check_given(
