@@ -72,7 +72,8 @@ def from_json(value: Any) -> Any:
 
 def _array(dtype: str, shape: list[int], elements: list) -> np.ndarray:
     as_type = np.dtype(dtype)
-    if as_type.kind not in ARRAY_KINDS or as_type.itemsize * len(elements) > MOST_TEXT_BYTES:
+    fits = 0 <= as_type.itemsize * len(elements) <= MOST_TEXT_BYTES  # in NumPy 1 it overflows
+    if as_type.kind not in ARRAY_KINDS or not fits:
         raise ValueError(f"{dtype!r} is no type of array in such a file")
     array = np.empty(len(elements), as_type)
     for position, element in enumerate(from_json(elements)):
