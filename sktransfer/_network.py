@@ -66,7 +66,7 @@ class TransferNetwork(nn.Module):
         return {}
 
     def restore_structure(self, structure: dict[str, Any]) -> None:
-        """Make of the structure what `structure` has told of another network."""
+        """Bring the structure to what `structure` told of another network."""
 
     def features(self, X: Tensor) -> Tensor:
         """Return the body's features, shape (n, n_features)."""

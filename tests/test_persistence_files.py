@@ -15,8 +15,9 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torch import nn
 
-from sktransfer import DANNClassifier, load, save
+from sktransfer import DANNClassifier, FineTuneClassifier, load, save
 from sktransfer._persistence._files import read_file, write_file
 from sktransfer._persistence._values import from_json, to_json
 
@@ -175,6 +176,8 @@ def test_a_newer_format_is_refused(saved, tmp_path):
         lambda d: d.update({"class": "Pipeline"}),
         lambda d: d.update({"class": "load"}),
         lambda d: d.pop("attributes"),
+        lambda d: d.pop("structure"),
+        lambda d: d.pop("double_precision"),
         lambda d: d.update(history=[[3]]),
         lambda d: d.update(output="polar bears"),
         lambda d: d["parameters"].update(temperature=1.0),
@@ -197,6 +200,19 @@ def test_a_description_that_is_not_ours_is_refused(saved, tmp_path, change):
     new = rewritten(saved[2], tmp_path / "new", change)
     with pytest.raises(ValueError, match=f"{re.escape(str(new))} is damaged"):
         load(new)
+
+
+def test_layers_that_are_not_there_are_refused(saved, tmp_path):
+    _, X, _ = saved
+    clf = FineTuneClassifier(nn.Linear(3, 3), head_epochs=1, finetune_epochs=1, random_state=0)
+    save(clf.fit(X, X[:, 0] > 0), tmp_path / "model")
+
+    def unfreeze_another(description):
+        description["structure"]["dict"][0][1] = ["another"]
+
+    new = rewritten(tmp_path / "model", tmp_path / "new", unfreeze_another)
+    with pytest.raises(ValueError, match="new is damaged: KeyError: 'another'"):
+        load(new, backbone=nn.Linear(3, 3))
 
 
 @pytest.mark.parametrize("entry", ["", "3", "[]", "{}", "[" * 100_000, '{"format_version": 1}'])

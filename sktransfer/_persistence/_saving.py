@@ -207,7 +207,10 @@ def load(path, /, **parameters):
         check_sizes(estimator, tensors)
     except NOT_OURS as error:
         raise damaged(path, _reason(description, error)) from error
-    build_net(estimator, description)
+    try:
+        build_net(estimator, description)
+    except (AttributeError, LookupError) as error:  # others are about the modules given
+        raise damaged(path, _reason(description, error)) from error
     found = difference(estimator, tensors, "the file")
     if found is not None:
         raise ValueError(
