@@ -21,7 +21,7 @@ package: .venv/.installed-package
 	.ci/smoke_packages .venv/bin/python
 
 test-oldest: .venv-oldest/.installed-test
-	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning
+	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning tests/test_persistence*.py tests/test_onnx.py
 
 bench: .venv-bench/.installed-bench
 	.venv-bench/bin/python benchmarks/run.py

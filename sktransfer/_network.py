@@ -64,6 +64,13 @@ class TransferNetwork(nn.Module):
         heads = [child for name, child in self.named_children() if name != "body"]
         return body + 2.0 * sum(p.numel() for head in heads for p in head.parameters())
 
+    def structure(self) -> dict[str, Any]:
+        """Return what training has made of the structure, beyond what the parameters say."""
+        return {}
+
+    def restore_structure(self, structure: dict[str, Any]) -> None:
+        """Bring the structure to what `structure` told of another network."""
+
     def features(self, X: Tensor) -> Tensor:
         """Return the body's features, shape (n, n_features)."""
         features: Tensor = self.body(X)

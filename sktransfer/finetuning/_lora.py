@@ -54,3 +54,12 @@ def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
     )
     peft.inject_adapter_in_model(config, network)
     del network.peft_config  # its note of this adapter, at which it would stumble the next time
+
+
+def lora_ranks(body: nn.Module) -> dict[str, int]:
+    """Return the rank of each layer's adapter, by the layer's name."""
+    return {
+        name: next(iter(module.r.values()))
+        for name, module in body.named_modules()
+        if hasattr(module, "base_layer")
+    }

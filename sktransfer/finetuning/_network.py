@@ -11,6 +11,7 @@ from .._network import TransferNetwork
 from .._probe import Probe
 from ._freezing import freeze, order_layers
 from ._graph import BodyGraph
+from ._lora import add_lora, lora_ranks
 
 
 class FineTuneNetwork(TransferNetwork):
@@ -30,6 +31,7 @@ class FineTuneNetwork(TransferNetwork):
         super().__init__(body, label_classifier, {}, probed)
         self.layers = order_layers(body, probed.called)
         self.unfrozen: list[str] = list(self.layers.weights)
+        self._freezes_batch_norm = False
         self._always_in_evaluation: set[str] = set()
         # Not registered as modules: they compute with the body's.
         self._rests: dict[bool, fx.GraphModule] = {}
@@ -43,9 +45,24 @@ class FineTuneNetwork(TransferNetwork):
         output: Tensor = self._rests[self.training](*X)
         return output.flatten(1)
 
+    def structure(self) -> dict[str, Any]:
+        """Return which layers are unfrozen, and the ranks of adapters by layer."""
+        return {
+            "unfrozen": self.unfrozen,
+            "freeze_batch_norm": self._freezes_batch_norm,
+            "lora_ranks": lora_ranks(self.body),
+        }
+
+    def restore_structure(self, structure: dict[str, Any]) -> None:
+        """Put adapters where they were, and freeze what was frozen."""
+        for layer, rank in structure["lora_ranks"].items():
+            add_lora(self, [layer], rank)
+        self.freeze(structure["unfrozen"], freeze_batch_norm=structure["freeze_batch_norm"])
+
     def freeze(self, unfrozen: Sequence[str], *, freeze_batch_norm: bool) -> None:
         """Let only these layers of the body, and the head, learn from now on."""
         self.unfrozen = list(unfrozen)
+        self._freezes_batch_norm = freeze_batch_norm
         self._always_in_evaluation = freeze(
             self.body, self.layers, unfrozen, freeze_batch_norm=freeze_batch_norm
         )

@@ -1,0 +1,179 @@
+"""What predicts, as an ONNX model for runtimes without Python."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._network import TransferNetwork, row_type
+from ._files import replacing
+from ._saving import check_saveable
+
+INPUT, PROBABILITIES, LABEL = "X", "probabilities", "label"
+
+
+class Predictor(nn.Module):
+    """A network with the softmax of its logits.
+
+    Parameters
+    ----------
+    network : TransferNetwork
+        In evaluation mode.
+    """
+
+    def __init__(self, network: TransferNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the probabilities, shape (n, n_classes)."""
+        return self.network(X).softmax(dim=1)
+
+
+def export_onnx(estimator, path):
+    """Write what a fitted classifier predicts with as an ONNX model.
+
+    The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
+    rows, in single precision (64-bit integers, where the body looks them up in an
+    ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
+    ``label``, as of `predict`. It computes in single precision, whatever `fit` was
+    in. Needs the extra ``onnx``.
+
+    Parameters
+    ----------
+    estimator : classifier of this package
+        Fitted, on any device.
+    path : str or path
+        Where the file goes, as a rule ``.onnx``. One that is there is replaced when
+        the new one is complete.
+
+    Raises
+    ------
+    TypeError
+        For a pipeline, a search and other estimators.
+    NotFittedError
+        Before `fit`.
+    ValueError
+        Where torch cannot write a module of the user's as ONNX.
+
+    See Also
+    --------
+    save : A file from which the classifier itself comes back.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import sktransfer
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, _ = make_shifted_moons(100, random_state=0)
+    >>> clf = sktransfer.DANNClassifier(max_epochs=3, random_state=0).fit(Xs, ys, Xt)
+    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+    ...     path = os.path.join(folder, "moons.onnx")
+    ...     sktransfer.export_onnx(clf, path)
+    ...     session = onnxruntime.InferenceSession(path)
+    ...     probabilities, labels = session.run(None, {"X": Xt.astype("float32")})
+    """
+    check_saveable(estimator, "export_onnx")
+    onnx = _import_onnx()
+    network = copy.deepcopy(estimator.net_.module_).cpu().float()
+    rows = torch.ones((2, *estimator.input_shape_), dtype=row_type(network.body, torch.float32))
+    try:
+        with _quiet():
+            model = to_onnx(onnx, Predictor(network).eval(), rows)
+    except Exception as error:
+        raise ValueError(
+            f"torch {torch.__version__} cannot write this {type(estimator).__name__} as ONNX: "
+            f"{str(error).strip() or type(error).__name__}\nA module of yours may do what ONNX "
+            "has not, such as steps that depend on the values of the rows."
+        ) from error
+    _add_labels(onnx, model, estimator.classes_)
+    onnx.checker.check_model(model)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(model.SerializeToString())
+
+
+def to_onnx(onnx: Any, module: nn.Module, rows: Tensor, *, by_tracing: bool | None = None) -> Any:
+    """Return the model that torch makes of a module, with any number of rows.
+
+    Parameters
+    ----------
+    onnx : module
+        The library.
+    module : Module
+        From rows to probabilities.
+    rows : Tensor
+        A few.
+    by_tracing : bool or None
+        Whether by TorchScript's trace, as torch did it before 2.9. None is by
+        torch's version.
+    """
+    export: Any = torch.onnx.export  # its signature differs between versions
+    names = {"input_names": [INPUT], "output_names": [PROBABILITIES]}
+    if by_tracing is None:
+        major, minor = torch.__version__.split(".")[:2]
+        by_tracing = (int(major), int(minor)) < (2, 9)
+    if not by_tracing:
+        shapes = ({0: torch.export.Dim("n")},)
+        program = export(
+            module, (rows,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names
+        )
+        return program.model_proto
+    # torch 2.4 has but this way, and no argument to choose it.
+    older = {"dynamo": False} if "dynamo" in inspect.signature(export).parameters else {}
+    file = io.BytesIO()
+    axes = {INPUT: {0: "n"}, PROBABILITIES: {0: "n"}}
+    export(module, (rows,), file, dynamic_axes=axes, **names, **older)
+    return onnx.load_from_string(file.getvalue())
+
+
+def _add_labels(onnx: Any, model: Any, classes: np.ndarray) -> None:
+    """Give the model a second output, the class of the largest probability."""
+    if classes.dtype.kind == "U":
+        classes = classes.astype(object)
+    stored = onnx.numpy_helper.from_array(classes, "classes")
+    model.graph.initializer.append(stored)
+    make = onnx.helper.make_node
+    model.graph.node.extend(
+        [
+            make("ArgMax", [PROBABILITIES], ["position"], axis=1, keepdims=0),
+            make("Gather", ["classes", "position"], [LABEL]),
+        ]
+    )
+    label = onnx.helper.make_tensor_value_info(LABEL, stored.data_type, ["n"])
+    model.graph.output.append(label)
+    model.producer_name = "sktransfer"
+
+
+def _import_onnx() -> Any:
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "export_onnx needs the onnx and onnxscript libraries: pip install 'sktransfer[onnx]'."
+        ) from error
+    return onnx
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what torch says of its own inner changes, and of libraries it can do without."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

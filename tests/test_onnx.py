@@ -1,0 +1,147 @@
+"""The ONNX model predicts as the classifier does, for any number of rows."""
+
+import builtins
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
+from sktransfer._persistence._onnx import Predictor, to_onnx
+from tests.test_common import batch_norm_body, deep_body
+from tests.test_persistence import EPOCHS, FAST, fit
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.onnx"
+
+
+def assert_predicts_the_same(path, clf, X):
+    session = onnxruntime.InferenceSession(path)
+    (given,) = session.get_inputs()
+    assert given.shape == ["n", *X.shape[1:]]
+    for n_rows in (1, 2, 17):
+        probabilities, labels = session.run(None, {given.name: X[:n_rows]})
+        np.testing.assert_allclose(probabilities, clf.predict_proba(X[:n_rows]), atol=1e-5)
+        np.testing.assert_array_equal(labels, clf.predict(X[:n_rows]))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DANNClassifier(hidden_layer_sizes=(9, 5), **FAST),
+        DeepCORALClassifier(batch_norm_body, **FAST),
+        FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS),
+        FineTuneClassifier(deep_body, unfreeze_depth="all", freeze_batch_norm=True, **EPOCHS),
+    ],
+)
+def test_model_predicts_as_the_classifier(domains, path, estimator):
+    clf = fit(estimator, domains)
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
+    assert clf.net_.module_.label_classifier.weight.dtype == torch.float64  # is left as it was
+
+
+def test_convolutions_with_batch_norm_predict_the_same(path):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((30, 2, 8, 8), dtype=np.float32), rng.integers(0, 3, 30)
+    body = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout2d()
+    )
+    clf = DANNClassifier(body, **FAST).fit(X, y, X[:20] + 0.5)
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, X)
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 6)
+
+    def forward(self, tokens):
+        return self.table(tokens).mean(dim=1)
+
+
+def test_rows_of_integers_arrive_as_such(path):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 10, (30, 5)), rng.integers(0, 2, 30)
+    clf = DeepCORALClassifier(Tokens(), **FAST).fit(X, y, X)
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, X)
+
+
+def test_low_rank_adapters_predict_the_same(domains, path):
+    pytest.importorskip("peft")
+    clf = fit(FineTuneClassifier(adapter="lora", unfreeze_depth="all", **EPOCHS), domains)
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
+
+
+@pytest.mark.parametrize("labels", [["a", "bé"], [3, 7], [False, True], [0.0, 2.0]])
+def test_labels_are_of_the_classes_type(domains, path, labels):
+    X, y, X_target = domains
+    y = np.array(labels)[(y == "up").astype(int)]
+    clf = fit(DANNClassifier(**FAST), (X, y, X_target))
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, X.astype(np.float32))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_way_of_older_torch_gives_the_same_model(domains, path):
+    clf = fit(DANNClassifier(batch_norm_body, **FAST), domains)
+    X = domains[0].astype(np.float32)
+    network = Predictor(clf.net_.module_.float()).eval()
+    model = to_onnx(onnx, network, torch.ones(2, 4), by_tracing=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for n_rows in (1, 5):
+        (probabilities,) = session.run(None, {"X": X[:n_rows]})
+        with torch.no_grad():
+            expected = network(torch.from_numpy(X[:n_rows])).numpy()
+        np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+class Deciding(nn.Module):
+    """Takes one way or another by the values of the rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(X) if X.sum() > 0 else self.linear(-X)
+
+
+def test_what_onnx_has_not_is_refused_and_an_existing_file_stays(domains, path):
+    path.write_text("before")
+    clf = fit(DANNClassifier(Deciding(), **FAST), domains)
+    with pytest.raises(ValueError, match=r"cannot write this DANNClassifier as ONNX"):
+        export_onnx(clf, path)
+    assert path.read_text() == "before"
+
+
+def test_other_estimators_are_refused(path):
+    with pytest.raises(NotFittedError):
+        export_onnx(DANNClassifier(), path)
+    with pytest.raises(TypeError, match="export_onnx takes a classifier of sktransfer"):
+        export_onnx(nn.Linear(2, 2), path)
+
+
+def test_the_missing_library_is_named_with_its_extra(domains, path, monkeypatch):
+    clf = fit(DANNClassifier(**FAST), domains)
+    real_import = builtins.__import__
+
+    def without_onnx(name, *args, **kwargs):
+        if name == "onnxscript":
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_onnx)
+    with pytest.raises(ImportError, match=r"pip install 'sktransfer\[onnx\]'"):
+        export_onnx(clf, path)
