@@ -1,6 +1,5 @@
 """How Sphinx builds the documentation: `make docs`."""
 
-import re
 from pathlib import Path
 
 from sphinx_gallery.utils import scale_image
@@ -32,6 +31,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "user_guide/scorers_table.rst"]
 default_role = "py:obj"  # `name` is a link where there is something of this name
 pygments_style = "friendly"
+suppress_warnings = ["myst.header"]  # the changelog stands below a title of its own
 
 autodoc_typehints = "none"
 numpydoc_show_class_members = False  # autodoc shows them
@@ -81,9 +81,7 @@ def add_picture(app, docname, source):
     """Put the stored picture below the opening words of an example that is not run."""
     picture = NOT_RUN.get(Path(docname).name)
     if docname.startswith("auto_examples/") and picture:
-        first_code = re.compile(r"^\.\. GENERATED FROM PYTHON SOURCE LINES.*$", re.MULTILINE)
-        places = [match.start() for match in first_code.finditer(source[0])]
-        at = places[1]  # the opening words are the first block
+        at = source[0].index(".. GENERATED FROM PYTHON SOURCE LINES")  # the first code
         shown = f".. image:: /images/{picture}\n   :class: sphx-glr-single-img\n\n"
         source[0] = source[0][:at] + shown + source[0][at:]
 
