@@ -30,10 +30,12 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "user_guide/scorers_table.rst"]
 default_role = "py:obj"  # `name` is a link where there is something of this name
+highlight_language = "none"  # formulas are no Python; what follows a prompt is recognised
 pygments_style = "friendly"
 suppress_warnings = ["myst.header"]  # the changelog stands below a title of its own
 
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # autodoc shows them
 
 copybutton_prompt_text = r">>> |\.\.\. "
@@ -51,18 +53,21 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sktransfer"
 html_static_path = ["_static"]
 html_css_files = ["sktransfer.css"]
+html_copy_source = False
 html_show_sourcelink = False
 html_sidebars = {"whats_new": []}
 html_theme_options = {
     "logo": {"text": "sktransfer"},
     "navbar_end": ["theme-switcher"],
     "navigation_with_keys": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
