@@ -22,7 +22,8 @@ def mmd_loss(source: Tensor, target: Tensor) -> Tensor:
     differences = "donot_use_mm_for_euclid_dist"  # exact where rows are nearly equal
     distances = torch.cdist(rows, rows, compute_mode=differences).square()
     v = distances.detach().mean().clamp(min=torch.finfo(rows.dtype).eps)
-    kernel = torch.stack([torch.exp(-distances / (scale * v)) for scale in SCALES]).mean(dim=0)
+    kernels = [torch.exp(-distances / (scale * v)) for scale in SCALES]
+    kernel = torch.stack(kernels).mean(dim=0)
     n = len(source)
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
@@ -54,7 +55,8 @@ class MMDClassifier(BaseAdaptationClassifier):
     --------
     >>> from sktransfer.datasets import make_shifted_moons
     >>> Xs, ys, Xt, yt = make_shifted_moons(100, random_state=0)
-    >>> MMDClassifier(max_epochs=5, random_state=0).fit(Xs, ys, X_target=Xt).predict(Xt).shape
+    >>> clf = MMDClassifier(max_epochs=5, random_state=0)
+    >>> clf.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (100,)
     """
 
