@@ -1,10 +1,12 @@
 # Each target sets up all that it needs, in an environment of its own, and does so again
 # only when pyproject.toml or the constraints have changed. PYTHON chooses the interpreter.
 PYTHON ?= python3
+# `make docs GALLERY=0` leaves the examples unexecuted, which takes half a minute.
+GALLERY ?= 1
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: demo test test-oldest lint package bench clean
+.PHONY: demo docs test test-oldest lint package bench clean
 
 demo: .venv/.installed-examples
 	.venv/bin/python examples/plot_dann_mnist_m.py
@@ -19,6 +21,10 @@ lint: .venv/.installed-lint
 
 package: .venv/.installed-package
 	.ci/smoke_packages .venv/bin/python
+
+docs: .venv/.installed-docs
+	.venv/bin/python -m sphinx -W --keep-going -q -D plot_gallery=$(GALLERY) docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test
 	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning tests/test_persistence*.py tests/test_onnx.py
@@ -42,4 +48,4 @@ bench: .venv-bench/.installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-bench .venv-package build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-bench .venv-package build dist docs/_build docs/auto_examples docs/generated .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -163,7 +163,7 @@ classes_ : ndarray of shape (n_classes,)
     The labels that `predict` answers with.
 n_features_in_ : int
     Size of the second axis of `X`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Column names of `X`, where it has string names.
 input_shape_ : tuple of int
     Shape of one row.
