@@ -68,30 +68,29 @@ for name, messages in warned.items():
 # tell rows around 0 from rows around 3000 at a glance, so nothing is left to adapt. And the scaled
 # target, on which the pipeline predicts, is one that the classifier has never seen.
 
-BLUE, ORANGE = "#0072B2", "#D55E00"
-figure, axes = plt.subplots(1, 3, figsize=(13, 4.3), layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(13, 4.3), width_ratios=[1, 1, 0.8], layout="constrained"
+)
 scaler = transfer[0]
 for ax, name, target in (
     (axes[0], "Pipeline", Xt),
     (axes[1], "make_transfer_pipeline", scaler.transform(Xt)),
 ):
-    ax.scatter(*scaler.transform(Xs).T, s=14, color=BLUE, label="source")
-    ax.scatter(*target.T, s=14, color=ORANGE, marker="^", label="target")
+    ax.scatter(*scaler.transform(Xs).T, s=14, color="#0072B2", label="source")
+    ax.scatter(*target.T, s=14, color="#D55E00", marker="^", label="target")
     ax.set(title=f"{name}:\nwhat the classifier is given", xlabel="speed", ylabel="vibration")
-    ax.legend(loc="upper left", fontsize=9)
 axes[0].set_xscale("symlog")
+axes[0].legend(loc="upper right", fontsize=9)
 
 for row, (name, scores) in enumerate(accuracy.items()):
-    axes[2].barh(row, np.mean(scores), color=("0.7", "0.7", ORANGE)[row], height=0.6)
-    axes[2].plot(scores, [row] * len(scores), "ko", markersize=4)
+    axes[2].plot(scores, [row] * len(scores), "o", color="0.6", markersize=5)
+    axes[2].plot(np.mean(scores), row, "kD", markersize=9)
+    axes[2].text(np.mean(scores), row - 0.18, f"{np.mean(scores):.2f}", ha="center")
 axes[2].set_yticks(range(len(accuracy)), accuracy)
-axes[2].invert_yaxis()
+axes[2].set(title=f"accuracy on the target,\n{len(SEEDS)} seeds and their mean")
+axes[2].set(xlim=(0.4, 1.02), ylim=(2.5, -0.5))
 axes[2].axvline(0.5, color="0.4", ls=":", lw=1)
-axes[2].set(
-    title=f"accuracy on the target:\nmean and each of {len(SEEDS)} seeds",
-    xlim=(0.4, 1),
-    xlabel="dotted: chance",
-)
+axes[2].text(0.505, 2.4, "chance", color="0.4")
 
 if "__file__" in globals():
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
