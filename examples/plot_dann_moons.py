@@ -54,7 +54,13 @@ figure, axes = plt.subplots(
 )
 for ax, (name, clf) in zip(axes, fits.items(), strict=False):
     DecisionBoundaryDisplay.from_estimator(
-        clf, everything, response_method="predict", ax=ax, eps=0.3, cmap=classes, alpha=0.2,
+        clf,
+        everything,
+        response_method="predict",
+        ax=ax,
+        eps=0.3,
+        cmap=classes,
+        alpha=0.2,
         grid_resolution=300,
     )
     ax.scatter(*Xs.T, c=ys, cmap=classes, s=12, alpha=0.35, lw=0)

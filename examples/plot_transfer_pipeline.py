@@ -68,9 +68,7 @@ for name, messages in warned.items():
 # tell rows around 0 from rows around 3000 at a glance, so nothing is left to adapt. And the scaled
 # target, on which the pipeline predicts, is one that the classifier has never seen.
 
-figure, axes = plt.subplots(
-    1, 3, figsize=(13, 4.3), width_ratios=[1, 1, 0.8], layout="constrained"
-)
+figure, axes = plt.subplots(1, 3, figsize=(13, 4.3), width_ratios=[1, 1, 0.8], layout="constrained")
 scaler = transfer[0]
 for ax, name, target in (
     (axes[0], "Pipeline", Xt),
@@ -82,7 +80,7 @@ for ax, name, target in (
 axes[0].set_xscale("symlog")
 axes[0].legend(loc="upper right", fontsize=9)
 
-for row, (name, scores) in enumerate(accuracy.items()):
+for row, scores in enumerate(accuracy.values()):
     axes[2].plot(scores, [row] * len(scores), "o", color="0.6", markersize=5)
     axes[2].plot(np.mean(scores), row, "kD", markersize=9)
     axes[2].text(np.mean(scores), row - 0.18, f"{np.mean(scores):.2f}", ha="center")
