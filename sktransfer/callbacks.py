@@ -103,6 +103,10 @@ class TargetValidation(Callback):
     patience : int or None, default=None
         Epochs without a better score after which training (the stage, in
         fine-tuning) ends. None trains all epochs.
+    min_epochs : int, default=1
+        The first epoch that may be kept. Scores of the first epochs, when `lambda_`
+        is still small and the network has learned little, can be high for no good
+        reason: a third of the epochs is a fair share to pass by.
 
     Raises
     ------
@@ -125,7 +129,7 @@ class TargetValidation(Callback):
     True
     """
 
-    def __init__(self, scorer, X=None, y=None, *, patience=None):
+    def __init__(self, scorer, X=None, y=None, *, patience=None, min_epochs=1):
         if not callable(scorer):
             raise TypeError(
                 "scorer must be a callable (estimator, X, y) -> float such as "
@@ -135,14 +139,18 @@ class TargetValidation(Callback):
             raise ValueError(
                 f"patience must be an integer of at least 1 or None; got {patience!r}."
             )
+        if not isinstance(min_epochs, Integral) or int(min_epochs) < 1:
+            raise ValueError(f"min_epochs must be an integer of at least 1; got {min_epochs!r}.")
         self.scorer = scorer
         self.X = X
         self.y = y
         self.patience = patience
+        self.min_epochs = min_epochs
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Forget what was best before."""
-        self.best_score_, self.best_weights_, self.n_worse_ = -np.inf, None, 0
+        self.best_score_, self.best_weights_ = -np.inf, None
+        self.n_scored_ = self.n_worse_ = 0
         self.scorer_ = self.scorer
         if isinstance(self.scorer, type):
             if X.target is None:
@@ -163,14 +171,16 @@ class TargetValidation(Callback):
                 f"{self.scorer_!r} scored {score} in epoch {len(net.history)}; it must return a "
                 "finite number."
             )
-        is_best = score > self.best_score_
+        self.n_scored_ += 1
+        counts = self.n_scored_ >= self.min_epochs
+        is_best = counts and score > self.best_score_
         net.history.record("target_score", score)
         net.history.record("target_score_best", is_best)
         if is_best:
             self.best_score_, self.n_worse_ = score, 0
             self.best_weights_ = copy.deepcopy(net.module_.state_dict())
             return
-        self.n_worse_ += 1
+        self.n_worse_ += counts
         if self.n_worse_ == self.patience:
             raise KeyboardInterrupt  # as skorch's callbacks end training
 

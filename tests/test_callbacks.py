@@ -152,6 +152,18 @@ def test_the_best_epoch_is_restored_and_recorded(domains):
     assert not np.allclose(short.predict_proba(X), clf.predict_proba(X))
 
 
+def test_no_epoch_is_kept_before_the_first_that_may_be(domains):
+    X, y, X_target = domains
+    replay = Replay([9.0, 8.0, 1.0, 2.0, 0.0, 0.0, 0.0], X)
+    validation = TargetValidation(replay, patience=2, min_epochs=3)
+    clf = DANNClassifier(callbacks=[validation], max_epochs=7, random_state=0)
+    clf.fit(X, y, X_target)
+    assert clf.history_[:, "target_score_best"] == [False, False, True, True, False, False]
+    np.testing.assert_array_equal(clf.predict_proba(X), replay.predicted[3])
+    with pytest.raises(ValueError, match="min_epochs must be an integer of at least 1; got 0"):
+        TargetValidation(replay, min_epochs=0)
+
+
 def test_training_ends_when_patience_does(domains):
     X, y, X_target = domains
     replay = Replay([1.0, 2.0, 0.0, 2.0, 9.0], X)

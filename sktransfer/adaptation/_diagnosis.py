@@ -43,8 +43,9 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
     if gradient == 0:
         return (
             "No adaptation took place: the domain loss sends no gradient to the features. Check "
-            "that feature_extractor has weights and does not detach its output, and that the "
-            "domain classifier's output depends on its input."
+            "that X_target is scaled as X is (make_transfer_pipeline does it), as rows far off "
+            "leave no unit active; that feature_extractor has weights and does not detach its "
+            "output; and that the domain classifier's output depends on its input."
         )
     losses = [epoch["domain_loss"] for epoch in history if "domain_loss" in epoch]
     if len(losses) > 1 and max(losses) - min(losses) <= LEAST_CHANGE * abs(losses[0]):
@@ -57,8 +58,9 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
     if accuracy >= CERTAIN_ACCURACY:
         return (
             f"The domain classifier still tells source from target in {accuracy:.1%} of the rows "
-            "at the end of training: the features are not domain-invariant and predictions on "
-            "the target are hardly better than without adaptation. Raise lambda_ or max_epochs, "
-            "or give a weaker domain_classifier or a feature_extractor that can adapt."
+            "at the end of training: the features are not domain-invariant, and predictions on "
+            "the target may be no better than without adaptation (adaptation_report compares). "
+            "Raise lambda_ or max_epochs, or give a weaker domain_classifier or a "
+            "feature_extractor that can adapt."
         )
     return None

@@ -81,7 +81,8 @@ def adaptation_report(
     source alone from the same `random_state`. Where the two predict less than 1%
     of the target rows differently, adaptation did nothing. With labels of the
     target their accuracies decide: a difference of more than 1.96 standard
-    errors, those of the rows that only one of the two has right. Without labels
+    errors, those of the rows that only one of the two has right; less is "unclear",
+    for want of labels or of a difference. Without labels
     there are witnesses, and only where they agree is there a verdict:
 
     - the gap of class shares ``1/2 sum_k |h_k - s_k|``, with ``h_k`` the share of
@@ -191,7 +192,7 @@ def judge_by_labels(before: np.ndarray, after: np.ndarray) -> tuple[str, str]:
     better, worse = int(np.sum(after & ~before)), int(np.sum(before & ~after))
     reason = f"{better} of the {len(before)} labelled ones for the better and {worse} for the worse"
     if abs(better - worse) <= N_STANDARD_ERRORS * np.sqrt(better + worse):
-        return "nothing", f"{reason}, which may be chance"
+        return "unclear", f"{reason}, which may be chance: label more rows to tell"
     return ("helped" if better > worse else "harm"), reason
 
 

@@ -125,7 +125,7 @@ def test_mcnemar_by_its_definition(better, worse, same):
     after = np.repeat([True, False, True], [better, worse, same])
     verdict, reason = judge_by_labels(before, after)
     if better + worse == 0 or (better - worse) ** 2 / (better + worse) <= 1.96**2:
-        assert verdict == "nothing"
+        assert verdict == "unclear"
     else:
         assert verdict == ("helped" if better > worse else "harm")
     assert f"{better} of the {better + worse + same} labelled ones for the better" in reason
