@@ -112,3 +112,16 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
     assert history[:, "event_lr"][::10] == pytest.approx([1e-3, 5e-4, 2.5e-4])
     best = [epoch["target_accuracy"] for epoch in history if epoch["target_score_best"]][-1]
     assert best == pytest.approx(after)
+
+
+def test_scores_without_training_find_the_bodies_that_know_digits(run_example, capsys):
+    names = run_example("plot_rank_backbones", SEEDS="range(1)")
+    accuracy, *scores = names["figures"][:, 0]
+    best = set(np.argsort(accuracy)[-2:])
+    assert [list(names["sources"])[i] for i in sorted(best)] == ["digits", "digits on photos"]
+    for values in scores:
+        assert set(np.argsort(values)[-2:]) == best
+    leep_tau, _, h_tau = names["taus"]
+    assert leep_tau < h_tau
+    assert "H-score: rank correlation (Kendall)" in capsys.readouterr().out
+    assert [len(ax.collections) for ax in names["axes"]] == [6, 6, 6]
