@@ -114,8 +114,8 @@ for name, tau in zip(headers[2:], taus, strict=True):
     print(f"{name}: rank correlation (Kendall) with the accuracy {tau:.2f}")
 
 # %%
-# All three see that the bodies that know digits, plain or on photos, are the best. LEEP judges a body
-# by its old head alone: random weights and shuffled labels get its worst scores, and yet their
+# All three see that the bodies that know digits, plain or on photos, are the best. LEEP judges a
+# body by its old head alone: random weights and shuffled labels get its worst scores, and yet their
 # features serve the target better than those of a body that learned to tell zeros from the rest,
 # and forgot what else there is. LogME and the H-score look at the features themselves; of the six
 # bodies the H-score orders the most pairs as the accuracy does. No score says what unfreezing
