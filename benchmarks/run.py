@@ -13,6 +13,7 @@ import accuracy
 import cats_dogs
 import finetune_speed
 import footprint
+import large_data
 import metrics_footprint
 import scorers
 import speed
@@ -79,6 +80,10 @@ all-MiniLM-L6-v2 tells from which part of SciPy a sentence of its documentation 
 ## Metrics (`benchmarks/metrics_footprint.py`)
 
 {metrics_footprint.main()}
+
+## Data larger than memory (`benchmarks/large_data.py`)
+
+{large_data.main()}
 """
     RESULTS.write_text(results)
     print(results)

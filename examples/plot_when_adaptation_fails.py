@@ -93,7 +93,7 @@ for name, values in measured.items():
 print(f"\nthe last report, with labels\n{informed}")
 
 # %%
-# Without labels the report calls every fit "unclear": its two witnesses do not agree. Labels of
+# Without labels the report calls every fit "unclear": its witnesses do not agree. Labels of
 # 100 rows are enough to see the harm in each fit with the rare class, if not every small gain.
 #
 # Above, the curves of one fit for each target. Without the accuracy on the target (orange), for
