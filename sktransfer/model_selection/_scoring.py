@@ -22,6 +22,15 @@ class BaseTargetScorer(metaclass=ABCMeta):
     that were held out. Most scorers do not look at them.
     """
 
+    def __new__(cls, *args, **kwargs):
+        """Tell those who pass the class as ``scoring``, and have a search call it, what to do."""
+        if len(args) > 1 and hasattr(args[0], "predict"):
+            raise TypeError(
+                f"{cls.__name__} was called with an estimator, but holds no target yet: give "
+                f"scoring={cls.__name__}(X_target), not the class."
+            )
+        return super().__new__(cls)
+
     def __init__(self, X_target):
         self.X_target = _check_rows(X_target)
 

@@ -177,6 +177,14 @@ def test_a_target_of_too_few_rows_is_refused_when_the_scorer_is_made(make, rows)
         make(rows)
 
 
+@pytest.mark.parametrize("scorer", [*SCORERS, TargetAccuracyScorer])
+def test_a_class_in_place_of_a_scorer_is_told_what_it_lacks(domains, scorer):
+    X, y, X_target = domains
+    search = GridSearchCV(DANNClassifier(**FAST), GRID, scoring=scorer, error_score="raise")
+    with pytest.raises(TypeError, match=rf"give scoring={scorer.__name__}\(X_target"):
+        search.fit(X, y, X_target=TargetDomain(X_target))
+
+
 def test_a_target_of_other_rows_is_refused_by_the_estimator(domains):
     X, y, X_target = domains
     clf = DANNClassifier(**FAST).fit(X, y, X_target)
