@@ -17,11 +17,12 @@ from sktransfer import (
     DeepCORALClassifier,
     FineTuneClassifier,
     TargetDomain,
+    _lazy,
 )
 from sktransfer._lazy import DatasetArray, LazyRows, MappedArray, is_mapped
 from sktransfer._validation import for_torch
 from sktransfer.callbacks import TargetValidation
-from sktransfer.model_selection import InfoMaxScorer
+from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
 
 FAST = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
 ESTIMATORS = [
@@ -149,19 +150,35 @@ def test_a_mapped_file_is_never_in_memory(mapped):
     assert peak < X.nbytes / 2  # most of it orders and labels
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_no_more_items_are_asked_for_than_a_batch_needs(domains, num_workers):
+def test_no_more_items_are_read_at_once_than_a_batch_needs(domains, monkeypatch):
     X, y, X_target = domains
-    sizes = []
+    sizes, collate = [], _lazy.collate_rows
+    monkeypatch.setattr(
+        _lazy, "collate_rows", lambda items: sizes.append(len(items)) or collate(items)
+    )
+    DANNClassifier(**FAST).fit(X, y, Rows(X_target))
+    assert sum(sizes) >= 2 * 90  # two epochs
+    assert max(sizes) <= 32
+
+
+def test_a_scorer_does_not_read_its_dataset_until_it_scores(domains):
+    X, y, X_target = domains
+    read = []
 
     class Counting(Rows):
-        def __getitems__(self, places):
-            sizes.append(len(places))
-            return [self.X[i] for i in places]
+        def __getitem__(self, i):
+            read.append(i)
+            return super().__getitem__(i)
 
-    clf = DANNClassifier(num_workers=num_workers, **FAST)
-    clf.fit(X, y, Counting(X_target))
-    assert all(size <= 32 for size in sizes)
+    scorers = [InfoMaxScorer(Counting(X_target)), TargetAccuracyScorer(Counting(X_target), y)]
+    assert repr(scorers[0]) == "InfoMaxScorer(Counting of shape (90,))"
+    assert read == []
+    clf = DANNClassifier(**FAST).fit(X, y, X_target)
+    assert scorers[0](clf) == InfoMaxScorer(X_target)(clf)
+    assert scorers[1](clf) == clf.score(X_target, y)
+    assert len(read) >= 2 * 90
+    with pytest.raises(ValueError, match="at least 2 rows of the target"):
+        InfoMaxScorer(Rows(X_target[:1]))
 
 
 @every_estimator

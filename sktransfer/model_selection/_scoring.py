@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
+from torch.utils.data import Dataset
 
 from .._docs import with_shared_docs
+from .._target_domain import TargetDomain
 from .._validation import as_array
 
 # The least probability that a logarithm is taken of.
@@ -42,16 +44,17 @@ class BaseTargetScorer(metaclass=ABCMeta):
         return self  # it never changes, so candidates can share it and its data
 
     def __repr__(self) -> str:
-        shape = np.shape(self.X_target)
+        shape = TargetDomain(self.X_target).shape
         return f"{type(self).__name__}({type(self.X_target).__name__} of shape {shape})"
 
 
 def _check_rows(X_target):
     X_target = as_array(X_target, "X_target")
-    if not hasattr(X_target, "shape"):
+    is_dataset = isinstance(X_target, Dataset)  # which is not to be read whole
+    if not is_dataset and not hasattr(X_target, "shape"):
         X_target = np.asarray(X_target)
-    shape = tuple(X_target.shape)
-    if len(shape) < 2 or shape[0] < 2:
+    shape = TargetDomain(X_target).shape
+    if shape[0] < 2 or (len(shape) < 2 and not is_dataset):
         raise ValueError(
             f"X_target has shape {shape}; a scorer needs at least 2 rows of the target, an array "
             "of shape (n_target, n_features) or (n_target, ...)."
@@ -132,10 +135,11 @@ class TargetAccuracyScorer(BaseTargetScorer):
     def __init__(self, X_target, y_target):
         super().__init__(X_target)
         self.y_target = np.asarray(as_array(y_target, "y_target"))
-        if self.y_target.shape != np.shape(self.X_target)[:1]:
+        n_rows = TargetDomain(self.X_target).shape[0]
+        if self.y_target.shape != (n_rows,):
             raise ValueError(
                 f"y_target has shape {self.y_target.shape}, but X_target "
-                f"{np.shape(self.X_target)[0]} rows: give one label for each row."
+                f"{n_rows} rows: give one label for each row."
             )
 
     def __call__(self, estimator, X=None, y=None) -> float:
