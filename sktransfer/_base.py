@@ -24,7 +24,7 @@ from ._network import TransferNetwork, row_type
 from ._processes import Processes, draw_seeds, join_processes
 from ._runtime import PrivateGenerators
 from ._training import TransferNet
-from ._validation import (
+from ._old_checks import (
     Integral,
     Interval,
     Real,

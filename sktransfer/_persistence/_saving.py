@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._base import BaseTransferClassifier
-from .._validation import check_device
+from .._old_checks import check_device
 from ._estimators import (
     NOT_SAVED,
     build_net,

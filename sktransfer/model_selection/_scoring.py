@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from .._docs import with_shared_docs
 from .._target_domain import TargetDomain
-from .._validation import as_array
+from .._old_checks import as_array
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps
