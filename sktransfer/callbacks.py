@@ -6,10 +6,9 @@ import copy
 from numbers import Integral
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 from skorch.callbacks import Callback
 
-from ._old_checks import check_rows
+from .data._checks import check_rows
 
 __all__ = ["DomainScoring", "TargetValidation"]
 
@@ -71,10 +70,9 @@ class DomainScoring(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Record ``source_accuracy`` and ``target_accuracy``."""
         for domain in ("source", "target"):
-            X = getattr(self, f"X_{domain}")
-            X = check_rows(X, f"X_{domain}", net.input_shape)
-            accuracy = accuracy_score(getattr(self, f"y_{domain}"), net.predict(X))
-            net.history.record(f"{domain}_accuracy", float(accuracy))
+            X = check_rows(getattr(self, f"X_{domain}"), f"X_{domain}", net.input_shape)
+            score = net.score(X, getattr(self, f"y_{domain}"))
+            net.history.record(f"{domain}_{net.task.score_name}", score)
 
 
 class TargetValidation(Callback):
@@ -153,17 +151,17 @@ class TargetValidation(Callback):
         self.n_scored_ = self.n_worse_ = 0
         self.scorer_ = self.scorer
         if isinstance(self.scorer, type):
-            if X.target is None:
+            if net.domains_.target is None:
                 raise ValueError(
                     f"TargetValidation({self.scorer.__name__}) scores on the target's rows, but "
                     "training is without any: pass X_target to fit, or a scorer that holds some, "
                     f"{self.scorer.__name__}(X_target)."
                 )
-            self.scorer_ = self.scorer(X.target.array())
+            self.scorer_ = self.scorer(net.domains_.target.X)
 
     def on_epoch_end(self, net, **kwargs):
         """Record the score, keep the weights if it is the best, or stop."""
-        if not _learns(net, net.module_.label_classifier):
+        if not _learns(net, net.module_.label_head):
             return
         score = float(self.scorer_(TrainedSoFar(net), self.X, self.y))
         if not np.isfinite(score):
@@ -208,11 +206,11 @@ class TrainedSoFar:
 
     def transform(self, X):
         """Return the features, shape (n, n_features_out)."""
-        return self._net.forward_rows(self._net.rows(self._rows(X)), "features")
+        return self._net.forward_rows(self._rows(X), "features")
 
     def score(self, X, y):
         """Return the accuracy on labelled rows."""
-        return accuracy_score(y, self.predict(X))
+        return self._net.score(self._rows(X), y)
 
     def _rows(self, X):
         return check_rows(X, "X", self._net.input_shape)

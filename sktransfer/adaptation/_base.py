@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import schedules
-from .._base import BaseTransferClassifier, look_up
-from .._batches import DomainBatch, DomainBatches, Rows
-from .._network import TransferNetwork, make_body, make_head
-from .._old_checks import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
+from .._deep import BaseDeepEstimator, look_up
+from .._validation import Integral, Interval, Real, StrOptions
+from ..data._domain import Domain, Domains
+from ..data._sampler import Batch, Sampler
+from ..engine._checks import check_schedule
+from ..engine._net import callback_dataset
+from ..engine._runtime import limited_threads
+from ..engine._stage import GradientStep, Stage, Step
+from ..network._build import make_body, make_head
+from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, domain_gradient
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
@@ -27,7 +34,7 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
 
 
-class BaseAdaptationClassifier(BaseTransferClassifier):
+class BaseAdaptation(BaseDeepEstimator):
     """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
 
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
@@ -37,7 +44,7 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseTransferClassifier._parameter_constraints,
+        **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
         "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
@@ -89,91 +96,105 @@ class BaseAdaptationClassifier(BaseTransferClassifier):
         self.verbose = verbose
 
     @abstractmethod
-    def domain_loss(self, batch: DomainBatch) -> Tensor:
+    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
         """Return the loss that tells how far apart the domains' features are.
 
         Its gradient to the features must be weighed by ``batch.lambda_``:
         `sktransfer.layers` has what reverses and scales gradients.
         """
 
-    @abstractmethod
     def _make_heads(self, features: Tensor) -> dict[str, nn.Module]:
         """Return further modules that the domain loss needs, by name."""
+        return {}
 
-    def objective(self, batch: DomainBatch) -> dict[str, Tensor]:
-        """Return the losses of a batch by name."""
-        self.net_.module_.forward_domains(batch)
-        losses = {"label_loss": F.cross_entropy(batch.source_logits, batch.y_source)}
-        if batch.X_target is not None:
+    def _make_step(self, network: TransferNetwork) -> Step:
+        """Say how a batch changes weights."""
+        return GradientStep(partial(self._losses, network))
+
+    def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Pass a batch through the network and return its losses by name."""
+        network.forward_domains(batch)
+        assert batch.source.y is not None
+        losses = {"label_loss": self.net_.task.loss(batch.source_outputs, batch.source.y)}
+        if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
-            losses["domain_loss"] = self.domain_loss(batch)
+            losses["domain_loss"] = self._domain_loss(network, batch)
             if self.entropy_weight > 0:
-                logits = self.net_.module_.label_classifier(batch.target_features)
-                losses["entropy_loss"] = self.entropy_weight * share * entropy(logits)
+                outputs = network.label_head(batch.target.features)
+                losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
         return losses
 
-    def _make_network(self, X: Tensor, n_classes: int) -> TransferNetwork:
+    def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
-            self.feature_extractor, "feature_extractor", X, self.hidden_layer_sizes
+            self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
         )
         features = probed.output.flatten(1)
-        label_classifier = make_head(
+        label_head = make_head(
             self.label_classifier,
             "label_classifier",
             features,
-            n_classes,
-            (features.shape[1], n_classes),
+            n_outputs,
+            (features.shape[1], n_outputs),
             nn.Linear,
         )
-        return TransferNetwork(body, label_classifier, self._make_heads(features), probed)
+        return TransferNetwork(body, label_head, self._make_heads(features), probed)
 
-    def _labels(self, data: TrainingData) -> tuple[str, np.ndarray]:
-        return "y", data.y
-
-    def _prediction_rows(self, X) -> Rows:
-        return self.net_.rows(X)
-
-    def _train(self, data: TrainingData, y_indices: np.ndarray, seed: int) -> None:
-        batches = DomainBatches(
-            self.net_.rows(data.X),
-            torch.as_tensor(y_indices, device=self.net_.device),
-            None if data.X_target is None else self.net_.rows(data.X_target),
-            data.sample_weight,
-            self.batch_size,
-            seed,
-            self.net_.processes,
-        )
+    def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
-        if batches.target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
-            warnings.warn(
-                f"{type(self).__name__} was fitted without X_target: no adaptation took place and "
-                "it is a plain classifier of the source. Pass X_target to adapt, or set lambda_=0 "
-                "where this is wanted.",
-                UserWarning,
-                stacklevel=3,
-            )
-        dataset = self.net_.dataset(data.X, data.y)
-        self.net_.train(batches, self.objective, self.max_epochs, dataset=dataset)
-        if batches.target is not None:
-            with self.net_.step_threads(batches):
-                failure = self._find_failure(batches)
-                self._fit_statistics(batches)
-            if failure is not None:
-                warnings.warn(failure, UserWarning, stacklevel=3)
-
-    def _find_failure(self, batches: DomainBatches) -> str | None:
-        batch = next(batches.epoch(done=1.0, share=0.0))
-        with self.net_.generators:
-            self.net_.module_.train()
-            gradient = domain_gradient(self.objective(batch)["domain_loss"], batch)
-        return describe_failure(self.net_.history, batch.lambda_, gradient)
-
-    def _fit_statistics(self, batches: DomainBatches) -> None:
-        source, target = (
-            (batch.X_source for batch in batches.epoch(1.0, 0.0)),
-            (batch.X_target for batch in batches.epoch(1.0, 0.0)),
+        self._warn_of_what_is_not_used(domains)
+        network, source, target = self.net_.module_, domains.source, domains.target
+        sampler = self._sampler(
+            self._domain_rows(source),
+            None if target is None else self._domain_rows(Domain(target.X)),
+            seed,
         )
-        self.net_.module_.estimate_statistics(source, target, batches.n_target)
-        self.net_.processes.average_statistics(self.net_.module_)
+        assert source.y is not None
+        yield Stage(
+            sampler,
+            self._make_step(network),
+            self.max_epochs,
+            network.row_flops(),
+            dataset=callback_dataset(source.X, source.y),
+        )
+        if target is not None:
+            with limited_threads(network.row_flops() * 2 * self.batch_size):
+                self._warn_of_failure(network, sampler)
+                self._estimate_statistics(network, sampler)
+
+    def _warn_of_what_is_not_used(self, domains: Domains) -> None:
+        name, target = type(self).__name__, domains.target
+        if target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
+            warnings.warn(
+                f"{name} was fitted without X_target: no adaptation took place and it is a plain "
+                "model of the source. Pass X_target to adapt, or set lambda_=0 where this is "
+                "wanted.",
+                UserWarning,
+                stacklevel=5,
+            )
+        if target is not None and target.y is not None:
+            warnings.warn(
+                f"{name} adapts without labels of the target and does not use y_target. Leave it "
+                "out, or fine-tune on the labelled rows: FineTuneClassifier takes both.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _warn_of_failure(self, network: TransferNetwork, sampler: Sampler) -> None:
+        batch = next(iter(sampler.epoch(done=1.0, share=0.0)))
+        with self.net_.engine.generators.lent():
+            network.train()
+            losses = self._losses(network, batch)
+            gradient = domain_gradient(losses["domain_loss"], batch)
+            network.eval()
+        failure = describe_failure(self.net_.history, batch.lambda_, gradient)
+        if failure is not None:
+            warnings.warn(failure, UserWarning, stacklevel=5)
+
+    def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
+        assert sampler.target is not None
+        source = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+        target = (batch.target.X for batch in sampler.epoch(1.0, 0.0) if batch.target is not None)
+        network.estimate_statistics(source, target, len(sampler.target))
+        self.net_.engine.processes.average_statistics(network)

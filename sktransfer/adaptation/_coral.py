@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._batches import DomainBatch
+from .._deep import DeepClassifierMixin
+from ..data._sampler import Batch
 from .._docs import with_shared_docs
 from ..layers import scale_gradient
-from ._base import BaseAdaptationClassifier
+from ..network._network import TransferNetwork
+from ._base import BaseAdaptation
 
 
 def covariance(features: Tensor) -> Tensor:
@@ -23,7 +25,7 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
 
 
 @with_shared_docs
-class DeepCORALClassifier(BaseAdaptationClassifier):
+class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -73,12 +75,10 @@ class DeepCORALClassifier(BaseAdaptationClassifier):
     (300,)
     """
 
-    def domain_loss(self, batch: DomainBatch) -> Tensor:
+    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
         """Return the CORAL loss, its gradient weighed by lambda."""
+        assert batch.target is not None
         return coral_loss(
-            scale_gradient(batch.source_features, batch.lambda_),
-            scale_gradient(batch.target_features, batch.lambda_),
+            scale_gradient(batch.source.features, batch.lambda_),
+            scale_gradient(batch.target.features, batch.lambda_),
         )
-
-    def _make_heads(self, features: Tensor) -> dict[str, nn.Module]:
-        return {}

@@ -8,12 +8,14 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._batches import DomainBatch, RowMetric
+from .._deep import DeepClassifierMixin
+from ..data._sampler import Batch, RowMetric
 from .._docs import with_shared_docs
-from .._network import check_layer_sizes, make_head, make_mlp
-from .._old_checks import Integral, Interval
+from ..network._build import check_layer_sizes, make_head, make_mlp
+from ..network._network import TransferNetwork
+from .._validation import Integral, Interval
 from ..layers import GradientReversal
-from ._base import BaseAdaptationClassifier
+from ._base import BaseAdaptation
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
@@ -31,7 +33,7 @@ def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
 
 
 @with_shared_docs
-class DANNClassifier(BaseAdaptationClassifier):
+class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -99,7 +101,7 @@ class DANNClassifier(BaseAdaptationClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptationClassifier._parameter_constraints,
+        **BaseAdaptation._parameter_constraints,
         "domain_classifier": [callable, None],
         "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
@@ -151,9 +153,8 @@ class DANNClassifier(BaseAdaptationClassifier):
         self.domain_classifier = domain_classifier
         self.domain_layer_sizes = domain_layer_sizes
 
-    def domain_loss(self, batch: DomainBatch) -> Tensor:
+    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
         """Return the domain classifier's loss behind the gradient reversal."""
-        network = self.net_.module_
         network.domain_classifier.reversal.lambda_ = batch.lambda_
         source, target = network.forward_head("domain_classifier", batch)
         logits = source.detach(), target.detach()

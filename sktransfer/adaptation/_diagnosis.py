@@ -6,7 +6,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from .._batches import DomainBatch
+from ..data._sampler import Batch
 
 # A domain loss that changes by less than this share of itself stands still.
 LEAST_CHANGE = 1e-6
@@ -15,10 +15,11 @@ LEAST_CHANGE = 1e-6
 CERTAIN_ACCURACY = 0.995
 
 
-def domain_gradient(loss: Tensor, batch: DomainBatch) -> float:
+def domain_gradient(loss: Tensor, batch: Batch) -> float:
     """Return the norm of the domain loss's gradient to the features of both domains."""
+    assert batch.target is not None
     joint = batch.joint_features
-    features = [batch.source_features, batch.target_features] if joint is None else [joint]
+    features = [batch.source.features, batch.target.features] if joint is None else [joint]
     features = [tensor for tensor in features if tensor.requires_grad]
     if not features or not loss.requires_grad:
         return 0.0

@@ -11,7 +11,7 @@ from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .._old_checks import as_array
+from .._validation import as_array
 
 METHODS = ("pca", "tsne")
 PERPLEXITY = 30.0  # scikit-learn's default, lowered for few rows

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
 from threadpoolctl import threadpool_limits
 
-from .._old_checks import Integral, Real
+from .._validation import Integral, Real
 from ._moments import covariance
 from ._rows import check_domains, iter_rows, working_numbers
 

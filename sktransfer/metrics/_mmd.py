@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
 from sklearn.utils import check_random_state
 
-from .._old_checks import Real
+from .._validation import Real
 from ._moments import mean_row, total_variance
 from ._rows import check_domains, read_rows, row_blocks
 

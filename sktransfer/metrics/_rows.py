@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .._old_checks import as_array
+from .._validation import as_array
 
 # Above this, blocks of rows take more memory and no less time.
 MOST_ROWS = 2048

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from .._old_checks import as_array
+from .._validation import as_array
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, extract_features

@@ -23,11 +23,17 @@ class Probe:
         Its modules, itself as ``""``, in the order of their first call.
     work : dict of str to float
         FLOPs for one row of its linear, convolution and other weight layers.
+    dtype : torch.dtype
+        In which the rows came.
+    draws : bool
+        Whether it drew random numbers, though in evaluation mode.
     """
 
     output: Tensor
     called: dict[str, int]
     work: dict[str, float]
+    dtype: torch.dtype
+    draws: bool
 
 
 @torch.no_grad()
@@ -44,6 +50,7 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
     called: dict[str, int] = {}
     work: dict[str, float] = {}
     module.eval()
+    generator = torch.default_generator.get_state()
     try:
         with _watched(module, len(X), called, work):
             output = module(X)
@@ -55,7 +62,8 @@ def probe(module: nn.Module, name: str, X: Tensor, wanted: str) -> Probe:
     is_tensor = isinstance(output, Tensor)
     if is_tensor and output.ndim > 1 and len(output) == len(X) and output.numel() > 0:
         if output.is_floating_point():
-            return Probe(output, called, work)
+            draws = not torch.equal(generator, torch.default_generator.get_state())
+            return Probe(output, called, work, X.dtype, draws)
     got = f"shape {tuple(output.shape)}, {output.dtype}" if is_tensor else type(output).__name__
     raise ValueError(f"{name} made of {arrives}: {got}. It must give {wanted}.")
 

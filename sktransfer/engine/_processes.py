@@ -26,21 +26,6 @@ class Processes:
     rank: int = 0
     size: int = 1
 
-    def share(self, rows: Tensor) -> Tensor:
-        """Return this process's share of a step's rows.
-
-        Raises
-        ------
-        ValueError
-            Where some process would get none.
-        """
-        if len(rows) < self.size:
-            raise ValueError(
-                f"A step of {len(rows)} rows cannot be shared by {self.size} processes: give more "
-                "rows, or start fewer processes."
-            )
-        return rows if self.size == 1 else rows[self.rank :: self.size]
-
     def agree(self, numbers: Iterable[int], device: torch.device) -> list[int]:
         """Return the first process's numbers."""
         if self.size == 1:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._batches import RowMetric
+from ..data._sampler import RowMetric
 
 # Steps whose losses are fetched from the device together.
 STEPS_PER_FETCH = 100
@@ -71,15 +71,19 @@ class EpochRecorder:
 
     def _check_finite(self, names: list[str], values: np.ndarray) -> None:
         finite = np.isfinite(values)
-        if finite.all():
-            return
-        step, column = np.argwhere(~finite)[0]
-        raise ValueError(
-            f"{names[column]} became {values[step, column]} in epoch {self.epoch}, batch "
-            f"{self._n_steps + step + 1}. Try a smaller learning_rate (or lambda_), scale the "
-            "features (StandardScaler), or clip gradients "
-            "(callbacks=[skorch.callbacks.GradientNormClipping(1.0)])."
-        )
+        if not finite.all():
+            step, column = np.argwhere(~finite)[0]
+            place = f"epoch {self.epoch}, batch {self._n_steps + step + 1}"
+            raise diverged(f"{names[column]} became {values[step, column]}", place)
+
+
+def diverged(what: str, where: str) -> ValueError:
+    """Return the error for numbers that are no longer finite."""
+    return ValueError(
+        f"{what} in {where}. Try a smaller learning_rate (or lambda_), scale the features "
+        "(StandardScaler), or clip gradients "
+        "(callbacks=[skorch.callbacks.GradientNormClipping(1.0)])."
+    )
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -135,7 +134,28 @@ class LazyRows:
         return self.lazy
 
     def _moved(self, rows: Tensor) -> Tensor:
+        if not self.dtype.is_floating_point:
+            check_whole(rows.numpy())
         return rows.to(self.device, self.dtype)
+
+
+def check_whole(X: np.ndarray) -> None:
+    """Check that rows for a body that looks up integers hold nothing else.
+
+    Raises
+    ------
+    ValueError
+        Naming the first number with a fraction.
+    """
+    if X.dtype.kind != "f":
+        return
+    broken = X[X != np.trunc(X)]
+    if broken.size:
+        raise ValueError(
+            f"X holds {broken.flat[0]:g}, but the body takes integers alone (it failed on floats "
+            "and holds an nn.Embedding, which looks up whole numbers). Give codes: OrdinalEncoder "
+            "for categories, a tokenizer for text."
+        )
 
 
 def collate_rows(items: list[Any]) -> Tensor:
@@ -152,6 +172,12 @@ def collate_rows(items: list[Any]) -> Tensor:
             f"The Dataset yields {type(rows[0]).__name__} {rows[0]!r:.80}; it must yield rows, "
             "tensors or arrays of at least one dimension, or pairs (row, label). A transform in "
             "its __getitem__ can make them."
+        )
+    shapes = {tuple(row.shape) for row in rows}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The Dataset yields rows of the shapes {sorted(shapes)[:5]}; all must be of one shape. "
+            "A transform in its __getitem__ can crop, pad or resize them."
         )
     stacked: Tensor = default_collate(rows)
     if stacked.is_floating_point() and not stacked.isfinite().all():
@@ -187,10 +213,3 @@ def _labels_of(items: list[Any]) -> list[Any]:
             "label for each row, or have the Dataset yield pairs."
         )
     return [label.item() if isinstance(label, Tensor) else label for _, label in items]
-
-
-def is_mapped(X: Any) -> bool:
-    """Whether an array's memory is that of a mapped file."""
-    while isinstance(X, np.ndarray):
-        X = X.base
-    return isinstance(X, mmap.mmap)

@@ -1,0 +1,325 @@
+"""What all deep transfer estimators share: encode, build, plan, run, predict."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse
+import torch
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from torch import Tensor, nn
+
+from . import schedules
+from ._estimator import BaseTransferEstimator
+from ._task import Classification, Task, encoded
+from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
+from .callbacks import EpochProgressBar
+from .data._checks import TorchRows
+from .data._domain import Domain, Domains
+from .data._lazy import LazyArray
+from .data._rows import Rows
+from .data._sampler import DomainRows, Sampler
+from .engine._checks import check_device, check_schedule, copy_callbacks
+from .engine._engine import Engine
+from .engine._net import TransferNet
+from .engine._processes import Processes, draw_seeds, join_processes
+from .engine._run import Run
+from .engine._runtime import PrivateGenerators
+from .engine._stage import Stage
+from .network._network import TransferNetwork
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
+LEARNING_RATE_SCHEDULES = {
+    "constant": schedules.constant,
+    "cosine": schedules.cosine_annealing,
+    "dann": schedules.dann_annealing,
+}
+
+
+class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator):
+    """Holds a skorch net and gives it the shape of a scikit-learn estimator.
+
+    A kind of task (a mixin below) says what is learned; a family of methods says
+    how its network is made and by which stages it is trained.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": ["array-like", None],
+        "data_parallel": ["boolean"],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    # What is read here; each family's `__init__` sets it.
+    optimizer: Any
+    learning_rate: float
+    learning_rate_schedule: Any
+    batch_size: int
+    callbacks: Any
+    data_parallel: bool
+    num_workers: int
+    device: Any
+    random_state: Any
+    warm_start: bool
+    verbose: int
+
+    net_: TransferNet
+
+    def predict(self, X):
+        """Predict for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, as a rule of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            For a classifier labels out of `classes_`.
+        """
+        outputs = self._forward(X, "forward")
+        return self.net_.task.answers(outputs)
+
+    def transform(self, X):
+        """Return the features on which the label head decides.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows of either domain.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            The body's output, flattened.
+        """
+        return self._forward(X, "features")
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.net_.module_.n_features)
+
+    @abstractmethod
+    def _make_task(self, domains: Domains) -> Task:
+        """Say what is learned."""
+
+    @abstractmethod
+    def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
+        """Build the network for rows like `X`, on the CPU, and check that it takes them.
+
+        `default` is the type of floats where the modules do not say it.
+        """
+
+    @abstractmethod
+    def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
+        """Yield the stages that train `net_`; what is to happen between them stands between."""
+
+    def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
+        rows = TorchRows(self.num_workers)
+        return check_domains(fitted, X, y, X_target, y_target, sample_weight, rows=rows)
+
+    def _fit(self, domains: Domains) -> None:
+        task = self._make_task(domains)
+        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        seeds = draw_seeds(check_random_state(self.random_state), 2)
+        network_seed, order_seed = processes.agree(seeds, device)
+        before = self.__dict__.pop("net_", None)
+        if before is None:
+            self._build(domains.source.X, task, network_seed, device, processes)
+        else:
+            self._continue(before, domains.source.X, task, device, processes)
+        self.net_.domains_ = domains  # for callbacks, in training
+        for stage in self._plan(domains, order_seed):
+            Run(self.net_, stage).train()
+        del self.net_.domains_
+        self.history_ = self.net_.history
+        self.n_iter_ = len(self.history_)
+
+    def _build(
+        self, X: Any, task: Task, seed: int, device: torch.device, processes: Processes
+    ) -> None:
+        """Make the net, for rows like `X`."""
+        generators = PrivateGenerators(seed, device)
+        double = X.dtype == np.float64 and device.type != "mps"  # which knows no float64
+        default = torch.float64 if double else torch.float32  # scikit-learn's rule: that of X
+        with generators.lent():
+            network = self._make_network(_few_rows(X), default, task.n_outputs)
+        if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+            raise ValueError(
+                "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "
+                "least 2, or a module with LayerNorm instead."
+            )
+        self._hold(network, task, generators, device, processes, X.shape[1:])
+
+    def _continue(
+        self, before: TransferNet, X: Any, task: Task, device: torch.device, processes: Processes
+    ) -> None:
+        """Make the net of an earlier one: copies of its weights and of its optimizer's state."""
+        shape = before.engine.input_shape
+        if X.shape[1:] != shape or not task.equals(before.task):
+            raise ValueError(
+                f"warm_start=True continues a fit on rows of shape {shape}, {before.task}; got "
+                f"rows of shape {X.shape[1:]}, {task}. Set warm_start=False to start afresh."
+            )
+        generators = PrivateGenerators(before.engine.generators.seed, device)
+        if before.engine.device.type == device.type:
+            generators.load_state_dict(before.engine.generators.state_dict())
+        network = copy.deepcopy(before.module_)
+        self._hold(network, before.task, generators, device, processes, shape)
+        if len(before.optimizer_.param_groups) == 1:
+            self.net_.optimizer_.load_state_dict(before.optimizer_.state_dict())
+            self.net_.optimizer_.param_groups[0]["lr"] = self.learning_rate
+        self.net_.history = copy.deepcopy(before.history)
+
+    def _hold(
+        self,
+        network: TransferNetwork,
+        task: Task,
+        generators: PrivateGenerators,
+        device: torch.device,
+        processes: Processes,
+        input_shape: tuple[int, ...],
+    ) -> None:
+        """Put the network on the device and set `net_`, ready to train."""
+        network.eval().to(device)
+        processes.copy_first(network)
+        engine = Engine(
+            device=device,
+            dtype=network.row_type,
+            generators=generators,
+            processes=processes,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            input_shape=tuple(input_shape),
+            row_flops=network.row_flops(),
+        )
+        schedule = look_up(self.learning_rate_schedule, LEARNING_RATE_SCHEDULES)
+        shown = self.verbose and processes.rank == 0
+        progress_bar = [("progress_bar", EpochProgressBar())] if shown else []
+        self.net_ = TransferNet(
+            network,
+            engine=engine,
+            task=task,
+            optimizer=_make_optimizer(self.optimizer, device),
+            lr=self.learning_rate,
+            learning_rate_schedule=check_schedule(schedule, "learning_rate_schedule"),
+            batch_size=self.batch_size,
+            device=str(device),
+            callbacks=[*copy_callbacks(self.callbacks), *progress_bar],
+        )
+        self.net_.initialize()
+        self.input_shape_ = engine.input_shape
+
+    def _sampler(self, source: DomainRows, target: DomainRows | None, seed: int) -> Sampler:
+        engine = self.net_.engine
+        share = engine.processes.rank, engine.processes.size
+        return Sampler(source, target, self.batch_size, seed, engine.device, share)
+
+    def _domain_rows(self, domain: Domain) -> DomainRows:
+        """Put a domain on the device; of its labels only those of a wholly labelled one."""
+        engine, y = self.net_.engine, domain.y if domain.has_label is None else None
+        y = None if y is None else encoded(self.net_.task, y, engine.device)
+        return DomainRows(engine.rows(domain.X), y, domain.sample_weight)
+
+    def _prediction_rows(self, X) -> Rows:
+        """Put checked rows where `net_` can take them batch by batch."""
+        return self.net_.engine.rows(X)
+
+    def _forward(self, X, method: str) -> np.ndarray:
+        X = check_rows_to_predict(self, X, rows=TorchRows())
+        if X.shape[1:] != self.input_shape_:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
+                f"rows of shape {self.input_shape_}. Bring X to that shape."
+            )
+        network = self.net_.module_
+        rows = self._prediction_rows(X)
+        return self.net_.engine.forward(network, getattr(network, method), rows)
+
+    def _unfitted(self) -> Any:
+        twin = super()._unfitted()
+        if self.warm_start and hasattr(self, "net_"):
+            twin.net_ = self.net_  # `_fit` goes on from a copy
+        return twin
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")  # `lambda_` is no fitted attribute
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class DeepClassifierMixin(ClassifierMixin):
+    """What makes a deep estimator a classifier."""
+
+    net_: TransferNet
+
+    def predict_proba(self, X):
+        """Predict the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, as a rule of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; the softmax of the label head's logits.
+        """
+        return softmax(self._forward(X, "forward"), axis=1)
+
+    def _make_task(self, domains: Domains) -> Classification:
+        name, labels = self._labels_to_predict(domains)
+        task = Classification.of_labels(labels, name)
+        self.classes_ = task.classes
+        return task
+
+    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
+        """Return the labels that `predict` answers with and the argument that holds them."""
+        assert domains.source.y is not None
+        return "y", domains.source.y
+
+
+def _few_rows(X: Any) -> Tensor:
+    """Return a row or two on the CPU, in their own type."""
+    if isinstance(X, LazyArray):
+        return X.read(np.arange(min(2, len(X))))
+    few = X[:2].toarray() if scipy.sparse.issparse(X) else np.array(X[:2])
+    return torch.as_tensor(few)
+
+
+def look_up(given: Any, known: dict[str, Any]) -> Any:
+    """Return what a name stands for, or what was given instead of a name."""
+    return known[given] if isinstance(given, str) else given
+
+
+def _make_optimizer(given, device: torch.device):
+    optimizer = look_up(given, OPTIMIZERS)
+    if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
+        return partial(optimizer, fused=True)
+    return optimizer

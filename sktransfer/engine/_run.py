@@ -1,0 +1,191 @@
+"""A stage of training in progress."""
+
+from __future__ import annotations
+
+import dis
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
+
+from ..data._sampler import Batch
+from ._net import TransferNet
+from ._recording import EpochRecorder, diverged, total
+from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels, watched_draws
+from ._stage import Stage
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end")
+
+
+class Run:
+    """One stage in progress, on top of what was trained before.
+
+    Parameters
+    ----------
+    net : TransferNet
+        What is trained.
+    stage : Stage
+        How.
+
+    Raises
+    ------
+    ValueError
+        In `train`, where a loss or a weight is no longer finite.
+    """
+
+    def __init__(self, net: TransferNet, stage: Stage):
+        self.net, self.stage = net, stage
+        self.engine = engine = net.engine
+        if stage.groups is not None:
+            net.optimizer_ = net.optimizer(stage.groups, lr=stage.groups[0]["lr"])
+        engine.processes.copy_first(net.module_)  # to which the stage may have added modules
+        self.generators = self._own_generators()
+        self.rates = [group["lr"] for group in net.optimizer_.param_groups]
+        self.factor = 1.0
+        self.draws = True
+        self.batch_events = net.has_listener(*BATCH_EVENTS)
+        self.gradient_events = net.has_listener("on_grad_computed")
+
+    def train(self) -> None:
+        """Train all epochs, or until a callback ends it."""
+        engine, net, stage = self.engine, self.net, self.stage
+        added = [(name, callback.initialize()) for name, callback in stage.callbacks]
+        callbacks, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
+        net.max_epochs, n_domains = stage.epochs, 1 if stage.sampler.target is None else 2
+        share = (stage.progress[1] - stage.progress[0]) / max(1, stage.epochs)
+        step_flops = stage.row_flops * n_domains * engine.batch_size
+        rows = {} if stage.dataset is None else {"X": stage.dataset.X, "y": stage.dataset.y}
+        data = {"dataset_train": stage.dataset, "dataset_valid": None}
+        try:
+            with limited_threads(step_flops), reproducible_kernels(engine.device):
+                net.notify("on_train_begin", **{"X": None, "y": None, **rows})
+                for epoch in range(stage.epochs):
+                    net.notify("on_epoch_begin", **data)
+                    self._train_epoch(stage.progress[0] + epoch * share, share)
+                    if not self._goes_on_after(data):
+                        break
+                self._set_learning_rates(1.0)
+                net.notify("on_train_end", **{"X": None, "y": None, **rows})
+        finally:
+            net.callbacks_ = callbacks
+        net.module_.eval()
+        self._check_finite()
+
+    def _train_epoch(self, done: float, share: float) -> None:
+        net, stage = self.net, self.stage
+        recorder = EpochRecorder(epoch=len(net.history))
+        net.module_.train()
+        self.draws = True  # the first step of an epoch tells whether the others draw numbers
+        for batch in stage.sampler.epoch(done, share):
+            self._set_learning_rates(net.learning_rate_schedule(batch.progress))
+            if self.batch_events:
+                net.notify("on_batch_begin", batch=batch, training=True)
+            losses = self._step(batch)
+            if stage.after_step is not None:
+                stage.after_step()
+            recorder.add(losses, batch.metrics)
+            if self.batch_events:
+                seen = {"loss": total(losses).detach(), "y_pred": batch.source_outputs.detach()}
+                net.notify("on_batch_end", batch=batch, training=True, **seen)
+        self.engine.processes.average_statistics(net.module_)
+        net.module_.eval()
+        self._record(recorder)
+
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
+        """Change weights by a batch, with the generators lent where numbers are drawn."""
+        if not self.draws:
+            return self.stage.step(batch, self._update)
+        with watched_draws(self.generators) as drew:
+            losses = self.stage.step(batch, self._update)
+        self.draws = drew[0]
+        return losses
+
+    def _update(
+        self, losses: dict[str, Tensor], parameters: Iterable[nn.Parameter] | None = None
+    ) -> None:
+        net = self.net
+        for parameter in self._trained():
+            parameter.grad = None
+        if parameters is None:
+            total(losses).backward()
+        else:
+            total(losses).backward(inputs=[p for p in parameters if p.requires_grad])
+        self.engine.processes.average_gradients(self._trained())
+        if self.gradient_events:
+            named = TeeGenerator(self._named_parameters())
+            net.notify("on_grad_computed", named_parameters=named, training=True)
+        net.optimizer_.step()
+
+    def _trained(self) -> Iterator[nn.Parameter]:
+        return (p for group in self.net.optimizer_.param_groups for p in group["params"])
+
+    def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield what learns by name; what is no part of the network has the stage's name."""
+        names = {id(p): name for name, p in self.net.module_.named_parameters()}
+        for number, parameter in enumerate(self._trained()):
+            yield names.get(id(parameter), f"stage.{number}"), parameter
+
+    def _set_learning_rates(self, factor: float) -> None:
+        """Scale the rates, unless they are so already: a callback may have set them."""
+        if factor == self.factor:
+            return
+        for group, rate in zip(self.net.optimizer_.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.factor = factor
+
+    def _record(self, recorder: EpochRecorder) -> None:
+        net, processes = self.net, self.engine.processes
+        for name, value in processes.average_records(recorder.finish(), self.engine.device).items():
+            net.history.record(name, value)
+        net.history.record("learning_rate", net.optimizer_.param_groups[0]["lr"])
+        loss = net.history[-1, "train_loss"]
+        earlier = (e["train_loss"] for e in net.history[:-1] if "train_loss" in e)
+        net.history.record("train_loss_best", loss < min(earlier, default=math.inf))
+
+    def _goes_on_after(self, data: dict[str, Any]) -> bool:
+        """Tell the callbacks that an epoch is over; say whether they let training go on."""
+        try:
+            self.net.notify("on_epoch_end", **data)
+        except KeyboardInterrupt as error:
+            if _was_raised_by_code(error):  # how skorch's callbacks end training
+                return False
+            raise
+        except Exception as error:
+            recorded = [name for name in self.net.history[-1] if name != "batches"]
+            for name, callback in self.net.callbacks_:
+                monitor = getattr(callback, "monitor", None)
+                if isinstance(monitor, str) and monitor.removesuffix("_best") not in recorded:
+                    raise ValueError(
+                        f"The callback {name} ({type(callback).__name__}) monitors {monitor!r}, "
+                        f"which training does not record; it records {recorded}. Give "
+                        f"{type(callback).__name__}(monitor='train_loss'), with '_best' for a "
+                        "Checkpoint."
+                    ) from error
+            raise
+        return True
+
+    def _check_finite(self) -> None:
+        finite = [p.isfinite().all() for p in self._trained()]
+        if finite and not torch.stack(finite).all():
+            raise diverged("A weight became NaN or infinite", "the last step of training")
+
+    def _own_generators(self) -> PrivateGenerators:
+        """Return generators of this process, as its dropout is to differ from the others'."""
+        rank, generators = self.engine.processes.rank, self.engine.generators
+        if rank == 0:
+            return generators
+        seed = generators.seed + 10_007 * rank + len(self.net.history)
+        return PrivateGenerators(seed, generators.device)
+
+
+def _was_raised_by_code(error: BaseException) -> bool:
+    """Whether a `raise` statement raised this, and not the user's Ctrl-C."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]

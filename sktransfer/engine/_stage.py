@@ -1,0 +1,129 @@
+"""A part of training: which rows, how a batch changes weights, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+from ..data._sampler import Batch, Sampler
+
+# The losses of a batch by name; training minimises their sum.
+Objective = Callable[[Batch], dict[str, Tensor]]
+
+
+class Update(Protocol):
+    """Takes one optimizer step down the sum of losses, for these parameters or (None) all."""
+
+    def __call__(
+        self, losses: dict[str, Tensor], parameters: Iterable[nn.Parameter] | None = None
+    ) -> None: ...
+
+
+# How a batch changes weights: it calls `update` once or more often, and returns the losses.
+Step = Callable[[Batch, Update], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class GradientStep:
+    """One optimizer step down the sum of the objective's losses.
+
+    Parameters
+    ----------
+    objective : callable
+        Returns the losses of a batch by name.
+    """
+
+    objective: Objective
+
+    def __call__(self, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """Take the step."""
+        losses = self.objective(batch)
+        update(losses)
+        return losses
+
+
+@dataclass(frozen=True)
+class Move:
+    """What one player does in its turn.
+
+    Parameters
+    ----------
+    objective : callable
+        Its losses of a batch by name.
+    parameters : sequence of Parameter
+        What it may change.
+    repeats : int
+        How often it moves in its turn.
+    """
+
+    objective: Objective
+    parameters: Sequence[nn.Parameter]
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
+class AlternatingStep:
+    """Players that move in turn, each down its own losses and with its own parameters.
+
+    The optimizer passes by the parameters of all others, whatever state it keeps for
+    them: it is as if each player had its own.
+
+    Parameters
+    ----------
+    moves : sequence of Move
+        In the order of the turns.
+    """
+
+    moves: Sequence[Move]
+
+    def __call__(self, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """Let all move; return the losses of each player's last move."""
+        seen: dict[str, Tensor] = {}
+        for move in self.moves:
+            for _ in range(move.repeats):
+                losses = move.objective(batch)
+                update(losses, move.parameters)
+            seen |= losses
+        return seen
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        Its batches.
+    step : callable
+        How a batch changes weights.
+    epochs : int
+        Passes over the batches.
+    row_flops : float
+        Forward work of one row, which decides the number of threads.
+    groups : list of dict or None
+        Parameter groups with their learning rates, for an optimizer of the stage's own.
+        None goes on with the one there is.
+    progress : tuple of float
+        Where schedules stand at the beginning and the end.
+    after_step : callable or None
+        Called after each step, as teachers and averages of weights want.
+    callbacks : list of (name, callback)
+        Called besides those of the user.
+    dataset : skorch Dataset or None
+        Rows and labels for callbacks that ask for those trained on.
+    """
+
+    sampler: Sampler
+    step: Step
+    epochs: int
+    row_flops: float
+    groups: list[dict[str, Any]] | None = None
+    progress: tuple[float, float] = (0.0, 1.0)
+    after_step: Callable[[], None] | None = None
+    callbacks: Sequence[tuple[str, Callback]] = field(default_factory=list)
+    dataset: Any = None

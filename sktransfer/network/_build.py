@@ -1,0 +1,178 @@
+"""How the body and its heads are made: the user's modules as copies, or default ones."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ._probe import Probe, probe
+
+# Makes a module, as the user's callable parameters do.
+Builder = Callable[..., nn.Module]
+
+
+def make_mlp(sizes: Sequence[int], *, activate_last: bool) -> nn.Sequential:
+    """Chain linear layers of these sizes with ReLU between (and after the last, if asked)."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*(layers if activate_last else layers[:-1]))
+
+
+def make_module(
+    given: nn.Module | Builder | None, name: str, arguments: tuple[Any, ...], default: Builder
+) -> nn.Module:
+    """Copy the user's module, or call the user's (or the default) function for one."""
+    if isinstance(given, nn.Module):
+        return copy.deepcopy(given)
+    call = f"{name}({', '.join(map(repr, arguments))})"
+    try:
+        module = (default if given is None else given)(*arguments)
+    except Exception as error:
+        raise ValueError(
+            f"{call} failed: {str(error).rstrip('.')}. A callable must take these arguments and "
+            "return a torch.nn.Module."
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
+    return module
+
+
+def row_types(
+    body: nn.Module, given: torch.dtype, default: torch.dtype
+) -> list[torch.dtype]:
+    """List the types in which rows may be meant to reach the body, the likeliest first.
+
+    Parameters
+    ----------
+    body : Module
+        Its weights say the type of floats; an embedding that it may look up integers.
+    given : torch.dtype
+        Of the rows as the user gave them.
+    default : torch.dtype
+        Of floats, for a body without weights.
+    """
+    floats = floating_type(body) or default
+    if not looks_up_integers(body):
+        return [floats]
+    return [floats, torch.int64] if given.is_floating_point else [torch.int64, floats]
+
+
+def floating_type(module: nn.Module) -> torch.dtype | None:
+    """Return the type of the module's first floating-point weight, if it has any."""
+    weights = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return next(weights, None)
+
+
+def looks_up_integers(module: nn.Module) -> bool:
+    """Whether the module holds a table of tokens, categories or positions."""
+    return any(isinstance(child, (nn.Embedding, nn.EmbeddingBag)) for child in module.modules())
+
+
+def make_body(
+    given: Any,
+    name: str,
+    X: Tensor,
+    default: torch.dtype,
+    hidden_layer_sizes: int | Sequence[int],
+) -> tuple[nn.Module, Probe]:
+    """Return the user's body as a copy, or an MLP, and what a few rows show of it.
+
+    Parameters
+    ----------
+    given : Module, callable or None
+        The user's parameter; a callable gets the shape of one row.
+    name : str
+        Its name, for messages.
+    X : Tensor of shape (n, ...)
+        A few rows in the type the user gave.
+    default : torch.dtype
+        Type of floats, where the body does not say it.
+    hidden_layer_sizes : int or sequence of int
+        Widths of the MLP, where `given` is None.
+
+    Returns
+    -------
+    body : Module
+        On the CPU.
+    probed : Probe
+        Its pass of the rows.
+    """
+    sizes = check_layer_sizes(hidden_layer_sizes, "hidden_layer_sizes")
+    if given is None and X.ndim > 2:
+        raise ValueError(
+            f"{name}=None builds an MLP, which takes 2-D X, but X has rows of shape "
+            f"{tuple(X.shape[1:])}. Give a torch module that takes such rows, or flatten them: "
+            "X.reshape(len(X), -1)."
+        )
+
+    def mlp(input_shape: tuple[int, ...]) -> nn.Module:
+        return make_mlp([*input_shape, *sizes], activate_last=True).to(default)
+
+    body = make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
+    return body, probe_as(row_types(body, X.dtype, default), body, name, X)
+
+
+def probe_as(types: Sequence[torch.dtype], module: nn.Module, name: str, X: Tensor) -> Probe:
+    """Pass a few rows through the user's body, in the first type that it takes.
+
+    Raises
+    ------
+    ValueError
+        What it says of the first type, where it takes none.
+    """
+    errors = []
+    for dtype in types:
+        try:
+            return probe(module, name, X.to(dtype), "a float tensor of shape (n, ...)")
+        except ValueError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def check_layer_sizes(sizes: Any, name: str) -> list[int]:
+    """Return widths of layers as a list of positive integers."""
+    widths = np.atleast_1d(np.asarray(sizes))
+    if widths.ndim != 1 or any(int(width) != width or width < 1 for width in widths.tolist()):
+        raise ValueError(
+            f"{name} must hold positive integers, the widths of the layers; got {sizes!r}."
+        )
+    return [int(width) for width in widths]
+
+
+def make_head(
+    given: nn.Module | Builder | None,
+    name: str,
+    features: Tensor,
+    n_outputs: int,
+    arguments: tuple[Any, ...],
+    default: Builder,
+) -> nn.Module:
+    """Return the user's head as a copy, or the default one, checked on features.
+
+    Parameters
+    ----------
+    given : Module, callable or None
+        The user's parameter; a callable gets `arguments`, as `default` does.
+    name : str
+        Its name, for messages.
+    features : Tensor of shape (n, n_features)
+        What the body made of a few rows.
+    n_outputs : int
+        Columns that the head must give.
+    """
+    head = make_module(given, name, arguments, default).cpu().to(features.dtype)
+    wanted = f"a float tensor of shape (n, {n_outputs})"
+    output = probe(head, name, features, wanted).output
+    if output.shape != (len(features), n_outputs):
+        raise ValueError(
+            f"{name} gave shape {tuple(output.shape)} for features of shape "
+            f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
+        )
+    return head

@@ -1,0 +1,113 @@
+"""The body and its heads as one module, and how a step passes both domains through it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data._sampler import Batch
+from ._batch_norm import batch_norms, estimate_statistics, untouched_statistics
+from ._probe import Probe
+
+
+class TransferNetwork(nn.Module):
+    """A body that turns rows into features, and heads upon it.
+
+    Parameters
+    ----------
+    body : Module
+        ``(n, *input_shape) -> (n, ...)``; its output is flattened to features.
+    label_head : Module
+        ``(n, n_features) -> (n, n_outputs)``.
+    heads : dict of Module
+        What else the method puts on the features, kept under these names.
+    probed : Probe
+        What a pass of a few rows showed of the body.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        label_head: nn.Module,
+        heads: dict[str, nn.Module],
+        probed: Probe,
+    ):
+        super().__init__()
+        self.n_features = probed.output.flatten(1).shape[1]
+        self.body_work = probed.work
+        self.row_type = probed.dtype
+        self.draws = probed.draws
+        self.body = body
+        self.label_head = label_head
+        for name, head in heads.items():
+            self.add_module(name, head)
+        self._passes_apart = {
+            name: bool(batch_norms(module)) for name, module in self.named_children()
+        }
+
+    def row_flops(self, layers: Collection[str] | None = None) -> float:
+        """Return the FLOPs of a row's forward pass through these layers (or all) and the heads."""
+        names = self.body_work if layers is None else self.body_work.keys() & set(layers)
+        body = sum(self.body_work[name] for name in names)
+        heads = [child for name, child in self.named_children() if name != "body"]
+        return body + 2.0 * sum(p.numel() for head in heads for p in head.parameters())
+
+    def structure(self) -> dict[str, Any]:
+        """Return what training has made of the structure, beyond what the parameters say."""
+        return {}
+
+    def restore_structure(self, structure: dict[str, Any]) -> None:
+        """Bring the structure to what `structure` told of another network."""
+
+    def features(self, X: Tensor) -> Tensor:
+        """Return the body's features, shape (n, n_features)."""
+        features: Tensor = self.body(X)
+        return features.flatten(1)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return what the label head says of rows, shape (n, n_outputs)."""
+        outputs: Tensor = self.label_head(self.features(X))
+        return outputs
+
+    def forward_domains(self, batch: Batch) -> None:
+        """Fill the batch's features of both domains and the label head's outputs for the source.
+
+        A body with batch statistics sees each domain by itself, and its running
+        statistics follow the target, for which it will predict; any other body
+        sees both in one pass, which is faster.
+        """
+        source, target = batch.source, batch.target
+        if target is None:
+            source.features = self.features(source.X)
+        elif self._passes_apart["body"]:
+            with untouched_statistics(self.body):
+                source.features = self.features(source.X)
+            target.features = self.features(target.X)
+        else:
+            batch.joint_features = self.features(torch.cat([source.X, target.X]))
+            sizes = [len(source), len(target)]
+            source.features, target.features = batch.joint_features.split(sizes)
+        batch.source_outputs = self.label_head(source.features)
+
+    def forward_head(self, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Pass the features of both domains through the head `name`: one pass, if it can be."""
+        head = getattr(self, name)
+        assert batch.target is not None
+        source, target = batch.source.features, batch.target.features
+        if self._passes_apart[name]:
+            return head(source), head(target)
+        joint = batch.joint_features
+        if joint is None:
+            joint = torch.cat([source, target])
+        of_source, of_target = head(joint).split([len(source), len(target)])
+        return of_source, of_target
+
+    def estimate_statistics(
+        self, source: Iterable[Any], target: Iterable[Any], n_target: int
+    ) -> None:
+        """Estimate the batch statistics of what predicts anew, as the target's."""
+        norms = batch_norms(nn.ModuleList([self.body, self.label_head]))
+        estimate_statistics(self, norms, source, target, n_target)
