@@ -15,12 +15,18 @@ from torch import Tensor, nn
 from .._base import BaseTransferClassifier
 from .._batches import DomainBatch, DomainBatches, Rows
 from .._runtime import limited_threads
-from ._frozen_cache import ActivationRows, PrivateActivations, SharedActivations, examine
-from ._graph import BodyGraph
+from ..frozen import (
+    INPUT,
+    ActivationRows,
+    BodyGraph,
+    PrivateActivations,
+    RowStore,
+    SharedActivations,
+    examine,
+    memory_folder,
+)
 from ._network import FineTuneNetwork
 from ._stages import HeldOutScoring, Stage, Task, l2_sp_penalty, weighted_cross_entropy
-from ._store import RowStore, memory_folder
-from ._trace import INPUT
 
 
 class BaseFineTuningClassifier(BaseTransferClassifier):

@@ -9,8 +9,8 @@ from torch import Tensor, fx, nn
 
 from .._network import TransferNetwork
 from .._probe import Probe
+from ..frozen import BodyGraph
 from ._freezing import freeze, order_layers
-from ._graph import BodyGraph
 from ._lora import add_lora, lora_ranks
 
 

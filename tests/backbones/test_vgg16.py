@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from sktransfer import FineTuneClassifier
 from sktransfer.backbones import VGG16
-from sktransfer.finetuning._graph import BodyGraph
+from sktransfer.frozen._graph import BodyGraph
 
 CONVOLUTIONS = {
     "block1_conv1": (3, 64),

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import FineTuneClassifier
-from tests.finetuning.bodies import (
+from tests.frozen.bodies import (
     Branching,
     Pairs,
     Recurrent,

@@ -6,7 +6,7 @@ from torch import nn
 
 from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers
-from tests.finetuning.bodies import Residual, sequential
+from tests.frozen.bodies import Residual, sequential
 
 
 def layers_of(body, n_in=4):

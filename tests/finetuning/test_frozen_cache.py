@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
 from sktransfer import FineTuneClassifier
-from sktransfer.finetuning._frozen_cache import StoredRows
-from sktransfer.finetuning._store import RowStore
-from tests.finetuning.bodies import Pairs, Residual
+from sktransfer.frozen._rows import StoredRows
+from sktransfer.frozen._store import RowStore
+from tests.frozen.bodies import Pairs, Residual
 
 N_ROWS = 60
 DEPTHS = {"unfreeze_depth": [0, 1, 2, 3]}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sktransfer import FineTuneClassifier
-from tests.finetuning.bodies import sequential
+from tests.frozen.bodies import sequential
 
 FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0, "adapter": "lora"}
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from sktransfer import FineTuneClassifier
 from sktransfer.backbones import VGG16
-from tests.finetuning.bodies import Draws, Recurrent, Residual, sequential
+from tests.frozen.bodies import Draws, Recurrent, Residual, sequential
 
 FAST = {"head_epochs": 1, "finetune_epochs": 1, "pretrain_epochs": 1, "random_state": 0}
 

@@ -6,6 +6,7 @@ cut as well: the values that cross it are all that the rest needs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,17 +16,32 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
+from ._found import Layout
 from ._trace import INPUT, Trace
+from ._twin import twin_of
 
 # What a step may do without anyone asking for its result.
 HARMLESS = {"getattr", "getitem", "size", "dim", "numel", "shape"}
 
 
 class Value(NamedTuple):
-    """What a step makes of rows: how its tensors are nested, and their bytes in a row."""
+    """What a step makes of rows: how its tensors are nested, and shape and type of their rows."""
 
     structure: pytree.TreeSpec
-    row_bytes: int
+    layout: Layout
+
+    @classmethod
+    def of(cls, value: Any) -> Value:
+        """Describe a value."""
+        leaves, structure = pytree.tree_flatten(value)
+        rows = ((tuple(leaf.shape[1:]), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves)
+        return cls(structure, tuple(rows))
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        sizes = (math.prod(shape) * _type(name).itemsize for shape, name in self.layout)
+        return sum(sizes)
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,8 @@ class BodyGraph:
     Parameters
     ----------
     body : Module
-        Shared, not copied: what is extracted computes with its weights.
+        Shared, not copied: what is extracted computes with its weights. It is not
+        changed: a twin is what is traced and run.
     layers : sequence of str
         Its layers with weights.
     X : Tensor of shape (1, ...)
@@ -70,7 +87,7 @@ class BodyGraph:
     def __init__(
         self, body: nn.Module, layers: Sequence[str], X: Tensor, known: Findings | None = None
     ):
-        self._body, self._layers = body, [_join("body", layer) for layer in layers]
+        self._twin, self._layers = twin_of(body), [_join("body", layer) for layer in layers]
         self.findings = known or Findings(set(), {})
         opaque = self.findings.opaque
         while True:
@@ -85,6 +102,8 @@ class BodyGraph:
             if clash is None or clash in opaque:
                 break
             opaque.add(clash)
+        self._frozen.body = self._training.body = body
+        del self._twin
 
     @property
     def values(self) -> dict[str, Value]:
@@ -151,13 +170,8 @@ class BodyGraph:
             yield node, self._frozen.used_by(node)
 
     def _trace(self, opaque: set[str], *, training: bool) -> Trace:
-        modes = {module: module.training for module in self._body.modules()}
-        self._body.train(training)
-        try:
-            return Trace(self._body, opaque, self._layers)
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
+        self._twin.train(training)
+        return Trace(self._twin, opaque, self._layers)
 
     @torch.no_grad()
     def _run(self, X: Tensor) -> str | None:
@@ -169,9 +183,9 @@ class BodyGraph:
         """
         rows = X.repeat(3, *[1] * (X.ndim - 1))
         self.values.clear()
-        self.values[INPUT] = Value(pytree.tree_structure(rows), _row_bytes(rows))
-        self._body.eval()
-        expected, graph = self._body(X), self._frozen.graph
+        self.values[INPUT] = Value.of(rows)
+        self._twin.eval()
+        expected, graph = self._twin(X), self._frozen.graph
         runner = fx.Interpreter(self._frozen, garbage_collect_values=False, graph=graph)
         runner.args_iter = iter([rows])
         made: dict[fx.Node, tuple[Any, list[int]]] = {}
@@ -190,7 +204,7 @@ class BodyGraph:
         if not torch.allclose(output[:1], expected, rtol=1e-3, atol=1e-5, equal_nan=True):
             return "body"
         self.values.update(
-            (node.name, Value(pytree.tree_structure(value), _row_bytes(value)))
+            (node.name, Value.of(value))
             for node, (value, _) in made.items()
             if node not in overwritten and _has_rows(value, len(rows))
         )
@@ -265,8 +279,9 @@ def _has_rows(value: Any, n_rows: int) -> bool:
     )
 
 
-def _row_bytes(value: Any) -> int:
-    return sum(tensor[:1].nbytes for tensor in pytree.tree_leaves(value))
+def _type(name: str) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def _versions(value: Any) -> list[int]:

@@ -11,9 +11,9 @@ from torch import nn
 
 from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import order_layers
-from sktransfer.finetuning._graph import BodyGraph
-from sktransfer.finetuning._trace import INPUT
-from tests.finetuning.bodies import (
+from sktransfer.frozen._graph import BodyGraph
+from sktransfer.frozen._trace import INPUT
+from tests.frozen.bodies import (
     Branching,
     Counts,
     Draws,

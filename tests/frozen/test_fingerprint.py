@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from sktransfer.finetuning._fingerprint import digest_rows, value_keys
-from tests.finetuning.bodies import Residual, sequential
-from tests.finetuning.test_graph import X, crossing_at, graph_of
+from sktransfer.frozen._digests import digest_rows
+from sktransfer.frozen._keys import value_keys
+from tests.frozen.bodies import Residual, sequential
+from tests.frozen.test_graph import X, crossing_at, graph_of
 
 
 def as_set(digests):
@@ -157,8 +158,8 @@ def test_keys_are_the_same_in_another_process(tmp_path):
 
     code = (
         "import torch\n"
-        "from tests.finetuning.test_fingerprint import keys_of\n"
-        "from tests.finetuning.bodies import Residual\n"
+        "from tests.frozen.test_fingerprint import keys_of\n"
+        "from tests.frozen.bodies import Residual\n"
         "torch.manual_seed(0)\n"
         "print(sorted(keys_of(Residual().double()).values()))"
     )

@@ -10,8 +10,8 @@ import joblib
 import numpy as np
 import pytest
 
-from sktransfer.finetuning._fingerprint import digest_rows
-from sktransfer.finetuning._store import UNFINISHED, RowStore, memory_folder
+from sktransfer.frozen._digests import digest_rows
+from sktransfer.frozen._store import UNFINISHED, RowStore, memory_folder
 
 ROWS = np.arange(20.0).reshape(10, 2)
 DIGESTS = digest_rows(ROWS)
