@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -241,9 +241,9 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         y = None if y is None else encoded(self.net_.task, y, engine.device)
         return DomainRows(engine.rows(domain.X), y, domain.sample_weight)
 
-    def _prediction_rows(self, X) -> Rows:
-        """Put checked rows where `net_` can take them batch by batch."""
-        return self.net_.engine.rows(X)
+    def _prediction(self, X: Any, method: str) -> tuple[Callable[[Any], Tensor], Rows]:
+        """Return what computes a prediction, and checked rows as it takes them."""
+        return getattr(self.net_.module_, method), self.net_.engine.rows(X)
 
     def _forward(self, X, method: str) -> np.ndarray:
         X = check_rows_to_predict(self, X, rows=TorchRows())
@@ -252,9 +252,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
                 f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
                 f"rows of shape {self.input_shape_}. Bring X to that shape."
             )
-        network = self.net_.module_
-        rows = self._prediction_rows(X)
-        return self.net_.engine.forward(network, getattr(network, method), rows)
+        return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
 
     def _unfitted(self) -> Any:
         twin = super()._unfitted()

@@ -12,7 +12,7 @@ feature_extractor : torch.nn.Module, callable or None, default=None
     The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
     module is copied, never changed; a callable gets the shape of one row, for
     example ``(3, 28, 28)``, and returns a module. Rows arrive in the type of the
-    module's weights (integers, where it holds an ``nn.Embedding``). None
+    module's weights; as integers, where it takes no floats (token codes). None
     builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
 """
 
@@ -56,8 +56,8 @@ backbone : torch.nn.Module, callable or None, default=None
     The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
     pretrained network without its last layer. A module is copied, never
     changed; a callable gets the shape of one row, for example ``(3, 150, 150)``,
-    and returns a module. Rows arrive in the type of its weights (integers,
-    where it holds an ``nn.Embedding``). None builds an MLP with ReLU by
+    and returns a module. Rows arrive in the type of its weights; as
+    integers, where it takes no floats (token codes). None builds an MLP with ReLU by
     `hidden_layer_sizes`, which starts from random weights and so needs a
     source to learn from.
 head : torch.nn.Module, callable or None, default=None
@@ -70,10 +70,13 @@ unfreeze_depth : int, "all" or str, default=1
     body uses them; 0 leaves all frozen, without step 5 (feature extraction). A
     layer's name, or a glob such as ``"block5_*"``, means the first layer it fits
     and all after it.
-pretrain_epochs : int, default=100
-    Passes over the source, where the body is trained on it first.
-pretrain_learning_rate : float, default=1e-3
-    Step size there.
+unfreezing : Unfreezing or None, default=None
+    How these layers learn: discriminative rates (``layer_decay``), one after the
+    other (``gradual``), held near their pretrained values (``l2_sp``), without
+    batch normalisation (``freeze_batch_norm``). None is ``Unfreezing()``.
+source_training : SourceTraining or None, default=None
+    Where the body learns from the source first: epochs, step size, and from which
+    probability on a row of an unlabelled target is used. None is ``SourceTraining()``.
 head_epochs : int, default=100
     Passes over the labelled rows in step 3; 0 goes on to step 5.
 learning_rate : float, default=3e-3
@@ -83,54 +86,25 @@ finetune_epochs : int, default=50
     ``head_epochs=0`` it is plain training of the whole network.
 finetune_learning_rate : float, default=3e-4
     Step size there, best a tenth of `learning_rate` or less.
-layer_decay : float in (0, 1], default=1.0
-    Discriminative learning rates in step 5: the body's last layer learns at
-    ``finetune_learning_rate * layer_decay``, the one before at ``layer_decay
-    ** 2`` times that rate of the head, and so on.
-gradual_unfreezing : bool, default=False
-    Whether step 5 unfreezes one layer after the other, the last one first,
-    each for an equal share of `finetune_epochs`.
-l2_sp : float, default=0.0
-    Pulls the unfrozen weights of the body towards their pretrained values.
-freeze_batch_norm : bool, default=False
-    Whether batch normalisation stays frozen, weights and statistics, in
-    unfrozen layers too; `unfreeze_depth` then does not count it.
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
     a class by one over its number of rows. They act where the labels are
     those of `classes_`.
-early_stopping : bool, default=False
-    Whether to hold out `validation_fraction` of the labelled rows, end a
-    stage after `n_iter_no_change` epochs without a smaller loss on them, and
-    return to the weights of the best epoch.
-validation_fraction : float in (0, 1), default=0.1
-    Share of the rows held out, stratified.
-n_iter_no_change : int, default=10
-    Epochs to wait for an improvement.
-pseudo_label_threshold : float in [0, 1], default=0.9
-    Where the target has no labels: the least probability of a class at which
-    a row is used.
+early_stopping : HeldOut or None, default=None
+    ``HeldOut(fraction=0.1, patience=10)`` holds out a share of the labelled rows,
+    ends a stage after so many epochs without a smaller loss on them, and returns to
+    the weights of the best epoch.
 augment : callable or None, default=None
     Gets a training batch (a tensor of shape ``(n, *input_shape)``, on the
     device) and returns it augmented. It draws from torch's generator, which
     `random_state` decides. Frozen layers are then computed in each step.
-adapter : {"lora"} or None, default=None
-    "lora" trains, in place of the weights of the layers to unfreeze, low-rank
-    additions to them. Needs the extra ``lora``.
-lora_rank : int, default=8
-    Rank of these.
-cache_frozen : bool, default=True
-    Whether to compute what is frozen once. False passes each batch through
-    the whole body.
-memory : str, path, joblib.Memory or None, default=None
-    Folder in which to keep what the frozen layers make of each row, for all
-    fits and predictions with the same body: the candidates and folds of a
-    search then send each row through it once, which pays for large bodies. Safe
-    for several processes. None keeps it for one fit: in memory, or in a temporary
-    file where it is larger than scikit-learn's ``working_memory``.
-memory_limit : int or None, default=None
-    Most bytes to keep there; what was longest not used goes first. None is no
-    limit.
+adapter : LoRA or None, default=None
+    ``LoRA(rank=8)`` trains, in place of the weights of the layers to unfreeze,
+    low-rank additions to them. Needs the extra ``lora``.
+frozen_cache : FrozenCache or None, default=None
+    What is frozen is computed once. ``FrozenCache(memory="folder")`` shares it among
+    the candidates and folds of a search; ``FrozenCache(enabled=False)`` passes each
+    batch through the whole body. None is ``FrozenCache()``: kept for one fit.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP, where `backbone` is None.
 """

@@ -46,7 +46,9 @@ class Task(metaclass=ABCMeta):
         """Return what `predict` says by the head's outputs."""
 
     @abstractmethod
-    def score(self, y: np.ndarray, outputs: np.ndarray) -> float:
+    def score(
+        self, y: np.ndarray, outputs: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> float:
         """Return how good outputs are; greater is better."""
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -126,9 +128,11 @@ class Classification(Task):
         answers: np.ndarray = self.classes[outputs.argmax(axis=1)]
         return answers
 
-    def score(self, y: np.ndarray, outputs: np.ndarray) -> float:
+    def score(
+        self, y: np.ndarray, outputs: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> float:
         """Return the accuracy."""
-        return float(accuracy_score(y, self.answers(outputs)))
+        return float(accuracy_score(y, self.answers(outputs), sample_weight=sample_weight))
 
 
 def encoded(task: Task, y: np.ndarray, device: Any) -> Tensor:

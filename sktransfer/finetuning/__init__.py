@@ -1,5 +1,13 @@
-"""Fine-tuning: a new head on a pretrained body, of which the last layers learn on."""
+"""Fine-tuning of pretrained bodies in five steps."""
 
 from ._finetune import FineTuneClassifier
+from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 
-__all__ = ["FineTuneClassifier"]
+__all__ = [
+    "FineTuneClassifier",
+    "FrozenCache",
+    "HeldOut",
+    "LoRA",
+    "SourceTraining",
+    "Unfreezing",
+]

@@ -1,119 +1,239 @@
-"""What fine-tuning methods share: stages of training, in which frozen values are reused."""
+"""What fine-tuning estimators share: the five steps as stages of training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from torch import Tensor, nn
 
-from .._base import BaseTransferClassifier
-from .._batches import DomainBatch, DomainBatches, Rows
-from .._runtime import limited_threads
-from ..frozen import (
-    INPUT,
-    ActivationRows,
-    BodyGraph,
-    PrivateActivations,
-    RowStore,
-    SharedActivations,
-    examine,
-    memory_folder,
-)
+from .._deep import BaseDeepEstimator
+from .._task import Classification, encoded
+from ..data._domain import Domain, Domains
+from ..data._sampler import Batch, DomainRows
+from ..engine._net import callback_dataset
+from ..engine._stage import GradientStep, Stage
+from ..network._build import floating_type
+from ._cached import keep_for_prediction, pass_frozen, prediction_rows, rows_from
+from ._freezing import unfrozen_layers
+from ._lora import adaptable_layers, add_lora
 from ._network import FineTuneNetwork
-from ._stages import HeldOutScoring, Stage, Task, l2_sp_penalty, weighted_cross_entropy
+from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
+from ._stages import (
+    HeldOutScoring,
+    Part,
+    TrainingRows,
+    l2_sp_penalty,
+    plan_five_steps,
+    weigh_classes,
+)
+
+# With fewer confident rows for each class than this, pseudo-labels are not used.
+LEAST_PSEUDO_LABELS = 2
 
 
-class BaseFineTuningClassifier(BaseTransferClassifier):
-    """Trains in stages, in each of which a first part of the body may be frozen."""
+class BaseFineTuning(BaseDeepEstimator):
+    """Trains in parts, in each of which a first part of the body may be frozen."""
 
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
+    # What is read here; `__init__` sets it.
+    backbone: Any
+    head: Any
+    unfreeze_depth: int | str
+    unfreezing: Any
+    source_training: Any
+    finetune_epochs: int
+    class_weight: Any
+    early_stopping: Any
     augment: Any
-    cache_frozen: bool
-    memory: Any
-    memory_limit: int | None
+    adapter: Any
+    frozen_cache: Any
 
-    def _run_stages(self, stages: Sequence[Stage], task: Task, seed: int) -> bool:
-        """Train stage by stage; say whether training may go on (not after Ctrl-C)."""
-        random_state = np.random.RandomState(seed)
-        network: FineTuneNetwork = self.net_.module_
-        if self.early_stopping:
-            task = task.split(self.validation_fraction, random_state.randint(2**31 - 1))
-        crossings = self._pass_frozen(stages, task)
-        penalised = any(stage.l2_sp > 0 for stage in stages)
-        anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
-        goes_on = True
-        for stage, crossing in zip(stages, crossings, strict=True):
-            order_seed = random_state.randint(2**31 - 1)
-            goes_on = goes_on and self._run_stage(stage, task, crossing, anchors, order_seed)
-        self.net_.row_flops = network.row_flops()
-        if isinstance(network.activations, SharedActivations):
-            network.activations.keep_only_frozen(network.live(network.unfrozen))
+    def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
+        continues = len(self.net_.history) > 0
+        source, target = domains.source, domains.target
+        self.unfrozen_layers_: list[str] = []
+        self.n_pseudo_labels_ = 0
+        rows: TrainingRows | None
+        if target is None:
+            rows = self._training_rows(source)
+            if self.backbone is None:
+                yield from self._stages([self._source_part()], rows, seeds[0])
+                _warn_of_no_transfer()
+                return
+        elif target.y is not None:
+            if not continues:
+                yield from self._pretrain(source, seeds[0])
+            rows = self._training_rows(target.labelled())
         else:
-            network.activations = None
-        return goes_on
+            if not continues:
+                part = [self._source_part()]
+                yield from self._stages(part, self._training_rows(source), seeds[0])
+            rows = self._pseudo_labelled(target.X)
+        if rows is not None:
+            yield from self._five_steps(rows, seeds[1])
 
-    def _run_stage(
+    def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
+        """Train body and a head of its own on the source, whose classes may be others."""
+        assert source.y is not None
+        task, network = Classification.of_labels(source.y, "y"), self.net_.module_
+        make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
+        with self.net_.engine.generators.lent():
+            head = make(network.n_features, task.n_outputs)
+        head = head.to(self.net_.engine.device, floating_type(network.body))
+        return self._stages([self._source_part(head)], TrainingRows(source, task), seed)
+
+    def _pseudo_labelled(self, X_target) -> TrainingRows | None:
+        threshold = SourceTraining.of(self.source_training, "source_training")
+        least = threshold.pseudo_label_threshold
+        probabilities = self.net_.predict_proba(X_target)
+        sure = np.flatnonzero(probabilities.max(axis=1) >= least)
+        y = self.net_.classes[probabilities[sure].argmax(axis=1)]
+        needed = LEAST_PSEUDO_LABELS * len(self.net_.classes)
+        self.n_pseudo_labels_ = len(sure)
+        if len(sure) >= needed and len(np.unique(y)) > 1:
+            return self._training_rows(Domain(X_target[sure], y))
+        warnings.warn(
+            f"{len(sure)} of the {len(probabilities)} rows of X_target have a class of probability "
+            f"{least} or more, of {len(np.unique(y))} classes; fine-tuning needs {needed} rows of "
+            "several classes. The model is that of the source. Lower pseudo_label_threshold of "
+            "SourceTraining, or give y_target.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return None
+
+    def _five_steps(self, rows: TrainingRows, seed: int) -> Iterator[Stage]:
+        network: FineTuneNetwork = self.net_.module_
+        self.unfrozen_layers_ = self._layers_to_unfreeze(network)
+        if self.adapter is not None:
+            rank = LoRA.of(self.adapter, "adapter").rank
+            with self.net_.engine.generators.lent():
+                add_lora(network, self.unfrozen_layers_, rank)
+        parts = plan_five_steps(self, self.unfrozen_layers_, network.label_head)
+        yield from self._stages(parts, rows, seed)
+        idle = [
+            layer
+            for layer in self.unfrozen_layers_
+            if all(p.grad is None for p in network.layers.parameters(network.body, layer))
+        ]
+        if idle and self.finetune_epochs > 0:
+            warnings.warn(
+                f"The unfrozen layers {idle} have learned nothing: no gradient reaches them. The "
+                "features do not depend on them; raise unfreeze_depth to reach layers that count.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _training_rows(self, domain: Domain) -> TrainingRows:
+        task = self.net_.task
+        assert domain.y is not None
+        counted = task.encode(domain.y)
+        weights = weigh_classes(self.class_weight, self.net_.classes, counted, domain.sample_weight)
+        if weights is None:
+            return TrainingRows(domain, task)
+        dtype = floating_type(self.net_.module_) or torch.float32
+        by_class = torch.as_tensor(weights, device=self.net_.engine.device, dtype=dtype)
+        return TrainingRows(domain, task, by_class)
+
+    def _source_part(self, head: nn.Module | None = None) -> Part:
+        network: FineTuneNetwork = self.net_.module_
+        settings = SourceTraining.of(self.source_training, "source_training")
+        rates = dict.fromkeys(network.layers.weights, settings.learning_rate)
+        head = network.label_head if head is None else head
+        return Part("source", settings.epochs, settings.learning_rate, rates, head)
+
+    def _layers_to_unfreeze(self, network: FineTuneNetwork) -> list[str]:
+        layers = unfrozen_layers(
+            self.unfreeze_depth,
+            network.layers,
+            network.body,
+            freeze_batch_norm=Unfreezing.of(self.unfreezing, "unfreezing").freeze_batch_norm,
+        )
+        return layers if self.adapter is None else adaptable_layers(network.body, layers)
+
+    def _stages(self, parts: Sequence[Part], rows: TrainingRows, seed: int) -> Iterator[Stage]:
+        """Yield a stage for each part; the body is frozen as it says by then."""
+        random_state = np.random.RandomState(seed)
+        engine, network = self.net_.engine, self.net_.module_
+        if self.early_stopping is not None:
+            held_out = HeldOut.of(self.early_stopping, "early_stopping")
+            rows = rows.split(held_out.fraction, random_state.randint(2**31 - 1))
+        cache = FrozenCache.of(self.frozen_cache, "frozen_cache")
+        if self.augment is not None:
+            cache = FrozenCache(enabled=False)
+        depths = [list(part.layer_rates) for part in parts]
+        crossings = pass_frozen(network, engine, cache, depths, rows)
+        penalised = any(part.l2_sp > 0 for part in parts)
+        anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
+        for part, crossing in zip(parts, crossings, strict=True):
+            yield self._stage(part, rows, crossing, anchors, random_state.randint(2**31 - 1))
+        keep_for_prediction(network)
+
+    def _stage(
         self,
-        stage: Stage,
-        task: Task,
+        part: Part,
+        rows: TrainingRows,
         crossing: list[str] | None,
         anchors: dict[int, Tensor],
         seed: int,
-    ) -> bool:
-        net, network = self.net_, self.net_.module_
-        network.freeze(list(stage.layer_rates), freeze_batch_norm=stage.freeze_batch_norm)
+    ) -> Stage:
+        engine, network = self.net_.engine, self.net_.module_
+        network.freeze(list(part.layer_rates), freeze_batch_norm=part.freeze_batch_norm)
         if crossing is not None:
             network.go_on_from(crossing, network.activations.graph)
-        net.row_flops = network.row_flops(network.live(network.unfrozen))
-        net.optimizer_ = net.optimizer(self._parameter_groups(stage), lr=stage.learning_rate)
-        batches = DomainBatches(
-            self._rows_of(task, crossing),
-            torch.as_tensor(task.y, device=net.device),
-            None,
-            task.sample_weight,
-            self.batch_size,
-            seed,
-            net.processes,
-        )
-        added = []
-        if task.held_out is not None:
-            rows = self._rows_of(task.held_out, crossing)
-            stopping = EarlyStopping(patience=self.n_iter_no_change, sink=noop, load_best=True)
-            scoring = HeldOutScoring(rows, task.held_out, stage.head)
-            added = [("held_out_scoring", scoring), ("held_out_stopping", stopping)]
-        learning = [p for p in network.body.parameters() if p.requires_grad and stage.l2_sp > 0]
+        domain = rows.domain
+        y = encoded(rows.task, domain.y, engine.device)
+        source = DomainRows(rows_from(rows, crossing, engine), y, domain.sample_weight)
+        learning = [p for p in network.body.parameters() if p.requires_grad and part.l2_sp > 0]
         before = [anchors[id(p)] for p in learning]
-        objective = partial(self._stage_losses, stage, task.class_weight, learning, before)
-        with net.more_callbacks(added):
-            dataset = net.dataset(task.X, task.labels)
-            return net.train(batches, objective, stage.epochs, stage.progress, dataset)
+        return Stage(
+            self._sampler(source, None, seed),
+            GradientStep(partial(self._part_losses, part, rows, learning, before)),
+            part.epochs,
+            network.row_flops(network.live(network.unfrozen)),
+            groups=self._parameter_groups(part),
+            progress=part.progress,
+            callbacks=self._stopping(part, rows, crossing),
+            dataset=callback_dataset(domain.X, domain.y),
+        )
 
-    def _stage_losses(
+    def _stopping(
+        self, part: Part, rows: TrainingRows, crossing: list[str] | None
+    ) -> list[tuple[str, Callback]]:
+        if rows.held_out is None:
+            return []
+        patience = HeldOut.of(self.early_stopping, "early_stopping").patience
+        held_out = rows_from(rows.held_out, crossing, self.net_.engine)
+        return [
+            ("held_out_scoring", HeldOutScoring(held_out, rows.held_out, part.head)),
+            ("held_out_stopping", EarlyStopping(patience=patience, sink=noop, load_best=True)),
+        ]
+
+    def _part_losses(
         self,
-        stage: Stage,
-        class_weight: Tensor | None,
+        part: Part,
+        rows: TrainingRows,
         learning: list[nn.Parameter],
         before: list[Tensor],
-        batch: DomainBatch,
+        batch: Batch,
     ) -> dict[str, Tensor]:
         """Return the losses of a batch by name."""
-        network: FineTuneNetwork = self.net_.module_
-        X = batch.X_source if self.augment is None else self._augmented(batch.X_source)
-        batch.source_features = network.features(X)
-        batch.source_logits = stage.head(batch.source_features)
-        batch.metrics["stage"] = stage.name
-        loss = weighted_cross_entropy(batch.source_logits, batch.y_source, class_weight)
-        losses = {"label_loss": loss}
+        network, source = self.net_.module_, batch.source
+        X = source.X if self.augment is None else self._augmented(source.X)
+        source.features = network.features(X)
+        batch.source_outputs = part.head(source.features)
+        batch.metrics["stage"] = part.name
+        assert source.y is not None
+        losses = {"label_loss": rows.loss(batch.source_outputs, source.y)}
         if learning:
-            losses["l2_sp_loss"] = l2_sp_penalty(learning, before, stage.l2_sp)
+            losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
         return losses
 
     def _augmented(self, X: Tensor) -> Tensor:
@@ -127,10 +247,10 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
             )
         return augmented
 
-    def _parameter_groups(self, stage: Stage) -> list[dict[str, Any]]:
+    def _parameter_groups(self, part: Part) -> list[dict[str, Any]]:
         network: FineTuneNetwork = self.net_.module_
-        groups = [{"params": list(stage.head.parameters()), "lr": stage.learning_rate}]
-        for layer, rate in stage.layer_rates.items():
+        groups = [{"params": list(part.head.parameters()), "lr": part.learning_rate}]
+        for layer, rate in part.layer_rates.items():
             parameters = [
                 p for p in network.layers.parameters(network.body, layer) if p.requires_grad
             ]
@@ -138,83 +258,25 @@ class BaseFineTuningClassifier(BaseTransferClassifier):
         groups = [group for group in groups if group["params"]]
         if not groups:
             raise ValueError(
-                f"The stage '{stage.name}' has nothing to train: the head has no weights and no "
+                f"The stage '{part.name}' has nothing to train: the head has no weights and no "
                 "layer of the backbone is unfrozen. Give a head with weights, or raise "
                 "unfreeze_depth."
             )
         return groups
 
-    def _rows_of(self, task: Task, crossing: list[str] | None) -> Rows:
-        if crossing is None:
-            return self.net_.rows(task.X)
-        return ActivationRows(tuple(task.frozen[name] for name in crossing))
+    def _prediction(self, X, method: str):
+        network, cache = self.net_.module_, FrozenCache.of(self.frozen_cache, "frozen_cache")
+        features, rows = prediction_rows(network, self.net_.engine, cache, X)
+        if method == "features":
+            return features, rows
+        return lambda batch: network.label_head(features(batch)), rows
 
-    def _pass_frozen(self, stages: Sequence[Stage], task: Task) -> list[list[str] | None]:
-        """Pass the rows through what is frozen in these stages; return where each begins."""
-        network: FineTuneNetwork = self.net_.module_
-        depths = [list(stage.layer_rates) for stage in stages]
-        network.activations = None
-        if not self.cache_frozen or self.augment is not None:
-            return [None] * len(stages)
-        if all(network.has_all(layers) for layers in depths):
-            return [None] * len(stages)
-        network.freeze([], freeze_batch_norm=True)
-        network.activations = activations = self._make_activations(task.X, depths)
-        crossings = [activations.graph.crossing(network.live(layers)) for layers in depths]
-        used = [
-            None if crossing == [INPUT] or network.has_all(layers) else crossing
-            for crossing, layers in zip(crossings, depths, strict=True)
-        ]
-        names = sorted({name for crossing in used if crossing for name in crossing} - {INPUT})
-        for rows in (task, task.held_out):
-            if rows is not None and names:
-                rows.frozen = activations.values(rows.X, names)
-                if any(crossing and INPUT in crossing for crossing in used):
-                    rows.frozen[INPUT] = self.net_.rows(rows.X)
-        return used
 
-    def _make_activations(
-        self, X, depths: Sequence[Sequence[str]]
-    ) -> PrivateActivations | SharedActivations:
-        """Trace the body; say where values for these sets of unfrozen layers are kept."""
-        network: FineTuneNetwork = self.net_.module_
-        network.eval()
-        layers = list(network.layers.weights)
-        net, row = self.net_, self.net_.rows(X[:1]).slice(0, 1)
-        folder = None if self.memory is None else memory_folder(self.memory)
-        # One thread is enough for few rows; that of another fit might draw meanwhile, which
-        # would seem the body's doing.
-        with limited_threads(0), net.generators:
-            if folder is None:
-                return PrivateActivations(BodyGraph(network.body, layers, row), net)
-            context = f"{net.input_shape} {net.dtype} {net.device} torch {torch.__version__}"
-            graph, keys = examine(network.body, layers, row, context)
-        wanted = [graph.crossing(network.live(depth)) for depth in depths]
-        others = (
-            graph.crossing(network.live(layers[len(layers) - depth :]))
-            for depth in range(len(layers))
-        )
-        store = RowStore(folder, self.memory_limit)
-        return SharedActivations(graph, net, store, keys, wanted, others)
-
-    def _prediction_rows(self, X) -> Rows:
-        network: FineTuneNetwork = self.net_.module_
-        folder = None if self.memory is None else memory_folder(self.memory)
-        if not self.cache_frozen or folder is None or not folder.exists():
-            return self.net_.rows(X)
-        if network.has_all(network.unfrozen):
-            return self.net_.rows(X)
-        activations = network.activations
-        if activations is None:  # after unpickling, or a fit with augment
-            activations = self._make_activations(X, [network.unfrozen])
-            assert isinstance(activations, SharedActivations)
-            activations.keep_only_frozen(network.live(network.unfrozen))
-            network.activations = activations
-        crossing = activations.graph.crossing(network.live(network.unfrozen))
-        if crossing == [INPUT]:
-            return self.net_.rows(X)
-        network.go_on_from(crossing, activations.graph)
-        values = activations.values(X, [name for name in crossing if name != INPUT])
-        if INPUT in crossing:
-            values[INPUT] = self.net_.rows(X)
-        return ActivationRows(tuple(values[name] for name in crossing))
+def _warn_of_no_transfer() -> None:
+    warnings.warn(
+        "FineTuneClassifier was fitted without X_target and without a pretrained backbone: nothing "
+        "was transferred and it is a plain classifier of the source. Give a backbone, or X_target "
+        "with y_target.",
+        UserWarning,
+        stacklevel=6,
+    )

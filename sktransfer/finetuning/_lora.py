@@ -26,7 +26,7 @@ def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
     ]
     if layers and not adaptable:
         raise ValueError(
-            f"adapter='lora' fits linear, convolution and embedding layers, but the layers to "
+            f"adapter=LoRA() fits linear, convolution and embedding layers, but the layers to "
             f"unfreeze are {list(layers)}. Raise unfreeze_depth, or set adapter=None."
         )
     return adaptable
@@ -43,7 +43,7 @@ def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
         import peft
     except ImportError as error:
         raise ImportError(
-            "adapter='lora' needs the peft library: pip install 'sktransfer[lora]'."
+            "adapter=LoRA() needs the peft library: pip install 'sktransfer[lora]'."
         ) from error
     paths = [f"body.{name}" if name else "body" for name in layers]
     paths = [path for path in paths if not hasattr(network.get_submodule(path), "base_layer")]

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from .._network import TransferNetwork
-from .._probe import Probe
 from ..frozen import BodyGraph
+from ..network._network import TransferNetwork
+from ..network._probe import Probe
 from ._freezing import freeze, order_layers
 from ._lora import add_lora, lora_ranks
 
@@ -21,14 +21,14 @@ class FineTuneNetwork(TransferNetwork):
     ----------
     body : Module
         ``(n, *input_shape) -> (n, ...)``; its output is flattened to features.
-    label_classifier : Module
-        ``(n, n_features) -> (n, n_classes)`` logits.
+    label_head : Module
+        ``(n, n_features) -> (n, n_outputs)``.
     probed : Probe
         What a pass of a few rows showed of the body.
     """
 
-    def __init__(self, body: nn.Module, label_classifier: nn.Module, probed: Probe):
-        super().__init__(body, label_classifier, {}, probed)
+    def __init__(self, body: nn.Module, label_head: nn.Module, probed: Probe):
+        super().__init__(body, label_head, {}, probed)
         self.layers = order_layers(body, probed.called)
         self.unfrozen: list[str] = list(self.layers.weights)
         self._freezes_batch_norm = False
@@ -66,7 +66,7 @@ class FineTuneNetwork(TransferNetwork):
         self._always_in_evaluation = freeze(
             self.body, self.layers, unfrozen, freeze_batch_norm=freeze_batch_norm
         )
-        self.label_classifier.requires_grad_(True)
+        self.label_head.requires_grad_(True)
 
     def live(self, unfrozen: Sequence[str]) -> list[str]:
         """List the modules whose output changes while these layers learn."""

@@ -11,14 +11,11 @@ import torch
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .._training import TransferNet
-
-
-def weighted_cross_entropy(logits: Tensor, y: Tensor, class_weight: Tensor | None) -> Tensor:
-    """Return ``-1/n sum_i w[y_i] log softmax(logits_i)[y_i]``."""
-    return F.cross_entropy(logits, y, weight=class_weight, reduction="none").mean()
+from .._task import Task, encoded
+from ..data._domain import Domain
+from ..engine._net import TransferNet
+from ._settings import Unfreezing
 
 
 def l2_sp_penalty(weights: Sequence[Tensor], anchors: Sequence[Tensor], alpha: float) -> Tensor:
@@ -73,63 +70,64 @@ def weigh_classes(
 
 
 @dataclass
-class Task:
+class TrainingRows:
     """Labelled rows to train on.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, ...)
-        Checked rows.
-    y : ndarray of shape (n_rows,)
-        Numbers of their classes.
-    labels : ndarray of shape (n_rows,)
-        Their labels as given.
-    sample_weight : ndarray of shape (n_rows,) or None
-        Weights of the rows.
+    domain : Domain
+        The rows and their labels.
+    task : Task
+        What is learned of them.
     class_weight : Tensor of shape (n_classes,) or None
         Weights of the classes, on the device.
-    held_out : Task or None
+    held_out : TrainingRows or None
         Rows by which training is stopped.
     frozen : dict of str
         What the frozen part has made of the rows, by the names of its values.
     """
 
-    X: Any
-    y: np.ndarray
-    labels: np.ndarray
-    sample_weight: np.ndarray | None = None
+    domain: Domain
+    task: Task
     class_weight: Tensor | None = None
-    held_out: Task | None = None
+    held_out: TrainingRows | None = None
     frozen: dict[str, Any] = field(default_factory=dict)
 
-    def split(self, fraction: float, seed: int) -> Task:
-        """Return the task with a share of each class held out.
+    def split(self, fraction: float, seed: int) -> TrainingRows:
+        """Return the rows with a share of them (of each class) held out.
 
         Raises
         ------
         ValueError
             Where there are too few rows.
         """
-        rows = np.arange(len(self.y))
-        size = max(round(fraction * len(rows)), len(np.unique(self.y)))
+        y, rows = self.domain.y, np.arange(len(self.domain))
+        assert y is not None
+        stratify = y if self.task.is_stratified else None
+        least = len(np.unique(y)) if self.task.is_stratified else 1
+        size = max(round(fraction * len(rows)), least)
         try:
-            kept, out = train_test_split(rows, test_size=size, random_state=seed, stratify=self.y)
+            kept, out = train_test_split(
+                rows, test_size=size, random_state=seed, stratify=stratify
+            )
         except ValueError as error:
             raise ValueError(
-                f"early_stopping=True holds out validation_fraction={fraction} of the "
-                f"{len(rows)} labelled rows, some of each class, and cannot: {error} Give more "
-                "rows of each class, another validation_fraction, or early_stopping=False."
+                f"early_stopping holds out a fraction of {fraction} of the {len(rows)} labelled "
+                f"rows, some of each class, and cannot: {error} Give more rows of each class, "
+                "another HeldOut(fraction=...), or early_stopping=None."
             ) from error
-        return replace(self._of(kept), held_out=self._of(out))
+        held_out = replace(self, domain=self.domain.take(out))
+        return replace(self, domain=self.domain.take(kept), held_out=held_out)
 
-    def _of(self, rows: np.ndarray) -> Task:
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return Task(self.X[rows], self.y[rows], self.labels[rows], weights, self.class_weight)
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss, each row's multiplied by the weight of its class."""
+        weight = None if self.class_weight is None else self.class_weight[y]
+        return self.task.loss(outputs, y, weight)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of training.
+class Part:
+    """What a stage of fine-tuning trains, and how fast.
 
     Parameters
     ----------
@@ -161,7 +159,7 @@ class Stage:
     freeze_batch_norm: bool = False
 
 
-def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> list[Stage]:
+def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> list[Part]:
     """Return the stages of training: the head, then head and layers, at once or bit by bit.
 
     Parameters
@@ -174,57 +172,63 @@ def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> li
         The new head.
     """
     epochs, rate = settings.finetune_epochs, settings.finetune_learning_rate
+    unfreezing = Unfreezing.of(settings.unfreezing, "unfreezing")
     rates = {
-        layer: rate * settings.layer_decay**distance
+        layer: rate * unfreezing.layer_decay**distance
         for distance, layer in zip(range(len(layers), 0, -1), layers, strict=True)
     }
-    n_parts = max(1, min(len(layers), epochs)) if settings.gradual_unfreezing else 1
-    stages = [Stage("head", settings.head_epochs, settings.learning_rate, {}, head)]
-    for part in range(n_parts if layers else 0):
-        start, stop = (k * epochs // n_parts for k in (part, part + 1))
-        depth = len(layers) * (part + 1) // n_parts
-        stages.append(
-            Stage(
+    n_parts = max(1, min(len(layers), epochs)) if unfreezing.gradual else 1
+    parts = [Part("head", settings.head_epochs, settings.learning_rate, {}, head)]
+    for number in range(n_parts if layers else 0):
+        start, stop = (k * epochs // n_parts for k in (number, number + 1))
+        depth = len(layers) * (number + 1) // n_parts
+        parts.append(
+            Part(
                 "finetune",
                 stop - start,
                 rate,
                 {layer: rates[layer] for layer in layers[len(layers) - depth :]},
                 head,
-                progress=(part / n_parts, (part + 1) / n_parts),
-                l2_sp=settings.l2_sp,
-                freeze_batch_norm=settings.freeze_batch_norm or settings.adapter is not None,
+                progress=(number / n_parts, (number + 1) / n_parts),
+                l2_sp=unfreezing.l2_sp,
+                freeze_batch_norm=unfreezing.freeze_batch_norm or settings.adapter is not None,
             )
         )
-    return [stage for stage in stages if stage.epochs > 0]
+    return [part for part in parts if part.epochs > 0]
 
 
 class HeldOutScoring(Callback):
-    """Record loss and accuracy on held-out rows after each epoch.
+    """Record loss and score on held-out rows after each epoch.
 
     Parameters
     ----------
     rows : Rows
         As the network takes them.
-    task : Task
+    held_out : TrainingRows
         Their labels and weights.
     head : Module
         What is trained on the features.
     """
 
-    def __init__(self, rows: Any, task: Task, head: nn.Module):
-        self.rows, self.task, self.head = rows, task, head
+    def __init__(self, rows: Any, held_out: TrainingRows, head: nn.Module):
+        self.rows, self.held_out, self.head = rows, held_out, head
 
     @torch.no_grad()
     def on_epoch_end(self, net: TransferNet, **kwargs: Any) -> None:
-        """Record ``valid_loss`` and ``valid_accuracy``."""
-        features = torch.from_numpy(net.forward_rows(self.rows, "features")).to(net.device)
-        logits, task = self.head(features), self.task
-        y = torch.as_tensor(task.y, device=logits.device)
-        losses = F.cross_entropy(logits, y, weight=task.class_weight, reduction="none")
-        right = (logits.argmax(dim=1) == y).cpu().numpy()
-        weights = task.sample_weight
+        """Record ``valid_loss``, ``valid_loss_best`` and the score, such as ``valid_accuracy``."""
+        task, domain = self.held_out.task, self.held_out.domain
+        features = net.engine.forward(net.module_, net.module_.features, self.rows)
+        outputs = self.head(torch.from_numpy(features).to(net.engine.device))
+        y = encoded(task, domain.y, net.engine.device)
+        losses = task.losses(outputs, y)
+        if self.held_out.class_weight is not None:
+            losses = losses * self.held_out.class_weight[y]
+        weights = domain.sample_weight
         if weights is not None and not weights.any():
             weights = None
-        loss = np.average(losses.double().cpu().numpy(), weights=weights)
-        net.history.record("valid_loss", float(loss))
-        net.history.record("valid_accuracy", float(np.average(right, weights=weights)))
+        loss = float(np.average(losses.double().cpu().numpy(), weights=weights))
+        earlier = [epoch["valid_loss"] for epoch in net.history[:-1] if "valid_loss" in epoch]
+        net.history.record("valid_loss", loss)
+        net.history.record("valid_loss_best", loss < min(earlier, default=np.inf))
+        score = task.score(domain.y, outputs.cpu().numpy(), weights)
+        net.history.record(f"valid_{task.score_name}", score)

@@ -9,24 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import NotFittedError
 from tabulate import tabulate
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from .._network import make_body, row_type
-from .._probe import probe
-from .._runtime import PrivateGenerators
+from ..engine._runtime import PrivateGenerators
+from ..network._probe import probe
 from ._freezing import order_layers
-from ._lora import add_lora
 from ._network import FineTuneNetwork
-
-if TYPE_CHECKING:
-    from ._finetune import FineTuneClassifier
 
 
 @dataclass(frozen=True)
@@ -121,44 +115,39 @@ def _table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], n_texts: i
     return str(tabulate(rows, headers, disable_numparse=True, colalign=sides))
 
 
-def summarize(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
-    """Describe a classifier's network, fitted or as `fit` would make it.
+def summarize(
+    network: FineTuneNetwork,
+    row: Tensor,
+    stages: Sequence[str],
+    unfrozen: Sequence[str],
+    *,
+    has_head: bool,
+) -> FineTuneSummary:
+    """Describe a network and what learns in which stage.
 
     Parameters
     ----------
-    classifier : FineTuneClassifier
-        Left as it is: a copy of its network sees a row of zeros.
-    input_shape : tuple of int or None
-        Shape of a row, where there is no `fit` to know it from.
+    network : FineTuneNetwork
+        Left as it is: a copy of it sees the row.
+    row : Tensor of shape (1, ...)
+        On the network's device, in the type that it takes.
+    stages : sequence of {"source", "head", "finetune"}
+        In the order of training.
+    unfrozen : sequence of str
+        The layers that learn in the last of them.
+    has_head : bool
+        Whether the head is the one that is trained, and not a stand-in.
 
     Returns
     -------
     FineTuneSummary
     """
-    if hasattr(classifier, "net_"):
-        return _summarize_fitted(classifier, input_shape)
-    return _summarize_unfitted(classifier, input_shape)
-
-
-def _summarize_fitted(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
-    net, fitted_shape = classifier.net_, classifier.input_shape_
-    if input_shape is not None and _check_shape(input_shape, "input_shape") != fitted_shape:
-        raise ValueError(
-            f"input_shape={input_shape!r}, but {type(classifier).__name__} was fitted on rows of "
-            f"shape {fitted_shape}. Leave input_shape out, or ask "
-            "sklearn.base.clone(estimator).summary(input_shape=...)."
-        )
-    row = net.rows(np.zeros((1, *fitted_shape))).slice(0, 1)
-    with _untouched_generators(torch.device(net.device)):
-        network = _copy(net.module_)
-        layers, features = _layers(network.body, "backbone", row)
-        head_layers, _ = _layers(network.label_classifier, "head", features.flatten(1))
-    trained = {epoch.get("stage") for epoch in net.history}
-    stages = [name for name in ("head", "finetune") if name in trained]
-    if not stages and "source" in trained:
-        stages = ["source"]
-    unfrozen = classifier.unfrozen_layers_ if "finetune" in stages else []
-    return _summary(network, [*layers, *head_layers], stages, unfrozen, has_head=True)
+    with untouched_generators(row.device):
+        twin = _copy(network)
+        layers, features = _layers(twin.body, "backbone", row)
+        if has_head:
+            layers += _layers(twin.label_head, "head", features.flatten(1))[0]
+    return _summary(twin, layers, stages, unfrozen, has_head=has_head)
 
 
 def _copy(network: FineTuneNetwork) -> FineTuneNetwork:
@@ -172,36 +161,8 @@ def _copy(network: FineTuneNetwork) -> FineTuneNetwork:
     return copy.deepcopy(network, memo)
 
 
-def _summarize_unfitted(classifier: FineTuneClassifier, input_shape: Any) -> FineTuneSummary:
-    classifier._validate_params()
-    row = torch.zeros(1, *_shape_before_fit(classifier, input_shape), dtype=torch.float32)
-    with _untouched_generators(torch.device("cpu")):
-        sizes = classifier.hidden_layer_sizes
-        body, probed = make_body(classifier.backbone, "backbone", row, sizes)
-        network = FineTuneNetwork(body, nn.Identity(), probed)
-        unfrozen = classifier._layers_to_unfreeze(network)
-        if classifier.adapter == "lora":
-            add_lora(network, unfrozen, classifier.lora_rank)
-        layers, _ = _layers(network.body, "backbone", row.to(row_type(body, row.dtype)))
-    epochs = {"head": classifier.head_epochs, "finetune": classifier.finetune_epochs}
-    stages = [name for name, n in epochs.items() if n > 0 and (unfrozen or name == "head")]
-    return _summary(network, layers, stages, unfrozen, has_head=False)
-
-
-def _shape_before_fit(classifier: FineTuneClassifier, input_shape: Any) -> tuple[int, ...]:
-    if input_shape is not None:
-        return _check_shape(input_shape, "input_shape")
-    backbone = classifier.backbone
-    if isinstance(backbone, nn.Module) and getattr(backbone, "input_shape", None) is not None:
-        return _check_shape(backbone.input_shape, "backbone.input_shape")
-    raise NotFittedError(
-        f"This {type(classifier).__name__} is not fitted yet, and its backbone has no attribute "
-        "input_shape to tell the shape of a row. Call fit first, or give the shape: "
-        "summary(input_shape=(3, 150, 150))."
-    )
-
-
-def _check_shape(shape: Any, name: str) -> tuple[int, ...]:
+def check_shape(shape: Any, name: str) -> tuple[int, ...]:
+    """Return the shape of one row as a tuple of positive integers."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     if not sizes or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
@@ -212,11 +173,11 @@ def _check_shape(shape: Any, name: str) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def _untouched_generators(device: torch.device) -> Iterator[None]:
+def untouched_generators(device: torch.device) -> Iterator[None]:
     """Give back the global generators as they were: a body or what makes it may draw."""
     states = random.getstate(), np.random.get_state()
     try:
-        with PrivateGenerators(0, device):
+        with PrivateGenerators(0, device).lent():
             yield
     finally:
         random.setstate(states[0])
@@ -265,12 +226,12 @@ def _noted_shapes(module: nn.Module) -> Iterator[dict[str, tuple[int, ...] | Non
 def _summary(
     network: FineTuneNetwork,
     layers: list[LayerSummary],
-    stages: list[str],
-    unfrozen: list[str],
+    stages: Sequence[str],
+    unfrozen: Sequence[str],
     *,
     has_head: bool,
 ) -> FineTuneSummary:
-    head = list(network.label_classifier.parameters())
+    head = list(network.label_head.parameters())
     body = [p for name in unfrozen for p in network.layers.parameters(network.body, name)]
     learning = {
         "source": [*head, *network.body.parameters()],

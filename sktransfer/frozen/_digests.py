@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._lazy import LazyArray
+from ..data._lazy import LazyArray
 
 DIGEST_BYTES = 16
 

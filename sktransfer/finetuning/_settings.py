@@ -1,0 +1,199 @@
+"""What few need to set of fine-tuning, grouped: each is an estimator's parameter with its own."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar, TypeVar
+
+from sklearn.base import BaseEstimator
+
+from .._validation import HasMethods, Integral, Interval, Real
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseEstimator):
+    """Parameters that belong together; a search reaches them as ``group__name``."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]]
+
+    @classmethod
+    def of(cls: type[S], given: Any, name: str) -> S:
+        """Return what was given as parameter `name`, checked; None stands for the defaults.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no such group, and for values that it does not take.
+        """
+        settings = cls() if given is None else given
+        if not isinstance(settings, cls):
+            raise TypeError(f"{name} must be a {cls.__name__} or None; got {given!r}.")
+        settings._validate_params()
+        return settings
+
+
+class SourceTraining(Settings):
+    """How `FineTuneClassifier` learns from the source before it turns to the target.
+
+    Parameters
+    ----------
+    epochs : int, default=100
+        Passes over the source, where the body is trained on it first.
+    learning_rate : float, default=1e-3
+        Step size there.
+    pseudo_label_threshold : float in [0, 1], default=0.9
+        Where the target has no labels: the least probability of a class at which
+        a row is used.
+
+    Examples
+    --------
+    >>> from sktransfer.finetuning import FineTuneClassifier, SourceTraining
+    >>> clf = FineTuneClassifier(source_training=SourceTraining(epochs=20))
+    >>> clf.set_params(source_training__epochs=30).source_training.epochs
+    30
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "pseudo_label_threshold": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, *, epochs=100, learning_rate=1e-3, pseudo_label_threshold=0.9):
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.pseudo_label_threshold = pseudo_label_threshold
+
+
+class Unfreezing(Settings):
+    """How the unfrozen layers of a body learn in step 5 of `FineTuneClassifier`.
+
+    Parameters
+    ----------
+    layer_decay : float in (0, 1], default=1.0
+        Discriminative learning rates: the body's last layer learns at
+        ``finetune_learning_rate * layer_decay``, the one before at ``layer_decay
+        ** 2`` times that rate of the head, and so on.
+    gradual : bool, default=False
+        Whether to unfreeze one layer after the other, the last one first, each for
+        an equal share of `finetune_epochs`.
+    l2_sp : float, default=0.0
+        Pulls the unfrozen weights of the body towards their pretrained values.
+    freeze_batch_norm : bool, default=False
+        Whether batch normalisation stays frozen, weights and statistics, in
+        unfrozen layers too; `unfreeze_depth` then does not count it.
+
+    Examples
+    --------
+    >>> from sktransfer.finetuning import FineTuneClassifier, Unfreezing
+    >>> clf = FineTuneClassifier(unfreezing=Unfreezing(layer_decay=0.5, gradual=True))
+    >>> clf.get_params()["unfreezing__layer_decay"]
+    0.5
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "gradual": ["boolean"],
+        "l2_sp": [Interval(Real, 0, None, closed="left")],
+        "freeze_batch_norm": ["boolean"],
+    }
+
+    def __init__(self, *, layer_decay=1.0, gradual=False, l2_sp=0.0, freeze_batch_norm=False):
+        self.layer_decay = layer_decay
+        self.gradual = gradual
+        self.l2_sp = l2_sp
+        self.freeze_batch_norm = freeze_batch_norm
+
+
+class HeldOut(Settings):
+    """When `FineTuneClassifier` ends a stage early: by its loss on labelled rows held out.
+
+    A stage ends after `patience` epochs without a smaller loss on these rows, and
+    returns to the weights of its best epoch.
+
+    Parameters
+    ----------
+    fraction : float in (0, 1), default=0.1
+        Share of the labelled rows held out, stratified.
+    patience : int, default=10
+        Epochs to wait for an improvement.
+
+    Examples
+    --------
+    >>> from sktransfer.finetuning import FineTuneClassifier, HeldOut
+    >>> FineTuneClassifier(early_stopping=HeldOut(patience=5)).early_stopping.patience
+    5
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, *, fraction=0.1, patience=10):
+        self.fraction = fraction
+        self.patience = patience
+
+
+class LoRA(Settings):
+    """Low-rank additions that learn in place of the weights of the layers to unfreeze.
+
+    A layer's weight becomes ``W + B A`` with `A` of `rank` rows (Hu et al., "LoRA",
+    ICLR 2022, eq. 3, with alpha = rank). Needs the extra ``lora``.
+
+    Parameters
+    ----------
+    rank : int, default=8
+        Rank of the additions.
+
+    Examples
+    --------
+    >>> from sktransfer.finetuning import FineTuneClassifier, LoRA
+    >>> FineTuneClassifier(adapter=LoRA(rank=4)).adapter
+    LoRA(rank=4)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "rank": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, *, rank=8):
+        self.rank = rank
+
+
+class FrozenCache(Settings):
+    """Where `FineTuneClassifier` keeps what the frozen layers make of each row.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory or None, default=None
+        Folder in which to keep it for all fits and predictions with the same body:
+        the candidates and folds of a search then send each row through it once,
+        which pays for large bodies. Safe for several processes. None keeps it for
+        one fit: in memory, or in a temporary file where it is larger than
+        scikit-learn's ``working_memory``.
+    memory_limit : int or None, default=None
+        Most bytes to keep there; what was longest not used goes first. None is no
+        limit.
+    enabled : bool, default=True
+        Whether to keep anything. False passes each batch through the whole body.
+
+    Examples
+    --------
+    >>> from sktransfer.finetuning import FineTuneClassifier, FrozenCache
+    >>> clf = FineTuneClassifier(frozen_cache=FrozenCache(memory="features"))
+    >>> clf.frozen_cache.memory
+    'features'
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+        "memory_limit": [Interval(Integral, 0, None, closed="left"), None],
+        "enabled": ["boolean"],
+    }
+
+    def __init__(self, *, memory=None, memory_limit=None, enabled=True):
+        self.memory = memory
+        self.memory_limit = memory_limit
+        self.enabled = enabled
