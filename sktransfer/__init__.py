@@ -1,6 +1,6 @@
 """Transfer learning for people who think in scikit-learn."""
 
-from ._persistence import export_onnx, load, save
+from .persistence import export_onnx, load, save
 from .adaptation import DANNClassifier, DeepCORALClassifier
 from .finetuning import FineTuneClassifier
 from .model_selection import TargetDomain, make_transfer_pipeline

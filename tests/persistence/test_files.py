@@ -18,8 +18,8 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
-from sktransfer._persistence._files import read_file, write_file
-from sktransfer._persistence._values import from_json, to_json
+from sktransfer.persistence._files import read_file, write_file
+from sktransfer.persistence._values import from_json, to_json
 
 SHARED_FOLDER = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200
@@ -272,6 +272,6 @@ def test_a_link_stays_a_link_and_the_file_is_as_readable_as_others(saved, tmp_pa
 
 
 def test_a_description_too_long_to_be_read_again_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sktransfer._persistence._files.MOST_DESCRIPTION_BYTES", 10)
+    monkeypatch.setattr("sktransfer.persistence._files.MOST_DESCRIPTION_BYTES", 10)
     with pytest.raises(ValueError, match=r"Shorten the history: del clf.history_\[:-100\]"):
         write_file(tmp_path / "long", {"text": "long enough"}, {})
