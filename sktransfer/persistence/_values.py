@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 import torch
 
-# Kinds of arrays whose elements JSON can hold: bool, numbers, text, and objects that are these.
+# Types of arrays whose elements JSON can hold: bool, numbers, text, and objects that are these.
 ARRAY_KINDS = "biufUO"
-# Most bytes for all elements of an array, where a file says how long each text may be.
-MOST_TEXT_BYTES = 2**29
+ARRAY_TYPE = re.compile(rf"[<>|=][{ARRAY_KINDS}]\d{{0,9}}")
+
+# An array of text takes the room of its longest element for each, so that few characters of JSON
+# may ask for much. All arrays of a file share this room; the elements of numbers, of at most 16
+# bytes, have more of their own with each character.
+ROOM_FOR_ARRAYS = 2**26
+BYTES_PER_ELEMENT = 16
+
+# Beyond, many integers have one hash, and a dict with such keys takes long to make.
+LARGEST_KEY = 2**60
 
 
 def to_json(value: Any) -> Any:
@@ -38,7 +47,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return {"tuple": [to_json(item) for item in value]}
     if isinstance(value, dict):
-        return {"dict": [[to_json(key), to_json(item)] for key, item in value.items()]}
+        return {"dict": [[to_json(_key(key)), to_json(item)] for key, item in value.items()]}
     if isinstance(value, np.ndarray) and value.dtype.kind in ARRAY_KINDS:
         elements = [to_json(element) for element in value.ravel().tolist()]
         dtype = value.dtype.newbyteorder("=").str
@@ -46,36 +55,64 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no value of JSON")
 
 
-def from_json(value: Any) -> Any:
-    """Return what `to_json` was given.
+def _key(key: Any) -> Any:
+    if isinstance(key, int) and abs(key) > LARGEST_KEY:
+        raise TypeError(f"a key above {LARGEST_KEY} is no value of JSON")
+    return key
 
-    Raises
-    ------
-    ValueError, TypeError, KeyError
-        For what it has not made.
+
+class Reader:
+    """Turns what a file holds back into the values that `to_json` was given.
+
+    All that one reader returns shares one limit of memory, so that many arrays, each
+    small enough, cannot ask for more than the file's length warrants.
     """
-    if isinstance(value, list):
-        return [from_json(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    ((kind, content),) = value.items()
-    if kind == "float":
-        return float(content)
-    if kind == "tuple":
-        return tuple(from_json(content))
-    if kind == "dict":
-        return {from_json(key): from_json(item) for key, item in content}
-    if kind == "array":
-        return _array(**content)
-    raise ValueError(f"{kind!r} is no kind of value")
+
+    def __init__(self) -> None:
+        self.room = ROOM_FOR_ARRAYS
+
+    def read(self, value: Any) -> Any:
+        """Return what `to_json` was given.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, ArithmeticError
+            For what it has not made.
+        """
+        if isinstance(value, list):
+            return [self.read(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        ((kind, content),) = value.items()
+        if kind == "float":
+            return float(content)
+        if kind == "tuple":
+            return tuple(self.read(content))
+        if kind == "dict":
+            return {_key(self.read(key)): self.read(item) for key, item in content}
+        if kind == "array":
+            return self._array(**content)
+        raise ValueError(f"{kind!r} is no kind of value")
+
+    def _array(self, dtype: str, shape: list[int], elements: list) -> np.ndarray:
+        if not ARRAY_TYPE.fullmatch(dtype):
+            raise ValueError(f"{dtype!r} is no type of array in such a file")
+        as_type = np.dtype(dtype)
+        self.room -= max(0, as_type.itemsize - BYTES_PER_ELEMENT) * len(elements)
+        if self.room < 0:
+            raise ValueError(
+                f"its arrays of text ask for more than the {ROOM_FOR_ARRAYS / 2**20:g} MiB that "
+                "are lent to a file"
+            )
+        if any(size < 0 for size in shape) or math.prod(shape) != len(elements):
+            raise ValueError(f"{len(elements)} elements make no array of shape {shape}")
+        array = np.empty(len(elements), as_type)
+        with np.errstate(all="ignore"):  # a number that a half cannot hold is infinite in it
+            for position, element in enumerate(self.read(elements)):
+                array[position] = element
+        return array.reshape(shape)
 
 
-def _array(dtype: str, shape: list[int], elements: list) -> np.ndarray:
-    as_type = np.dtype(dtype)
-    fits = 0 <= as_type.itemsize * len(elements) <= MOST_TEXT_BYTES  # in NumPy 1 it overflows
-    if as_type.kind not in ARRAY_KINDS or not fits:
-        raise ValueError(f"{dtype!r} is no type of array in such a file")
-    array = np.empty(len(elements), as_type)
-    for position, element in enumerate(from_json(elements)):
-        array[position] = element
-    return array.reshape(shape)
+def from_json(value: Any) -> Any:
+    """Return what `to_json` was given, in memory of its own."""
+    return Reader().read(value)
