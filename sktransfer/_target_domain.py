@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
+
+
+def is_dataset(X: Any) -> bool:
+    """Whether `X` is a torch Dataset; torch is not imported for the question."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(X, torch.utils.data.Dataset)
 
 
 class TargetDomain:
@@ -43,7 +50,7 @@ class TargetDomain:
 
     def __init__(self, data):
         rows: Any = data.data if isinstance(data, TargetDomain) else data
-        if not isinstance(rows, Dataset):
+        if not is_dataset(rows):
             rows = rows if hasattr(rows, "shape") else np.asarray(rows)
             if len(rows.shape) == 0:
                 raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
@@ -70,8 +77,14 @@ class TargetDomain:
     def __getitem__(self, rows) -> TargetDomain:
         return self
 
+    def __iter__(self) -> Iterator[Any]:
+        if is_dataset(self.data):  # which need not say where it ends
+            return (self.data[row] for row in range(len(self)))
+        # A frame would give the names of its columns.
+        return iter(self.data.to_numpy() if hasattr(self.data, "to_numpy") else self.data)
+
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        if hasattr(self.data, "toarray") or isinstance(self.data, Dataset):
+        if hasattr(self.data, "toarray") or is_dataset(self.data):
             raise TypeError(
                 "This TargetDomain holds a sparse matrix or a Dataset, which is not to become an "
                 "array. Put the steps in make_transfer_pipeline, which hands on the data itself."

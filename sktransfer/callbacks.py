@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from skorch.callbacks import Callback
 
-from ._validation import check_rows
+from ._old_checks import check_rows
 
 __all__ = ["DomainScoring", "TargetValidation"]
 

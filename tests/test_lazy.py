@@ -20,7 +20,7 @@ from sktransfer import (
     _lazy,
 )
 from sktransfer._lazy import DatasetArray, LazyRows, MappedArray, is_mapped
-from sktransfer._validation import for_torch
+from sktransfer._old_checks import for_torch
 from sktransfer.callbacks import TargetValidation
 from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
 

@@ -15,7 +15,7 @@ from .. import schedules
 from .._base import BaseTransferClassifier, look_up
 from .._batches import DomainBatch, DomainBatches, Rows
 from .._network import TransferNetwork, make_body, make_head
-from .._validation import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
+from .._old_checks import Integral, Interval, Real, StrOptions, TrainingData, check_schedule
 from ._diagnosis import describe_failure, domain_gradient
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .._batches import DomainBatch, RowMetric
 from .._docs import with_shared_docs
 from .._network import check_layer_sizes, make_head, make_mlp
-from .._validation import Integral, Interval
+from .._old_checks import Integral, Interval
 from ..layers import GradientReversal
 from ._base import BaseAdaptationClassifier
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._base import BaseTransferClassifier, encode
 from .._docs import with_shared_docs
 from .._network import floating_type, make_body, make_head
-from .._validation import HasMethods, Integral, Interval, Real, StrOptions, TrainingData
+from .._old_checks import HasMethods, Integral, Interval, Real, StrOptions, TrainingData
 from ._base import BaseFineTuningClassifier
 from ._freezing import unfrozen_layers
 from ._lora import adaptable_layers, add_lora

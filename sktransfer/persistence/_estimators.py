@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .._base import BaseTransferClassifier
 from .._exports import EXPORTS
+from .._old_checks import TrainingData, check_device
 from .._processes import Processes
-from .._validation import TrainingData, check_device
 from .._version import __version__
 from ._bounds import PARAMETERS_OF, check_attributes, check_structure
 from ._files import shortened

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from .._base import BaseTransferClassifier
-from .._validation import check_device
+from .._old_checks import check_device
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
     NOT_SAVED,

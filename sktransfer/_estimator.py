@@ -1,0 +1,77 @@
+"""The only `fit`: check, then learn, and keep what was learned once all has gone well."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABCMeta, abstractmethod
+from typing import Any, ClassVar
+
+from sklearn.base import BaseEstimator
+
+from ._validation import check_domains
+from .data._domain import Domains
+
+
+class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
+    """Learns from a source, and from a target where there is one.
+
+    What `fit` learns is set at once and last: a fit that is refused, fails or is
+    interrupted leaves the estimator as it was. A method says how it learns, in
+    `_fit`, which runs on a copy without fitted attributes.
+    """
+
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
+
+    def fit(self, X, y=None, X_target=None, y_target=None, sample_weight=None):
+        """Fit on a source and a target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_source, n_features)
+            Rows of the source domain.
+        y : array-like of shape (n_source,), default=None
+            Their labels: numbers, strings, anything scikit-learn takes.
+        X_target : like X, of shape (n_target, n_features), default=None
+            Rows of the target domain. Where a method transfers nothing without
+            any, it warns.
+        y_target : array-like of shape (n_target,), default=None
+            Labels of the target rows; None, NaN, ``pandas.NA`` or masked where one
+            is not known.
+        sample_weight : array-like of shape (n_source,), default=None
+            Weights of the source rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or data that cannot be used, with what is wanted
+            instead.
+        """
+        self._validate_params()
+        fitted = self._unfitted()
+        fitted._fit(self._check(fitted, X, y, X_target, y_target, sample_weight))
+        self.__dict__ = vars(fitted)
+        return self
+
+    @abstractmethod
+    def _fit(self, domains: Domains) -> None:
+        """Set the fitted attributes by what was learned from checked domains."""
+
+    def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
+        """Check the data; `fitted` gets what they tell, such as ``n_features_in_``."""
+        return check_domains(fitted, X, y, X_target, y_target, sample_weight)
+
+    def _unfitted(self) -> Any:
+        """Return a copy with the same parameters (not copies of them) and nothing learned."""
+        twin = copy.copy(self)
+        parameters = self._get_param_names()
+        for name in [*vars(twin)]:
+            if name.endswith("_") and not name.startswith("_") and name not in parameters:
+                delattr(twin, name)
+        return twin

@@ -1,0 +1,1 @@
+"""Domains, their rows and how batches are drawn from them."""
