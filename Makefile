@@ -27,7 +27,7 @@ docs: .venv/.installed-docs
 	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test
-	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning tests/test_persistence*.py tests/test_onnx.py
+	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning tests/persistence
 
 bench: .venv-bench/.installed-bench
 	.venv-bench/bin/python benchmarks/run.py

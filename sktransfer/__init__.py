@@ -1,11 +1,31 @@
-"""Transfer learning for people who think in scikit-learn."""
+"""Transfer learning for people who think in scikit-learn.
 
-from ._persistence import export_onnx, load, save
-from .adaptation import DANNClassifier, DeepCORALClassifier
-from .finetuning import FineTuneClassifier
-from .model_selection import TargetDomain, make_transfer_pipeline
+A name of `__all__`, or a package such as `sktransfer.metrics`, is imported when it is first
+used, and torch with the first that needs it.
+"""
 
-__version__ = "0.1.0.dev0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._exports import EXPORTS, PACKAGES
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
+    from . import adaptation as adaptation
+    from . import backbones as backbones
+    from . import callbacks as callbacks
+    from . import datasets as datasets
+    from . import displays as displays
+    from . import finetuning as finetuning
+    from . import layers as layers
+    from . import metrics as metrics
+    from . import model_selection as model_selection
+    from . import persistence as persistence
+    from . import schedules as schedules
+    from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .finetuning import FineTuneClassifier
+    from .model_selection import TargetDomain, make_transfer_pipeline
+    from .persistence import export_onnx, load, save
 
 __all__ = [
     "DANNClassifier",
@@ -17,3 +37,17 @@ __all__ = [
     "make_transfer_pipeline",
     "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PACKAGES:
+        return import_module(f".{name}", __name__)
+    if name in EXPORTS:
+        value = getattr(import_module(f".{EXPORTS[name]}", __name__), name)
+        globals()[name] = value  # the next time it is there
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *EXPORTS, *PACKAGES])

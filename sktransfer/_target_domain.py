@@ -78,7 +78,10 @@ class TargetDomain:
         return self
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.data)
+        if is_dataset(self.data):  # which need not say where it ends
+            return (self.data[row] for row in range(len(self)))
+        # A frame would give the names of its columns.
+        return iter(self.data.to_numpy() if hasattr(self.data, "to_numpy") else self.data)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         if hasattr(self.data, "toarray") or is_dataset(self.data):

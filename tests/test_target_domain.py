@@ -1,14 +1,17 @@
 """Target data passes whole through searches, as the array it is."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import torch
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
+from torch.utils.data import Dataset
 
 from sktransfer import TargetDomain
 
@@ -60,3 +63,31 @@ def test_a_scalar_is_no_target():
 def test_copies_hold_the_same_rows(duplicate):
     target = TargetDomain(np.eye(2))
     np.testing.assert_array_equal(duplicate(target).data, target.data)
+
+
+class EndlessDataset(Dataset):
+    """Has four rows and does not object to being asked for more."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        return np.full(2, row)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.arange(8.0).reshape(4, 2),
+        np.arange(8.0).reshape(4, 2).tolist(),
+        pd.DataFrame(np.arange(8).reshape(4, 2), columns=["a", "b"]),
+        scipy.sparse.eye(4, format="csr"),
+        torch.ones(4, 2),
+        EndlessDataset(),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_iteration_gives_each_row_and_ends(data):
+    rows = list(itertools.islice(iter(TargetDomain(data)), 10))
+    assert len(rows) == len(TargetDomain(data)) == 4
+    assert all(np.shape(row)[-1] == (4 if scipy.sparse.issparse(data) else 2) for row in rows)

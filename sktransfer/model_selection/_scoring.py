@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
-from torch.utils.data import Dataset
 
 from .._docs import with_shared_docs
+from .._target_domain import TargetDomain, is_dataset
 from .._validation import as_array
-from .._target_domain import TargetDomain
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps
@@ -50,11 +49,11 @@ class BaseTargetScorer(metaclass=ABCMeta):
 
 def _check_rows(X_target):
     X_target = as_array(X_target, "X_target")
-    is_dataset = isinstance(X_target, Dataset)  # which is not to be read whole
-    if not is_dataset and not hasattr(X_target, "shape"):
+    of_dataset = is_dataset(X_target)  # which is not to be read whole
+    if not of_dataset and not hasattr(X_target, "shape"):
         X_target = np.asarray(X_target)
     shape = TargetDomain(X_target).shape
-    if shape[0] < 2 or (len(shape) < 2 and not is_dataset):
+    if shape[0] < 2 or (len(shape) < 2 and not of_dataset):
         raise ValueError(
             f"X_target has shape {shape}; a scorer needs at least 2 rows of the target, an array "
             "of shape (n_target, n_features) or (n_target, ...)."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from sklearn.base import clone
 
-from ..callbacks import DomainScoring, TargetValidation
-
 # What sets adaptation methods apart from a plain classifier of the source.
 ADAPTING_PARAMETERS = ("lambda_", "entropy_weight")
 
@@ -36,5 +34,7 @@ def without_callbacks_of_a_domain(estimator):
 
 
 def _holds_a_domain(callback) -> bool:
+    from ..callbacks import DomainScoring, TargetValidation  # with which torch comes
+
     callback = callback[1] if isinstance(callback, tuple) else callback
     return isinstance(callback, (DomainScoring, TargetValidation))

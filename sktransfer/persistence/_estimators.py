@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+from importlib import import_module
+from inspect import isabstract
 from typing import Any
 
 import numpy as np
@@ -13,38 +13,37 @@ from skorch.history import History
 from torch import Tensor
 
 from .._base import BaseTransferClassifier
-from .._network import check_layer_sizes
+from .._exports import EXPORTS
 from .._old_checks import TrainingData, check_device
 from .._processes import Processes
-from ._values import from_json, to_json
+from .._version import __version__
+from ._bounds import PARAMETERS_OF, check_attributes, check_structure
+from ._files import shortened
+from ._values import Reader, to_json
 
-# Where a machine keeps activations is no matter of the model, and nothing that a stranger's
-# file may choose.
-NOT_SAVED = ("memory",)
+# What the machine decides and not the model: nothing that a stranger's file may choose.
+NOT_SAVED = ("data_parallel", "memory", "memory_limit", "num_workers")
 
 # Fitted state that stands in the description by itself.
 BY_ITSELF = ("net_", "history_")
 
-# The children of the network that parameters call otherwise.
-PARAMETERS_OF = {
-    "body": ("feature_extractor", "backbone"),
-    "label_classifier": ("label_classifier", "head"),
-}
 
-# Two rows are made up, to see what the network makes of them.
-MOST_ROW_ELEMENTS = 2**28
+def find_class(name: Any) -> type[BaseTransferClassifier] | None:
+    """Return the classifier of the package that has this name, if any has.
+
+    Only what the package's root exports can be in a file, and only the module that
+    defines it is imported: neither a class of the user's nor an abstract one is found.
+    """
+    if not isinstance(name, str) or name not in EXPORTS:
+        return None
+    kind = getattr(import_module(f"..{EXPORTS[name]}", __package__), name)
+    known = isinstance(kind, type) and issubclass(kind, BaseTransferClassifier)
+    return kind if known and not isabstract(kind) else None
 
 
-def known_classes() -> dict[str, type[BaseTransferClassifier]]:
-    """Return the classifiers of the package by name, all that a file may hold."""
-    import sktransfer  # by now complete
-
-    public = {name: getattr(sktransfer, name) for name in sktransfer.__all__}
-    return {
-        name: kind
-        for name, kind in public.items()
-        if isinstance(kind, type) and issubclass(kind, BaseTransferClassifier)
-    }
+def class_names() -> list[str]:
+    """List the names of all classifiers that a file may hold."""
+    return [name for name in EXPORTS if find_class(name) is not None]
 
 
 def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
@@ -55,13 +54,11 @@ def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
     ValueError
         For an attribute or an entry of the history that JSON does not take.
     """
-    import sktransfer
-
     parameters, custom = _split_parameters(estimator)
     attributes = {
         name: _encoded(value, name)
         for name, value in vars(estimator).items()
-        if name.endswith("_") and name not in (*BY_ITSELF, *estimator.get_params(deep=False))
+        if _is_of_fit(name) and name not in (*BY_ITSELF, *estimator.get_params(deep=False))
     }
     return {
         "class": type(estimator).__name__,
@@ -73,7 +70,7 @@ def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
         "structure": _encoded(estimator.net_.module_.structure(), "net_.module_"),
         "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "versions": {
-            "sktransfer": sktransfer.__version__,
+            "sktransfer": __version__,
             "torch": str(torch.__version__),
             "scikit-learn": sklearn.__version__,
         },
@@ -101,23 +98,32 @@ def _encoded(value: Any, name: str) -> Any:
         ) from error
 
 
-def set_state(estimator: BaseTransferClassifier, description: dict[str, Any]) -> None:
+def _is_of_fit(name: str) -> bool:
+    return name.isidentifier() and name.endswith("_") and not name.startswith("_")
+
+
+def set_state(
+    estimator: BaseTransferClassifier, description: dict[str, Any], reader: Reader
+) -> None:
     """Set what `fit` has set, but the network.
 
     Raises
     ------
-    ValueError, TypeError, LookupError, AttributeError
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError
         For what `describe` has not said.
     """
     taken = (*BY_ITSELF, *estimator.get_params(deep=False))
-    for name, value in description["attributes"].items():
-        if not name.endswith("_") or name in taken or hasattr(type(estimator), name):
+    attributes = {name: reader.read(value) for name, value in description["attributes"].items()}
+    for name in attributes:
+        if not _is_of_fit(name) or name in taken or hasattr(type(estimator), name):
             raise ValueError(f"{name!r} is no attribute that fit sets")
-        setattr(estimator, name, from_json(value))
-    shape, classes = estimator.input_shape_, estimator.classes_
-    if not all(isinstance(size, int) and size > 0 for size in (*shape, len(classes) - 1)):
-        raise ValueError(f"rows of shape {shape} and the classes {classes} cannot be")
-    estimator.history_ = History(dict(from_json(epoch)) for epoch in description["history"])
+    check_attributes(attributes)
+    history = [reader.read(epoch) for epoch in description["history"]]
+    if any(type(epoch) is not dict or any(type(k) is not str for k in epoch) for epoch in history):
+        raise ValueError("an epoch of the history is no record by names")
+    for name, value in attributes.items():
+        setattr(estimator, name, value)
+    estimator.history_ = History(history)
     if description["output"] is not None:
         if description["output"] not in ("default", "pandas", "polars"):
             raise ValueError(f"{description['output']!r} is no output of set_output")
@@ -132,41 +138,26 @@ def build_net(estimator: BaseTransferClassifier, description: dict[str, Any]) ->
     data = TrainingData(rows, np.empty(0), None, None, None)
     device = check_device(estimator.device)
     estimator.net_ = estimator._make_net(data, estimator.classes_, 0, device, Processes())
-    with estimator.net_.generators:
-        estimator.net_.module_.restore_structure(from_json(description["structure"]))
     estimator.net_.history = estimator.history_
 
 
-def check_sizes(estimator: BaseTransferClassifier, tensors: dict[str, Tensor]) -> None:
-    """Refuse sizes of which the file holds no weights, before memory is taken for them.
+def restore_structure(
+    estimator: BaseTransferClassifier,
+    description: dict[str, Any],
+    tensors: dict[str, Tensor],
+    reader: Reader,
+) -> None:
+    """Make of the network's structure what training had made of it.
 
     Raises
     ------
-    ValueError
-        Where default layers by the parameters would be larger than the largest tensor.
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError
+        For what `describe` has not said.
     """
-    given = {name for name, value in estimator.get_params(deep=False).items() if value is not None}
-    sizes = {
-        name.removesuffix("_layer_sizes"): check_layer_sizes(getattr(estimator, name), name)
-        for name in given
-        if name.endswith("_layer_sizes")
-    }
-    body, chains = [], []
-    widths = sizes.pop("hidden", [])
-    if given.isdisjoint(PARAMETERS_OF["body"]):
-        body = [*estimator.input_shape_, *widths]
-        chains.append(body)
-    if given.isdisjoint(PARAMETERS_OF["label_classifier"]):
-        chains.append([*body[-1:], len(estimator.classes_)])
-    chains += [[*body[-1:], *sizes[n]] for n in sizes if f"{n}_classifier" not in given]
-    largest = max((tensor.numel() for tensor in tensors.values()), default=0)
-    for chain in chains:
-        if any(n_in * n_out > largest for n_in, n_out in pairwise(chain)):
-            raise ValueError(f"layers of the sizes {chain} are not in it")
-    if math.prod(estimator.input_shape_) > MOST_ROW_ELEMENTS:
-        raise ValueError(
-            f"rows of shape {estimator.input_shape_} have more than {MOST_ROW_ELEMENTS:,} numbers"
-        )
+    structure, network = reader.read(description["structure"]), estimator.net_.module_
+    check_structure(network, structure, tensors.values())
+    with estimator.net_.generators:
+        network.restore_structure(structure)
 
 
 def difference(
@@ -179,6 +170,8 @@ def difference(
         if name in made and name in tensors and _kind(made[name]) == _kind(tensors[name]):
             continue
         child, _, weight = name.partition(".")
+        if not hasattr(estimator.net_.module_, child):
+            return f"the network has no {shortened(child)!r}, {place} has it"
         owners = [owner for owner in PARAMETERS_OF.get(child, ()) if owner in parameters]
         owner = owners[0] if owners else child
         if name not in tensors:

@@ -11,8 +11,15 @@ from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier, load, make_transfer_pipeline, save
 from sktransfer.callbacks import DomainScoring
+from tests.persistence.test_saving import (
+    EPOCHS,
+    FAST,
+    assert_same_bits,
+    fit,
+    fit_again,
+    through_file,
+)
 from tests.test_common import deep_body, single_precision_body
-from tests.test_persistence import EPOCHS, FAST, assert_same_bits, fit, fit_again, through_file
 
 
 @pytest.fixture

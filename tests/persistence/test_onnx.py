@@ -9,9 +9,9 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
-from sktransfer._persistence._onnx import Predictor, to_onnx
+from sktransfer.persistence._onnx import Predictor, to_onnx
+from tests.persistence.test_saving import EPOCHS, FAST, fit
 from tests.test_common import batch_norm_body, deep_body
-from tests.test_persistence import EPOCHS, FAST, fit
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

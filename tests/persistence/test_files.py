@@ -18,8 +18,8 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
-from sktransfer._persistence._files import read_file, write_file
-from sktransfer._persistence._values import from_json, to_json
+from sktransfer.persistence._files import read_file, write_file
+from sktransfer.persistence._values import from_json, to_json
 
 SHARED_FOLDER = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200
@@ -39,9 +39,9 @@ def saved(tmp_path_factory):
 
 def rewritten(path, new, change):
     """Write the file anew with its description changed, checksum and all."""
-    description, tensors = read_file(path)
-    change(description)
-    write_file(new, description, tensors)
+    file = read_file(path)
+    change(file.description)
+    write_file(new, file.description, file.tensors)
     return new
 
 
@@ -69,13 +69,10 @@ def test_equal_estimators_make_equal_files(saved, tmp_path):
 
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+keys = st.text() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
 values = st.recursive(
     numbers,
-    lambda inner: (
-        st.lists(inner)
-        | st.lists(inner).map(tuple)
-        | st.dictionaries(st.text() | st.integers() | st.floats(allow_nan=False), inner)
-    ),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(keys, inner),
 )
 
 
@@ -272,6 +269,6 @@ def test_a_link_stays_a_link_and_the_file_is_as_readable_as_others(saved, tmp_pa
 
 
 def test_a_description_too_long_to_be_read_again_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sktransfer._persistence._files.MOST_DESCRIPTION_BYTES", 10)
+    monkeypatch.setattr("sktransfer.persistence._files.MOST_DESCRIPTION_BYTES", 10)
     with pytest.raises(ValueError, match=r"Shorten the history: del clf.history_\[:-100\]"):
         write_file(tmp_path / "long", {"text": "long enough"}, {})

@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,53 @@ FORMAT_VERSION = 1
 
 # The most that safetensors reads of a header, less some room for the names of tensors.
 MOST_DESCRIPTION_BYTES = 90_000_000
+
+# How a description may fail to be one of ours.
+NOT_OURS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+# How much of what a file holds is shown in a message.
+MOST_SHOWN = 500
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file whose description is whole; its tensors are mapped, and read when they are used.
+
+    Parameters
+    ----------
+    path : str or path
+        Where it is, for messages.
+    description : dict
+        What `describe` has said.
+    tensors : dict of Tensor
+        The weights by name.
+    sha256 : str
+        The checksum of the tensors' bytes, by the file.
+    """
+
+    path: str | os.PathLike
+    description: dict[str, Any]
+    tensors: dict[str, Tensor]
+    sha256: str
+
+    def check_weights(self) -> None:
+        """Read all weights once.
+
+        Raises
+        ------
+        ValueError
+            Where they are not those of the checksum.
+        """
+        if self.sha256 != _digest_of_weights(self.tensors):
+            raise damaged(self.path, "its weights are not those of their checksum")
 
 
 @contextlib.contextmanager
@@ -63,6 +111,7 @@ def write_file(path: str | os.PathLike, description: dict, tensors: dict[str, Te
         {
             "format_version": FORMAT_VERSION,
             "sha256": _digest(description, tensors),
+            "sha256_of_weights": _digest_of_weights(tensors),
             "estimator": description,
         },
         allow_nan=False,
@@ -77,8 +126,8 @@ def write_file(path: str | os.PathLike, description: dict, tensors: dict[str, Te
         safetensors.torch.save_file(tensors, unfinished, metadata={ENTRY: text})
 
 
-def read_file(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the description and the tensors of a file that is whole.
+def read_file(path: str | os.PathLike) -> SavedFile:
+    """Return what a file holds, without reading the weights.
 
     Raises
     ------
@@ -93,7 +142,7 @@ def read_file(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, ValueError, TypeError, OSError, RuntimeError) as error:
+    except (safetensors.SafetensorError, OSError, RuntimeError, *NOT_OURS) as error:
         raise ValueError(
             f"{path} is no file that sktransfer.save has written, or only a part of one: {error}. "
             "Copy it again; a file of pickle, joblib, skops or torch.save is read by what wrote it."
@@ -106,30 +155,35 @@ def read_file(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor
             "feature_extractor or backbone."
         )
     try:
-        return _checked(path, json.loads(metadata[ENTRY]), tensors), tensors
-    except (LookupError, TypeError, RecursionError, json.JSONDecodeError) as error:
+        entry = json.loads(metadata[ENTRY])  # a ValueError also for an integer of many digits
+        version = entry["format_version"]
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {shortened(repr(version))}; this version of sktransfer "
+            f"reads {FORMAT_VERSION}. Upgrade it: pip install --upgrade sktransfer."
+        )
+    try:
+        if entry["sha256"] != _digest(entry["estimator"], tensors):
+            raise damaged(path, "its content is not that of its checksum")
+        return SavedFile(path, entry["estimator"], tensors, entry["sha256_of_weights"])
+    except (LookupError, RecursionError) as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def damaged(path: str | os.PathLike, reason: object) -> ValueError:
     """Return the error for a file of ours that holds what was not saved."""
     return ValueError(
-        f"{path} is damaged: {reason}. Copy it again from where it was saved, or fit and save the "
-        "estimator anew."
+        f"{path} is damaged: {shortened(str(reason))}. Copy it again from where it was saved, or "
+        "fit and save the estimator anew."
     )
 
 
-def _checked(
-    path: str | os.PathLike, entry: dict[str, Any], tensors: dict[str, Tensor]
-) -> dict[str, Any]:
-    if entry["format_version"] != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {entry['format_version']!r}; this version of sktransfer "
-            f"reads {FORMAT_VERSION}. Upgrade it: pip install --upgrade sktransfer."
-        )
-    if entry["sha256"] != _digest(entry["estimator"], tensors):
-        raise damaged(path, "its content is not that of its checksum")
-    return entry["estimator"]
+def shortened(text: str, most: int = MOST_SHOWN) -> str:
+    """Return text out of a file as it may be shown: not too long, on one line."""
+    shown = text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -146,9 +200,16 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """Return the checksum of all that is not the weights' bytes."""
     digest = hashlib.sha256(json.dumps(description).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _digest_of_weights(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,0 +1,146 @@
+"""`save`: one file, from which a classifier comes back without running code."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._base import BaseTransferClassifier
+from ._bounds import check_sizes, find_nonfinite
+from ._estimators import (
+    build_net,
+    class_names,
+    describe,
+    difference,
+    find_class,
+    restore_structure,
+    set_state,
+)
+from ._files import NOT_OURS, write_file
+from ._values import Reader
+
+
+def save(estimator: BaseTransferClassifier, path: str | os.PathLike[str]) -> None:
+    """Save a fitted classifier to one file that holds no code.
+
+    The file is in the format of safetensors: the network's weights and, as JSON,
+    the parameters, what `fit` has set, and the history. `load` makes a classifier of
+    it that gives the same bits.
+
+    Code is not in it: of torch modules, callables, callbacks and a `RandomState`
+    among the parameters only the names are, and `load` asks for them. Nor is what a
+    machine decides (`data_parallel`, `num_workers`, the folder `memory` and its
+    `memory_limit`), which `load` sets to the defaults; nor are requests for metadata
+    routing, the optimizer's state and that of the random generators: a warm start
+    after `load` goes on from the weights with a new optimizer.
+
+    Parameters
+    ----------
+    estimator : classifier of this package
+        Fitted, on any device.
+    path : str or path
+        Where the file goes. One that is there is replaced when the new one is
+        complete.
+
+    Raises
+    ------
+    TypeError
+        For a pipeline, a search and other estimators.
+    NotFittedError
+        Before `fit`.
+    ValueError
+        Where the parameters make another network than they did in `fit`, for state
+        that is neither tensor nor JSON, and for weights that are not finite.
+
+    See Also
+    --------
+    load : Reads the file.
+    export_onnx : Writes what predicts, for runtimes without Python.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import sktransfer
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, _ = make_shifted_moons(100, random_state=0)
+    >>> clf = sktransfer.DeepCORALClassifier(max_epochs=3, random_state=0).fit(Xs, ys, Xt)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "moons.safetensors")
+    ...     sktransfer.save(clf, path)
+    ...     loaded = sktransfer.load(path)
+    >>> bool((loaded.predict_proba(Xt) == clf.predict_proba(Xt)).all())
+    True
+    """
+    check_saveable(estimator, "save")
+    estimator._validate_params()
+    tensors = estimator.net_.module_.state_dict()
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise ValueError(
+                f"The network's state {name!r} is a {type(tensor).__name__}, which no file without "
+                "code can hold. Keep it in tensors (register_buffer), or pickle the estimator."
+            )
+    nonfinite = find_nonfinite(estimator.net_.module_)
+    if nonfinite is not None:
+        raise ValueError(
+            f"The network's {nonfinite!r} holds numbers that are not finite, so that load would "
+            "refuse the file. Fit again, with a smaller learning_rate where training diverged."
+        )
+    description = describe(estimator)
+    _check_parameters_of_fit(estimator, description, tensors)
+    write_file(path, description, tensors)
+
+
+def check_saveable(estimator: Any, verb: str) -> None:
+    """Check that this is a fitted classifier of the package.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+        Where it is not.
+    """
+    if type(estimator) is find_class(type(estimator).__name__):
+        check_is_fitted(estimator, ["net_", "history_"])
+        return
+    name = type(estimator).__name__
+    if isinstance(estimator, Pipeline):
+        way_out = (
+            f"For a pipeline {verb} its last step, pipe[-1], and keep the transformers, pipe[:-1], "
+            "apart, for example with skops.io.dump."
+        )
+    elif hasattr(estimator, "best_estimator_"):
+        way_out = f"For a search {verb} its best_estimator_."
+    elif isinstance(estimator, BaseTransferClassifier):
+        way_out = "The code of a subclass cannot be in a file: pickle it."
+    else:
+        way_out = "Pickle it, or use skops."
+    raise TypeError(
+        f"{verb} takes a classifier of sktransfer, one of {sorted(class_names())}; got a {name}. "
+        f"{way_out}"
+    )
+
+
+def _check_parameters_of_fit(
+    estimator: BaseTransferClassifier, description: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    """Build the network as `load` will, while what was fitted is still at hand."""
+    twin = type(estimator)(**{**estimator.get_params(deep=False), "device": "cpu"})
+    reader = Reader()
+    try:
+        set_state(twin, description, reader)
+        check_sizes(twin, tensors)
+        build_net(twin, description)
+        restore_structure(twin, description, tensors, reader)
+        found = difference(twin, tensors, "what was fitted")
+    except NOT_OURS as error:
+        found = str(error)
+    if found is not None:
+        raise ValueError(
+            f"This {type(estimator).__name__} cannot be saved, as its parameters do not make the "
+            f"network that was fitted: {found.rstrip('.')}. Where they were set since then, set "
+            "them back or fit again; a callable must make the same module each time."
+        )

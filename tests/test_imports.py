@@ -1,0 +1,66 @@
+"""What is imported is what was asked for: torch comes with the first name that needs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import sktransfer
+from sktransfer._exports import EXPORTS, PACKAGES
+
+TORCH_FREE = ("sktransfer", "metrics", "model_selection", "displays", "datasets")
+
+
+def in_new_process(program):
+    """Return what a program prints as JSON in a process that has imported nothing yet."""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import json, sys; {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("name", TORCH_FREE)
+def test_what_needs_no_torch_imports_none(name):
+    module = name if name == "sktransfer" else f"sktransfer.{name}"
+    heavy = ("torch", "skorch", "matplotlib")
+    program = f"import {module}; print(json.dumps([n for n in {heavy} if n in sys.modules]))"
+    assert in_new_process(program) == []
+
+
+def test_the_root_shows_all_its_names_before_they_are_imported():
+    names = in_new_process("import sktransfer; print(json.dumps(dir(sktransfer)))")
+    assert {*sktransfer.__all__, *PACKAGES, "__version__"} <= set(names)
+
+
+def test_packages_are_attributes_of_the_root_at_once():
+    program = (
+        f"import sktransfer; modules = [getattr(sktransfer, n).__name__ for n in {PACKAGES}];"
+        "print(json.dumps(modules))"
+    )
+    assert in_new_process(program) == [f"sktransfer.{name}" for name in PACKAGES]
+
+
+def test_a_wrapped_target_and_a_pipeline_need_no_torch():
+    program = (
+        "import numpy as np; from sktransfer import TargetDomain, make_transfer_pipeline;"
+        "TargetDomain(np.eye(3)); from sklearn.linear_model import LogisticRegression;"
+        "print(json.dumps('torch' in sys.modules))"
+    )
+    assert in_new_process(program) is False
+
+
+def test_the_names_of_the_root_are_those_of_the_table():
+    assert sktransfer.__all__ == sorted(EXPORTS)
+    for name in EXPORTS:
+        assert getattr(sktransfer, name) is vars(sktransfer)[name]  # kept, once asked for
+
+
+def test_a_name_that_is_not_there_is_the_usual_error():
+    with pytest.raises(AttributeError, match="module 'sktransfer' has no attribute 'DANN'"):
+        _ = sktransfer.DANN
+    with pytest.raises(ImportError, match="cannot import name 'DANN'"):
+        from sktransfer import DANN  # noqa: F401
