@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._base import BaseTransferClassifier
-from .._network import TransferNetwork, check_layer_sizes
+from .._deep import BaseDeepEstimator
+from ..network._build import check_layer_sizes
+from ..network._network import TransferNetwork
 
 # The parameters of which each makes a child of the network, where that is called otherwise.
 PARAMETERS_OF = {
     "body": ("feature_extractor", "backbone"),
-    "label_classifier": ("label_classifier", "head"),
+    "label_head": ("label_classifier", "head"),
 }
 
 # Two rows are made up, to see what the network makes of them.
@@ -83,7 +84,7 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         raise ValueError(f"feature_names_in_={names!r} does not name the {shape[0]} features")
 
 
-def check_sizes(estimator: BaseTransferClassifier, tensors: Mapping[str, Tensor]) -> None:
+def check_sizes(estimator: BaseDeepEstimator, tensors: Mapping[str, Tensor]) -> None:
     """Refuse sizes of which the file holds no weights, before memory is taken for them.
 
     Raises
@@ -111,7 +112,7 @@ def check_sizes(estimator: BaseTransferClassifier, tensors: Mapping[str, Tensor]
         )
 
 
-def _default_chains(estimator: BaseTransferClassifier) -> list[list[int]]:
+def _default_chains(estimator: BaseDeepEstimator) -> list[list[int]]:
     """List inputs and outputs of the default layers one after the other."""
     given = {name for name, value in estimator.get_params(deep=False).items() if value is not None}
     sizes = {
@@ -125,7 +126,7 @@ def _default_chains(estimator: BaseTransferClassifier) -> list[list[int]]:
     if given.isdisjoint(PARAMETERS_OF["body"]):
         chains.append([*estimator.input_shape_, *widths])
         features = chains[0][-1:]
-    if given.isdisjoint(PARAMETERS_OF["label_classifier"]):
+    if given.isdisjoint(PARAMETERS_OF["label_head"]):
         chains.append([*features, len(estimator.classes_)])
     return chains + [[*features, *sizes[n]] for n in sizes if f"{n}_classifier" not in given]
 

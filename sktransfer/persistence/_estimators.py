@@ -12,23 +12,25 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from .._base import BaseTransferClassifier
+from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS
-from .._old_checks import TrainingData, check_device
-from .._processes import Processes
+from .._task import Classification
 from .._version import __version__
+from ..engine._checks import check_device
+from ..engine._processes import Processes
+from ..finetuning._settings import Settings
 from ._bounds import PARAMETERS_OF, check_attributes, check_structure
 from ._files import shortened
 from ._values import Reader, to_json
 
 # What the machine decides and not the model: nothing that a stranger's file may choose.
-NOT_SAVED = ("data_parallel", "memory", "memory_limit", "num_workers")
+NOT_SAVED = ("data_parallel", "frozen_cache", "num_workers")
 
 # Fitted state that stands in the description by itself.
 BY_ITSELF = ("net_", "history_")
 
 
-def find_class(name: Any) -> type[BaseTransferClassifier] | None:
+def find_class(name: Any) -> type[BaseDeepEstimator] | None:
     """Return the classifier of the package that has this name, if any has.
 
     Only what the package's root exports can be in a file, and only the module that
@@ -37,7 +39,7 @@ def find_class(name: Any) -> type[BaseTransferClassifier] | None:
     if not isinstance(name, str) or name not in EXPORTS:
         return None
     kind = getattr(import_module(f"..{EXPORTS[name]}", __package__), name)
-    known = isinstance(kind, type) and issubclass(kind, BaseTransferClassifier)
+    known = isinstance(kind, type) and issubclass(kind, BaseDeepEstimator)
     return kind if known and not isabstract(kind) else None
 
 
@@ -46,7 +48,7 @@ def class_names() -> list[str]:
     return [name for name in EXPORTS if find_class(name) is not None]
 
 
-def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
+def describe(estimator: BaseDeepEstimator) -> dict[str, Any]:
     """Say all of a fitted classifier but its weights in values of JSON.
 
     Raises
@@ -54,7 +56,7 @@ def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
     ValueError
         For an attribute or an entry of the history that JSON does not take.
     """
-    parameters, custom = _split_parameters(estimator)
+    parameters, groups, custom = _split_parameters(estimator)
     attributes = {
         name: _encoded(value, name)
         for name, value in vars(estimator).items()
@@ -63,10 +65,11 @@ def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
     return {
         "class": type(estimator).__name__,
         "parameters": parameters,
+        "groups": groups,
         "custom": custom,
         "attributes": attributes,
         "history": [_encoded(dict(epoch), "history_") for epoch in estimator.history_],
-        "double_precision": estimator.net_.dtype == torch.float64,
+        "row_type": str(estimator.net_.engine.dtype).removeprefix("torch."),
         "structure": _encoded(estimator.net_.module_.structure(), "net_.module_"),
         "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "versions": {
@@ -77,15 +80,22 @@ def describe(estimator: BaseTransferClassifier) -> dict[str, Any]:
     }
 
 
-def _split_parameters(estimator: BaseTransferClassifier) -> tuple[dict[str, Any], dict[str, str]]:
-    values, custom = {}, {}
+def _split_parameters(
+    estimator: BaseDeepEstimator,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return parameters that JSON takes, groups of such, and what others are called."""
+    values, groups, custom = {}, {}, {}
     for name, value in estimator.get_params(deep=False).items():
-        if name not in NOT_SAVED:
+        if name in NOT_SAVED:
+            continue
+        if isinstance(value, Settings):
+            groups[name] = {k: to_json(v) for k, v in value.get_params().items()}
+        else:
             try:
                 values[name] = to_json(value)
             except TypeError:
                 custom[name] = getattr(value, "__name__", type(value).__name__)
-    return values, custom
+    return values, groups, custom
 
 
 def _encoded(value: Any, name: str) -> Any:
@@ -103,7 +113,7 @@ def _is_of_fit(name: str) -> bool:
 
 
 def set_state(
-    estimator: BaseTransferClassifier, description: dict[str, Any], reader: Reader
+    estimator: BaseDeepEstimator, description: dict[str, Any], reader: Reader
 ) -> None:
     """Set what `fit` has set, but the network.
 
@@ -130,19 +140,20 @@ def set_state(
         estimator.set_output(transform=description["output"])
 
 
-def build_net(estimator: BaseTransferClassifier, description: dict[str, Any]) -> None:
+def build_net(estimator: BaseDeepEstimator, description: dict[str, Any]) -> None:
     """Make `net_` by the parameters, as `fit` does, for rows of the shape it has seen."""
-    dtype = np.float64 if description["double_precision"] else np.float32
+    dtype = np.dtype(description["row_type"])
+    if dtype not in (np.float64, np.float32, np.float16, np.int64):
+        raise ValueError(f"rows cannot be of type {dtype}")
     # Ones and not zeros: as the mask of a text, zeros would leave nothing to take a mean of.
     rows = np.ones((2, *estimator.input_shape_), dtype)
-    data = TrainingData(rows, np.empty(0), None, None, None)
-    device = check_device(estimator.device)
-    estimator.net_ = estimator._make_net(data, estimator.classes_, 0, device, Processes())
+    task, device = Classification(estimator.classes_), check_device(estimator.device)
+    estimator._build(rows, task, 0, device, Processes())
     estimator.net_.history = estimator.history_
 
 
 def restore_structure(
-    estimator: BaseTransferClassifier,
+    estimator: BaseDeepEstimator,
     description: dict[str, Any],
     tensors: dict[str, Tensor],
     reader: Reader,
@@ -156,12 +167,12 @@ def restore_structure(
     """
     structure, network = reader.read(description["structure"]), estimator.net_.module_
     check_structure(network, structure, tensors.values())
-    with estimator.net_.generators:
+    with estimator.net_.engine.generators.lent():
         network.restore_structure(structure)
 
 
 def difference(
-    estimator: BaseTransferClassifier, tensors: dict[str, Tensor], place: str
+    estimator: BaseDeepEstimator, tensors: dict[str, Tensor], place: str
 ) -> str | None:
     """Say how the network made by the parameters differs from these weights, if it does."""
     made = estimator.net_.module_.state_dict()

@@ -6,8 +6,9 @@ import os
 import warnings
 from typing import Any
 
-from .._base import BaseTransferClassifier
-from .._old_checks import check_device
+from .._deep import BaseDeepEstimator
+from ..engine._checks import check_device
+from ..finetuning._settings import Settings
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
     NOT_SAVED,
@@ -101,7 +102,7 @@ def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
 
 
 def _rebuild(
-    estimator: BaseTransferClassifier, file: SavedFile, reader: Reader, *, given: bool
+    estimator: BaseDeepEstimator, file: SavedFile, reader: Reader, *, given: bool
 ) -> None:
     """Give the estimator its fitted state, from what is cheap to check to what is not."""
     description, tensors = file.description, file.tensors
@@ -131,7 +132,7 @@ def _rebuild(
 
 
 def _does_not_fit(
-    path: str | os.PathLike[str], estimator: BaseTransferClassifier, found: str
+    path: str | os.PathLike[str], estimator: BaseDeepEstimator, found: str
 ) -> ValueError:
     return ValueError(
         f"{path} does not fit these parameters of {type(estimator).__name__}: "
@@ -141,11 +142,14 @@ def _does_not_fit(
 
 def _read_parameters(
     description: dict[str, Any], reader: Reader
-) -> tuple[type[BaseTransferClassifier], dict[str, Any], dict[str, str]]:
+) -> tuple[type[BaseDeepEstimator], dict[str, Any], dict[str, str]]:
     kind = find_class(description["class"])
     if kind is None:
         raise ValueError(f"it holds a {description['class']!r}, not one of {class_names()}")
     saved = {name: reader.read(value) for name, value in description["parameters"].items()}
+    for name, values in description["groups"].items():
+        group = _group_class(kind, name)
+        saved[name] = group(**{key: reader.read(value) for key, value in values.items()})
     custom = {name: shortened(str(what), MOST_NAME) for name, what in description["custom"].items()}
     of_file = set(kind._get_param_names()) - set(NOT_SAVED)
     unknown = sorted((saved.keys() | custom.keys()) - of_file)
@@ -154,6 +158,13 @@ def _read_parameters(
             f"{kind.__name__} takes no {unknown} from a file; what the machine decides is for load"
         )
     return kind, saved, custom
+
+
+def _group_class(kind: type[BaseDeepEstimator], name: str) -> type[Settings]:
+    for allowed in kind._parameter_constraints.get(name, []):
+        if isinstance(allowed, type) and issubclass(allowed, Settings):
+            return allowed
+    raise ValueError(f"{kind.__name__} takes no group of parameters as {name!r}")
 
 
 def _reason(description: Any, error: Exception) -> str:
@@ -166,7 +177,7 @@ def _reason(description: Any, error: Exception) -> str:
 
 def _check_given(
     path: str | os.PathLike[str],
-    kind: type[BaseTransferClassifier],
+    kind: type[BaseDeepEstimator],
     custom: dict[str, str],
     given: dict[str, Any],
 ) -> None:

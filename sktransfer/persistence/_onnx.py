@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._network import TransferNetwork, row_type
+from ..network._network import TransferNetwork
 from ._files import replacing
 from ._saving import check_saveable
 
@@ -86,7 +86,9 @@ def export_onnx(estimator, path):
     check_saveable(estimator, "export_onnx")
     onnx = _import_onnx()
     network = copy.deepcopy(estimator.net_.module_).cpu().float()
-    rows = torch.ones((2, *estimator.input_shape_), dtype=row_type(network.body, torch.float32))
+    integers = not network.row_type.is_floating_point
+    dtype = torch.int64 if integers else torch.float32
+    rows = torch.ones((2, *estimator.input_shape_), dtype=dtype)
     try:
         with _quiet():
             model = to_onnx(onnx, Predictor(network).eval(), rows)

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._base import BaseTransferClassifier
+from .._deep import BaseDeepEstimator
 from ._bounds import check_sizes, find_nonfinite
 from ._estimators import (
     build_net,
@@ -24,7 +24,7 @@ from ._files import NOT_OURS, write_file
 from ._values import Reader
 
 
-def save(estimator: BaseTransferClassifier, path: str | os.PathLike[str]) -> None:
+def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
     """Save a fitted classifier to one file that holds no code.
 
     The file is in the format of safetensors: the network's weights and, as JSON,
@@ -114,7 +114,7 @@ def check_saveable(estimator: Any, verb: str) -> None:
         )
     elif hasattr(estimator, "best_estimator_"):
         way_out = f"For a search {verb} its best_estimator_."
-    elif isinstance(estimator, BaseTransferClassifier):
+    elif isinstance(estimator, BaseDeepEstimator):
         way_out = "The code of a subclass cannot be in a file: pickle it."
     else:
         way_out = "Pickle it, or use skops."
@@ -125,7 +125,7 @@ def check_saveable(estimator: Any, verb: str) -> None:
 
 
 def _check_parameters_of_fit(
-    estimator: BaseTransferClassifier, description: dict[str, Any], tensors: dict[str, Tensor]
+    estimator: BaseDeepEstimator, description: dict[str, Any], tensors: dict[str, Tensor]
 ) -> None:
     """Build the network as `load` will, while what was fitted is still at hand."""
     twin = type(estimator)(**{**estimator.get_params(deep=False), "device": "cpu"})
