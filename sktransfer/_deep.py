@@ -237,8 +237,9 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
 
     def _domain_rows(self, domain: Domain) -> DomainRows:
         """Put a domain on the device; of its labels only those of a wholly labelled one."""
-        engine, y = self.net_.engine, domain.y if domain.has_label is None else None
-        y = None if y is None else encoded(self.net_.task, y, engine.device)
+        engine, y = self.net_.engine, None
+        if domain.y is not None and domain.has_label is None:
+            y = encoded(self.net_.task, domain.y, engine.device)
         return DomainRows(engine.rows(domain.X), y, domain.sample_weight)
 
     def _prediction(self, X: Any, method: str) -> tuple[Callable[[Any], Tensor], Rows]:
@@ -299,8 +300,7 @@ class DeepClassifierMixin(ClassifierMixin):
 
     def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
         """Return the labels that `predict` answers with and the argument that holds them."""
-        assert domains.source.y is not None
-        return "y", domains.source.y
+        return "y", domains.source.labels
 
 
 def _few_rows(X: Any) -> Tensor:

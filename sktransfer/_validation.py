@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -293,11 +294,13 @@ def _dimensions(number: int) -> str:
 
 
 def _check_same_columns(X, X_target) -> None:
-    names = [getattr(frame, "columns", None) for frame in (X, X_target)]
-    if any(columns is None for columns in names) or list(names[0]) == list(names[1]):
+    if not (hasattr(X, "columns") and hasattr(X_target, "columns")):
+        return
+    names = list(X.columns), list(X_target.columns)
+    if names[0] == names[1]:
         return
     raise ValueError(
-        f"X_target has the columns {list(names[1])[:20]}, but X has {list(names[0])[:20]}. Source "
+        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
         "and target must hold the same features in the same order: X_target[X.columns] sorts them."
     )
 
@@ -347,7 +350,8 @@ def find_labelled(y) -> np.ndarray:
     elif values.dtype.kind == "O":
         unequal = [_is_missing(value) for value in values.ravel().tolist()]
         missing |= np.array(unequal, dtype=bool).reshape(values.shape)
-    return ~missing.reshape(len(missing), -1).any(axis=1)
+    labelled: np.ndarray = ~missing.reshape(len(missing), -1).any(axis=1)
+    return labelled
 
 
 def _is_missing(value: Any) -> bool:
@@ -385,7 +389,7 @@ def _warn_where_folds_may_have_cut(X_target, X) -> None:
     """
     if isinstance(X_target, TargetDomain) or X.shape[0] != _n_rows(X_target):
         return
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_name != "_fit_and_score":
         frame = frame.f_back
     if frame is None:

@@ -6,7 +6,6 @@ import scipy.sparse
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from sktransfer._batches import DomainBatches, draw_counts, make_rows, scale_weights
 from sktransfer._processes import Processes
 

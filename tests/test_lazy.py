@@ -9,6 +9,8 @@ import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sktransfer._lazy import DatasetArray, LazyRows, MappedArray, is_mapped
+from sktransfer._old_checks import for_torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
@@ -19,8 +21,6 @@ from sktransfer import (
     TargetDomain,
     _lazy,
 )
-from sktransfer._lazy import DatasetArray, LazyRows, MappedArray, is_mapped
-from sktransfer._old_checks import for_torch
 from sktransfer.callbacks import TargetValidation
 from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-from sktransfer import DANNClassifier
 from sktransfer._batches import DomainBatch
 from sktransfer._network import TransferNetwork, make_mlp, takes_integers
 from sktransfer._probe import probe
+from torch import nn
+
+from sktransfer import DANNClassifier
 
 
 def batch_of(source, target):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sktransfer._processes import Processes, join_processes
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier
-from sktransfer._processes import Processes, join_processes
 
 SCRIPT = """
 import pickle

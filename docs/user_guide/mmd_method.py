@@ -1,9 +1,9 @@
 """Adaptation by the maximum mean discrepancy of the features."""
 
 import torch
+from sktransfer._batches import DomainBatch
 from torch import Tensor
 
-from sktransfer._batches import DomainBatch
 from sktransfer._docs import with_shared_docs
 from sktransfer.adaptation._base import BaseAdaptationClassifier
 from sktransfer.layers import scale_gradient

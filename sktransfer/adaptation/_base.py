@@ -150,13 +150,12 @@ class BaseAdaptation(BaseDeepEstimator):
             None if target is None else self._domain_rows(Domain(target.X)),
             seed,
         )
-        assert source.y is not None
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
-            dataset=callback_dataset(source.X, source.y),
+            dataset=callback_dataset(source.X, source.labels),
         )
         if target is not None:
             with limited_threads(network.row_flops() * 2 * self.batch_size):

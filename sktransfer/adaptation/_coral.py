@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from .._deep import DeepClassifierMixin
-from ..data._sampler import Batch
 from .._docs import with_shared_docs
+from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._base import BaseAdaptation

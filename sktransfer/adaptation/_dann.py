@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._deep import DeepClassifierMixin
-from ..data._sampler import Batch, RowMetric
 from .._docs import with_shared_docs
+from .._validation import Integral, Interval
+from ..data._sampler import Batch, RowMetric
+from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork
-from .._validation import Integral, Interval
-from ..layers import GradientReversal
 from ._base import BaseAdaptation
 
 
@@ -155,7 +155,8 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
 
     def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
         """Return the domain classifier's loss behind the gradient reversal."""
-        network.domain_classifier.reversal.lambda_ = batch.lambda_
+        reversal: GradientReversal = network.get_submodule("domain_classifier.reversal")  # type: ignore[assignment]
+        reversal.lambda_ = batch.lambda_
         source, target = network.forward_head("domain_classifier", batch)
         logits = source.detach(), target.detach()
         batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)

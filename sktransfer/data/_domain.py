@@ -32,6 +32,12 @@ class Domain:
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
+    @property
+    def labels(self) -> np.ndarray:
+        """What is known of the rows, where something is."""
+        assert self.y is not None
+        return self.y
+
     def take(self, rows: np.ndarray) -> Domain:
         """Return the domain of these rows alone."""
         parts = (self.y, self.sample_weight, self.has_label)

@@ -176,8 +176,8 @@ def collate_rows(items: list[Any]) -> Tensor:
     shapes = {tuple(row.shape) for row in rows}
     if len(shapes) > 1:
         raise ValueError(
-            f"The Dataset yields rows of the shapes {sorted(shapes)[:5]}; all must be of one shape. "
-            "A transform in its __getitem__ can crop, pad or resize them."
+            f"The Dataset yields rows of the shapes {sorted(shapes)[:5]}; all must be of one "
+            "shape. A transform in its __getitem__ can crop, pad or resize them."
         )
     stacked: Tensor = default_collate(rows)
     if stacked.is_floating_point() and not stacked.isfinite().all():

@@ -128,7 +128,8 @@ def scale_weights(sample_weight: np.ndarray) -> np.ndarray:
     largest = sample_weight.max()  # first, so that no sum overflows
     scaled = sample_weight / largest
     scale: float = np.count_nonzero(scaled) / scaled.sum()
-    return scaled * scale
+    weights: np.ndarray = scaled * scale
+    return weights
 
 
 class Stream:
@@ -262,4 +263,3 @@ class Sampler:
         missing = -len(rows) % self.n_processes
         filled = torch.cat([rows, rows.repeat(missing)[:missing]])
         return filled[self.rank :: self.n_processes]
-

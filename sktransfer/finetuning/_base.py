@@ -81,8 +81,7 @@ class BaseFineTuning(BaseDeepEstimator):
 
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
-        assert source.y is not None
-        task, network = Classification.of_labels(source.y, "y"), self.net_.module_
+        task, network = Classification.of_labels(source.labels, "y"), self.net_.module_
         make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
         with self.net_.engine.generators.lent():
             head = make(network.n_features, task.n_outputs)
@@ -133,8 +132,7 @@ class BaseFineTuning(BaseDeepEstimator):
 
     def _training_rows(self, domain: Domain) -> TrainingRows:
         task = self.net_.task
-        assert domain.y is not None
-        counted = task.encode(domain.y)
+        counted = task.encode(domain.labels)
         weights = weigh_classes(self.class_weight, self.net_.classes, counted, domain.sample_weight)
         if weights is None:
             return TrainingRows(domain, task)
@@ -189,7 +187,7 @@ class BaseFineTuning(BaseDeepEstimator):
         if crossing is not None:
             network.go_on_from(crossing, network.activations.graph)
         domain = rows.domain
-        y = encoded(rows.task, domain.y, engine.device)
+        y = encoded(rows.task, domain.labels, engine.device)
         source = DomainRows(rows_from(rows, crossing, engine), y, domain.sample_weight)
         learning = [p for p in network.body.parameters() if p.requires_grad and part.l2_sp > 0]
         before = [anchors[id(p)] for p in learning]
@@ -201,7 +199,7 @@ class BaseFineTuning(BaseDeepEstimator):
             groups=self._parameter_groups(part),
             progress=part.progress,
             callbacks=self._stopping(part, rows, crossing),
-            dataset=callback_dataset(domain.X, domain.y),
+            dataset=callback_dataset(domain.X, domain.labels),
         )
 
     def _stopping(

@@ -271,9 +271,7 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
         if domains.target is None or domains.target.y is None:
             return super()._labels_to_predict(domains)
-        labelled = domains.target.labelled()
-        assert labelled.y is not None
-        return "y_target", labelled.y
+        return "y_target", domains.target.labelled().labels
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> FineTuneNetwork:
         l2_sp = Unfreezing.of(self.unfreezing, "unfreezing").l2_sp

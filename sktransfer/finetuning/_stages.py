@@ -101,15 +101,12 @@ class TrainingRows:
         ValueError
             Where there are too few rows.
         """
-        y, rows = self.domain.y, np.arange(len(self.domain))
-        assert y is not None
+        y, rows = self.domain.labels, np.arange(len(self.domain))
         stratify = y if self.task.is_stratified else None
         least = len(np.unique(y)) if self.task.is_stratified else 1
         size = max(round(fraction * len(rows)), least)
         try:
-            kept, out = train_test_split(
-                rows, test_size=size, random_state=seed, stratify=stratify
-            )
+            kept, out = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
         except ValueError as error:
             raise ValueError(
                 f"early_stopping holds out a fraction of {fraction} of the {len(rows)} labelled "
@@ -219,7 +216,7 @@ class HeldOutScoring(Callback):
         task, domain = self.held_out.task, self.held_out.domain
         features = net.engine.forward(net.module_, net.module_.features, self.rows)
         outputs = self.head(torch.from_numpy(features).to(net.engine.device))
-        y = encoded(task, domain.y, net.engine.device)
+        y = encoded(task, domain.labels, net.engine.device)
         losses = task.losses(outputs, y)
         if self.held_out.class_weight is not None:
             losses = losses * self.held_out.class_weight[y]
@@ -230,5 +227,5 @@ class HeldOutScoring(Callback):
         earlier = [epoch["valid_loss"] for epoch in net.history[:-1] if "valid_loss" in epoch]
         net.history.record("valid_loss", loss)
         net.history.record("valid_loss_best", loss < min(earlier, default=np.inf))
-        score = task.score(domain.y, outputs.cpu().numpy(), weights)
+        score = task.score(domain.labels, outputs.cpu().numpy(), weights)
         net.history.record(f"valid_{task.score_name}", score)

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from sktransfer._probe import probe
 from torch import nn
 
-from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers
 from tests.frozen.bodies import Residual, sequential
 

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 import torch
+from sktransfer._probe import probe
 from torch import nn
 
-from sktransfer._probe import probe
 from sktransfer.finetuning._freezing import order_layers
 from sktransfer.frozen._graph import BodyGraph
 from sktransfer.frozen._trace import INPUT
