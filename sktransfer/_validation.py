@@ -350,8 +350,7 @@ def find_labelled(y) -> np.ndarray:
     elif values.dtype.kind == "O":
         unequal = [_is_missing(value) for value in values.ravel().tolist()]
         missing |= np.array(unequal, dtype=bool).reshape(values.shape)
-    labelled: np.ndarray = ~missing.reshape(len(missing), -1).any(axis=1)
-    return labelled
+    return np.logical_not(missing.reshape(len(missing), -1).any(axis=1))
 
 
 def _is_missing(value: Any) -> bool:
