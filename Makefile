@@ -18,6 +18,7 @@ lint: .venv/.installed-lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy --strict --follow-imports=silent tests/typing_script.py
 
 package: .venv/.installed-package
 	.ci/smoke_packages .venv/bin/python

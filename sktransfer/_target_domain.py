@@ -48,7 +48,7 @@ class TargetDomain:
 
     data: Any
 
-    def __init__(self, data):
+    def __init__(self, data: Any) -> None:
         rows: Any = data.data if isinstance(data, TargetDomain) else data
         if not is_dataset(rows):
             rows = rows if hasattr(rows, "shape") else np.asarray(rows)

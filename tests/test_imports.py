@@ -8,6 +8,7 @@ import pytest
 
 import sktransfer
 from sktransfer._exports import EXPORTS, PACKAGES
+from tests.typing_script import main
 
 TORCH_FREE = ("sktransfer", "metrics", "model_selection", "displays", "datasets")
 
@@ -64,3 +65,10 @@ def test_a_name_that_is_not_there_is_the_usual_error():
         _ = sktransfer.DANN
     with pytest.raises(ImportError, match="cannot import name 'DANN'"):
         from sktransfer import DANN  # noqa: F401
+
+
+@pytest.mark.filterwarnings("ignore")  # of how well two epochs adapt
+def test_the_script_that_is_checked_for_types_runs(tmp_path):
+    *_, share_that_agrees_after_load, n_parts, _ = main(tmp_path)
+    assert share_that_agrees_after_load == 1
+    assert n_parts == 2

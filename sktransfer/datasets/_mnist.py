@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import fetch_file, fetch_openml, get_data_home, load_sample_images
@@ -28,7 +29,7 @@ JMLR 17, 2016, section 5.2.4). Images are uint8, channels first. Photos:
 """
 
 
-def load_mnist_5k(*, return_X_y=False):
+def load_mnist_5k(*, return_X_y: bool = False) -> Any:
     """Load 5,000 MNIST digits that come with the package, 500 of each class, shuffled.
 
     Parameters
@@ -59,7 +60,7 @@ def load_mnist_5k(*, return_X_y=False):
     return _bunch(data, target, (folder / "mnist_5k.rst").read_text("utf-8"), return_X_y)
 
 
-def make_mnist_m(images, photos, *, random_state=None):
+def make_mnist_m(images: Any, photos: Any, *, random_state: Any = None) -> np.ndarray:
     """Blend digits with random patches of photos, as MNIST-M was made.
 
     ``image[c, i, j] = |photo[row + i, column + j, c] - 255 [digit[i, j] > 0]|``, with
@@ -121,7 +122,7 @@ def make_mnist_m(images, photos, *, random_state=None):
     return blended
 
 
-def load_mnist_m_5k(*, random_state=0, return_X_y=False):
+def load_mnist_m_5k(*, random_state: Any = 0, return_X_y: bool = False) -> Any:
     """Blend the shipped digits with scikit-learn's two sample photos, by `make_mnist_m`.
 
     Parameters
@@ -159,7 +160,9 @@ def load_mnist_m_5k(*, random_state=0, return_X_y=False):
     return _bunch(data, digits.target, descr, return_X_y)
 
 
-def fetch_mnist_m(*, data_home=None, photos=None, random_state=0, return_X_y=False):
+def fetch_mnist_m(
+    *, data_home: Any = None, photos: Any = None, random_state: Any = 0, return_X_y: bool = False
+) -> Any:
     """Make the full MNIST-M: 70,000 digits of OpenML on the photos of BSDS500.
 
     Both are downloaded once, kept in `data_home` and blended by `make_mnist_m`. The

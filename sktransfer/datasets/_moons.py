@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import make_moons
@@ -13,7 +14,9 @@ from sklearn.utils import check_random_state
 CENTRE = np.array([0.5, 0.25])
 
 
-def make_shifted_moons(n_samples=300, *, rotation=35.0, noise=0.05, random_state=None):
+def make_shifted_moons(
+    n_samples: int = 300, *, rotation: float = 35.0, noise: float = 0.05, random_state: Any = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Make two moons as the source and two moons turned as the target.
 
     Source and target are drawn independently by scikit-learn's `make_moons`: for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -77,13 +77,13 @@ class DomainEmbeddingDisplay:
     def __init__(
         self,
         *,
-        source_points,
-        target_points,
-        y_source=None,
-        y_target=None,
-        source_rows=None,
-        target_rows=None,
-    ):
+        source_points: Any,
+        target_points: Any,
+        y_source: Any = None,
+        y_target: Any = None,
+        source_rows: Any = None,
+        target_rows: Any = None,
+    ) -> None:
         self.source_points = source_points
         self.target_points = target_points
         self.y_source = y_source
@@ -94,19 +94,19 @@ class DomainEmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X_source,
-        X_target,
+        estimator: Any,
+        X_source: Any,
+        X_target: Any,
         *,
-        y_source=None,
-        y_target=None,
-        before=None,
-        method="pca",
-        n_samples=500,
-        random_state=None,
-        ax=None,
-        scatter_kwargs=None,
-    ):
+        y_source: Any = None,
+        y_target: Any = None,
+        before: Any = None,
+        method: str = "pca",
+        n_samples: int | None = 500,
+        random_state: Any = None,
+        ax: Any = None,
+        scatter_kwargs: Any = None,
+    ) -> DomainEmbeddingDisplay:
         """Embed the features that an estimator gives to both domains, and draw them.
 
         Parameters
@@ -175,7 +175,7 @@ class DomainEmbeddingDisplay:
         )
         return display.plot(ax, scatter_kwargs=scatter_kwargs)
 
-    def plot(self, ax=None, *, scatter_kwargs=None):
+    def plot(self, ax: Any = None, *, scatter_kwargs: Any = None) -> DomainEmbeddingDisplay:
         """Draw the points.
 
         Parameters

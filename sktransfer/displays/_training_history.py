@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 
@@ -105,14 +106,14 @@ class TrainingHistoryDisplay:
     def __init__(
         self,
         *,
-        epochs,
-        losses,
-        shares,
-        scores=None,
-        lambda_=None,
-        stages=None,
-        restored_epoch=None,
-    ):
+        epochs: Any,
+        losses: Any,
+        shares: Any,
+        scores: Any = None,
+        lambda_: Any = None,
+        stages: Any = None,
+        restored_epoch: Any = None,
+    ) -> None:
         self.epochs = epochs
         self.losses = losses
         self.shares = shares
@@ -122,7 +123,9 @@ class TrainingHistoryDisplay:
         self.restored_epoch = restored_epoch
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, line_kwargs=None):
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, line_kwargs: Any = None
+    ) -> TrainingHistoryDisplay:
         """Draw what a fitted estimator has recorded.
 
         Parameters
@@ -150,7 +153,7 @@ class TrainingHistoryDisplay:
         import_pyplot(cls.__name__)
         return cls(**read_history(find_history(estimator))).plot(ax, line_kwargs=line_kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None):
+    def plot(self, ax: Any = None, *, line_kwargs: Any = None) -> TrainingHistoryDisplay:
         """Draw the curves.
 
         Parameters
@@ -170,7 +173,9 @@ class TrainingHistoryDisplay:
             ax, ["losses", "shares"], type(self).__name__, size=size, sharex=True
         )
         self.figure_ = self.axes_[0].figure
-        self.lines_, self.right_axes_, self.chance_line_ = {}, [], None
+        self.lines_: dict[str, Any] = {}
+        self.right_axes_: list[Any] = []
+        self.chance_line_: Any = None
         upper, lower = self.axes_
         self._mark_stages()
         self._mark_restored()

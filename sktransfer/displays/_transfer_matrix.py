@@ -73,23 +73,23 @@ class TransferMatrixDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, *, matrix, domain_names):
+    def __init__(self, *, matrix: Any, domain_names: Any) -> None:
         self.matrix = matrix
         self.domain_names = domain_names
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        domains,
+        estimator: Any,
+        domains: Any,
         *,
-        test_size=0.25,
-        random_state=None,
-        n_jobs=None,
-        ax=None,
-        im_kwargs=None,
-        text_kwargs=None,
-    ):
+        test_size: float = 0.25,
+        random_state: Any = None,
+        n_jobs: Any = None,
+        ax: Any = None,
+        im_kwargs: Any = None,
+        text_kwargs: Any = None,
+    ) -> TransferMatrixDisplay:
         """Fit from every domain to every domain and draw the accuracies.
 
         Parameters
@@ -144,7 +144,9 @@ class TransferMatrixDisplay:
         display = cls(matrix=matrix, domain_names=list(map(str, splits)))
         return display.plot(ax, im_kwargs=im_kwargs, text_kwargs=text_kwargs)
 
-    def plot(self, ax=None, *, im_kwargs=None, text_kwargs=None):
+    def plot(
+        self, ax: Any = None, *, im_kwargs: Any = None, text_kwargs: Any = None
+    ) -> TransferMatrixDisplay:
         """Draw the heat map.
 
         Parameters

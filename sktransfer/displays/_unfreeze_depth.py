@@ -79,15 +79,15 @@ class UnfreezeDepthDisplay:
     def __init__(
         self,
         *,
-        depths,
-        mean_scores,
-        std_scores,
-        fold_scores,
-        best_depth=None,
-        params=None,
-        n_resources=None,
-        score_name="score",
-    ):
+        depths: Any,
+        mean_scores: Any,
+        std_scores: Any,
+        fold_scores: Any,
+        best_depth: Any = None,
+        params: Any = None,
+        n_resources: Any = None,
+        score_name: str = "score",
+    ) -> None:
         self.depths = depths
         self.mean_scores = mean_scores
         self.std_scores = std_scores
@@ -98,7 +98,15 @@ class UnfreezeDepthDisplay:
         self.score_name = score_name
 
     @classmethod
-    def from_search(cls, search, *, scoring=None, ax=None, line_kwargs=None, fill_kwargs=None):
+    def from_search(
+        cls,
+        search: Any,
+        *,
+        scoring: Any = None,
+        ax: Any = None,
+        line_kwargs: Any = None,
+        fill_kwargs: Any = None,
+    ) -> UnfreezeDepthDisplay:
         """Draw what a fitted search over `unfreeze_depth` has found.
 
         Parameters
@@ -137,7 +145,9 @@ class UnfreezeDepthDisplay:
         found = read_search(search, find_parameter(search), find_score(search, scoring))
         return cls(**found).plot(ax, line_kwargs=line_kwargs, fill_kwargs=fill_kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None, fill_kwargs=None):
+    def plot(
+        self, ax: Any = None, *, line_kwargs: Any = None, fill_kwargs: Any = None
+    ) -> UnfreezeDepthDisplay:
         """Draw the scores.
 
         Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -50,7 +51,9 @@ def transport_cost(source: np.ndarray, target: np.ndarray, p: float) -> np.ndarr
     return np.diff(levels, prepend=0) @ gaps / (n * m)
 
 
-def proxy_a_distance(X_source, X_target, *, classifier=None, cv=2, random_state=None):
+def proxy_a_distance(
+    X_source: Any, X_target: Any, *, classifier: Any = None, cv: Any = 2, random_state: Any = None
+) -> float:
     """Proxy A-distance: how well a classifier tells the source from the target.
 
     The less a domain classifier errs on rows it has not seen, the further apart
@@ -134,7 +137,7 @@ def proxy_a_distance(X_source, X_target, *, classifier=None, cv=2, random_state=
     return 2 * (1 - 2 * balanced_error(is_target, predicted))
 
 
-def coral_distance(X_source, X_target):
+def coral_distance(X_source: Any, X_target: Any) -> float:
     """CORAL distance: how much the covariances of two domains differ.
 
     It sees scales and correlations of features, and neither their means nor
@@ -177,7 +180,14 @@ def coral_distance(X_source, X_target):
     return float(np.square(gap).sum()) / (4 * X_source.shape[1] ** 2)
 
 
-def sliced_wasserstein_distance(X_source, X_target, *, n_projections=100, p=2, random_state=None):
+def sliced_wasserstein_distance(
+    X_source: Any,
+    X_target: Any,
+    *,
+    n_projections: int = 100,
+    p: float = 2,
+    random_state: Any = None,
+) -> float:
     """Sliced Wasserstein distance: what it costs to move one domain onto the other.
 
     Along a line the cheapest transport is known: it keeps the order. The distance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -121,14 +122,14 @@ def median_distance(X, Y, metric: str, random_state) -> float:
 
 
 def mmd(
-    X_source,
-    X_target,
+    X_source: Any,
+    X_target: Any,
     *,
-    kernel="gaussian",
-    bandwidth="median",
-    unbiased=True,
-    random_state=0,
-):
+    kernel: Any = "gaussian",
+    bandwidth: float | str = "median",
+    unbiased: bool = True,
+    random_state: Any = 0,
+) -> float:
     """Squared maximum mean discrepancy: how far apart the mean embeddings of two domains are.
 
     A kernel maps rows into a space of functions; two domains are compared by the

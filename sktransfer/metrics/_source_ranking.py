@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 from sklearn.covariance import ledoit_wolf_shrinkage
@@ -99,7 +101,7 @@ def trace_of_ratio(features: np.ndarray, codes: np.ndarray, shrinkage: float) ->
     return float((shrunk / (shrunk + ridge)) @ between)
 
 
-def leep(source_probabilities, y):
+def leep(source_probabilities: Any, y: Any) -> float:
     """LEEP: how well a source model's own predictions foretell the target's labels.
 
     The model's classes, whatever they are, are read as dummy labels of the target;
@@ -157,7 +159,7 @@ def leep(source_probabilities, y):
     return float(np.log(expected_empirical_predictions(probabilities, codes)).mean())
 
 
-def logme(features, y):
+def logme(features: Any, y: Any) -> float:
     """LogME: how probable the target's labels are under linear models of the features.
 
     The evidence averages a linear model's likelihood over all its weights, so that
@@ -223,7 +225,7 @@ def logme(features, y):
     return float(maximum_log_evidences(features, codes).mean())
 
 
-def h_score(features, y, *, shrinkage=0.0):
+def h_score(features: Any, y: Any, *, shrinkage: float = 0.0) -> float:
     """H-score: how much of the features' spread lies between the target's classes.
 
     Features serve a target where its classes differ in their means by much, against

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.special import entr, logsumexp
@@ -73,7 +74,7 @@ class EntropyScorer(BaseTargetScorer):
     True
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         return -mean_entropy(predict_target_proba(self, estimator))
 
@@ -114,7 +115,7 @@ class InfoMaxScorer(BaseTargetScorer):
     dict_keys(['lambda_'])
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         return mutual_information(predict_target_proba(self, estimator))
 
@@ -152,7 +153,7 @@ class BNMScorer(BaseTargetScorer):
     True
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         return batch_nuclear_norm(predict_target_proba(self, estimator))
 
@@ -191,13 +192,13 @@ class SNDScorer(BaseTargetScorer):
     True
     """
 
-    def __init__(self, X_target, *, temperature=0.05):
+    def __init__(self, X_target: Any, *, temperature: float = 0.05) -> None:
         super().__init__(X_target)
         if not isinstance(temperature, Real) or not 0 < float(temperature) < np.inf:
             raise ValueError(f"temperature must be a finite number above 0; got {temperature!r}.")
-        self.temperature = float(temperature)
+        self.temperature: float = float(temperature)
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         probabilities = predict_target_proba(self, estimator)
         return soft_neighborhood_density(probabilities, self.temperature)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -88,7 +90,9 @@ def prediction_losses(loss: str, estimator, X, y) -> np.ndarray:
 class BaseImportanceScorer(BaseTargetScorer):
     """Estimates the risk on the target from labelled rows of the source."""
 
-    def __init__(self, X_target, *, loss="zero_one", domain_classifier=None):
+    def __init__(
+        self, X_target: Any, *, loss: str = "zero_one", domain_classifier: Any = None
+    ) -> None:
         super().__init__(X_target)
         if loss not in ("zero_one", "log_loss"):
             raise ValueError(f"loss must be 'zero_one' or 'log_loss'; got {loss!r}.")
@@ -149,7 +153,7 @@ class IWCVScorer(BaseImportanceScorer):
     True
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score on labelled rows of the source, `X` and `y`."""
         return -importance_weighted_risk(*self._weights_and_losses(estimator, X, y))
 
@@ -190,6 +194,6 @@ class DEVScorer(BaseImportanceScorer):
     >>> clf = clf.fit(Xs[:100], ys[:100], X_target=Xt)
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score on labelled rows of the source, `X` and `y`."""
         return -controlled_risk(*self._weights_and_losses(estimator, X, y))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from sklearn import config_context
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -15,7 +18,7 @@ class TransferPipeline(Pipeline):
     transformed. Make one with `make_transfer_pipeline`.
     """
 
-    def fit(self, X, y=None, X_target=None, **params):
+    def fit(self, X: Any, y: Any = None, X_target: Any = None, **params: Any) -> TransferPipeline:
         """Fit the steps one after the other on the source, and the last on both domains.
 
         Parameters
@@ -39,7 +42,9 @@ class TransferPipeline(Pipeline):
         with config_context(enable_metadata_routing=True):
             return super().fit(X, y, **_unwrap(params))
 
-    def fit_transform(self, X, y=None, X_target=None, **params):
+    def fit_transform(
+        self, X: Any, y: Any = None, X_target: Any = None, **params: Any
+    ) -> np.ndarray:
         """Fit as `fit` does and return the last step's features of `X`.
 
         Parameters
@@ -54,7 +59,7 @@ class TransferPipeline(Pipeline):
         """
         return self.fit(X, y, X_target, **params).transform(X)
 
-    def fit_predict(self, X, y=None, X_target=None, **params):
+    def fit_predict(self, X: Any, y: Any = None, X_target: Any = None, **params: Any) -> np.ndarray:
         """Fit as `fit` does and predict the labels of `X`.
 
         Parameters
@@ -70,7 +75,9 @@ class TransferPipeline(Pipeline):
         return self.fit(X, y, X_target, **params).predict(X)
 
 
-def make_transfer_pipeline(*steps, memory=None, verbose=False) -> TransferPipeline:
+def make_transfer_pipeline(
+    *steps: Any, memory: Any = None, verbose: bool = False
+) -> TransferPipeline:
     """Chain transformers and a transfer classifier, the target going the same way.
 
     A plain `Pipeline` hands `X_target` to the classifier untransformed unless it

@@ -73,7 +73,14 @@ class AdaptationReport:
 
 
 def adaptation_report(
-    estimator, X, y, X_target, *, y_target=None, scorers=None, source_only=None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    X_target: Any,
+    *,
+    y_target: Any = None,
+    scorers: Any = None,
+    source_only: Any = None,
 ) -> AdaptationReport:
     """Say whether adaptation helped, did nothing or did harm, beside a source-only twin.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -53,7 +54,7 @@ class ReverseValidationScorer(BaseTargetScorer):
     True
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score on labelled rows of the source, `X` and `y`."""
         check_labelled_rows(self, X, y)
         if not hasattr(estimator, "fit"):

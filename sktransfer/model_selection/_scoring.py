@@ -32,11 +32,11 @@ class BaseTargetScorer(metaclass=ABCMeta):
             )
         return super().__new__(cls)
 
-    def __init__(self, X_target):
+    def __init__(self, X_target: Any) -> None:
         self.X_target = _check_rows(X_target)
 
     @abstractmethod
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Score a fitted estimator."""
 
     def __sklearn_clone__(self):
@@ -131,7 +131,7 @@ class TargetAccuracyScorer(BaseTargetScorer):
     True
     """
 
-    def __init__(self, X_target, y_target):
+    def __init__(self, X_target: Any, y_target: Any) -> None:
         super().__init__(X_target)
         self.y_target = np.asarray(as_array(y_target, "y_target"))
         n_rows = TargetDomain(self.X_target).shape[0]
@@ -141,6 +141,6 @@ class TargetAccuracyScorer(BaseTargetScorer):
                 f"{n_rows} rows: give one label for each row."
             )
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the accuracy; `X` and `y` are not looked at."""
         return float(accuracy_score(self.y_target, estimator.predict(self.X_target)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -72,7 +73,7 @@ class ClassAMIScorer(BaseTargetScorer):
     True
     """
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         features = normalize(extract_features(estimator, self.X_target))
         return class_ami(features, estimator.predict(self.X_target), len(estimator.classes_))
@@ -113,13 +114,13 @@ class NeighborAgreementScorer(BaseTargetScorer):
     True
     """
 
-    def __init__(self, X_target, *, n_neighbors=5):
+    def __init__(self, X_target: Any, *, n_neighbors: int = 5) -> None:
         super().__init__(X_target)
         if not isinstance(n_neighbors, Integral) or int(n_neighbors) < 1:
             raise ValueError(f"n_neighbors must be an integer of at least 1; got {n_neighbors!r}.")
-        self.n_neighbors = int(n_neighbors)
+        self.n_neighbors: int = int(n_neighbors)
 
-    def __call__(self, estimator, X=None, y=None) -> float:
+    def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score by labelled rows of the source, `X` and `y`."""
         check_labelled_rows(self, X, y)
         source = normalize(extract_features(estimator, X))
