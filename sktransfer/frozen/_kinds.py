@@ -60,6 +60,6 @@ PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
 
 def cell_content(cell: Any) -> Any:
     try:
-        return cell.cellcell_contents
+        return cell.cell_contents
     except ValueError:
         return "a variable without a value"
