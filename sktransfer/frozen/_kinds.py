@@ -26,6 +26,7 @@ BESIDE_THE_POINT = {
     "__orig_bases__",
     "__parameters__",
     "__qualname__",
+    "__slotnames__",
     "__static_attributes__",
     "__weakref__",
     "_abc_impl",
