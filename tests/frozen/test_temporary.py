@@ -1,4 +1,4 @@
-"""Temporary folders go: with their object, after an interrupt, and after their process was killed."""
+"""Temporary folders go: with their object, or after their process was killed."""
 
 import errno
 import gc

@@ -333,8 +333,10 @@ def test_a_twin_has_its_own_of_what_the_body_holds_where_that_can_be_copied():
     assert twin.part.weight is body.part.weight
 
 
-@pytest.mark.parametrize("attribute", [np.full(4, 0.4), torch.full((4,), 0.4), [0.4] * 4])
-def test_arrays_and_tensors_as_attributes_are_no_hindrance(attribute, tmp_path):
+@pytest.mark.parametrize(
+    "make", [lambda v: np.full(4, v), lambda v: torch.full((4,), v).double(), lambda v: [v] * 4]
+)
+def test_arrays_and_tensors_as_attributes_are_no_hindrance(make, tmp_path):
     class Centred(nn.Module):
         def __init__(self, mean):
             super().__init__()
@@ -342,13 +344,14 @@ def test_arrays_and_tensors_as_attributes_are_no_hindrance(attribute, tmp_path):
             self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 3)
 
         def forward(self, X):
-            return self.second(self.first(X - torch.as_tensor(self.mean, dtype=X.dtype)))
+            return self.second(self.first(X - torch.as_tensor(self.mean)))
 
-    body = Centred(attribute).double().eval()
+    body = Centred(make(0.5)).double().eval()
     expected = body(torch.from_numpy(X)).detach()
     activations, crossing = shared(body, tmp_path, ["second"])
     torch.testing.assert_close(output(activations, crossing), expected)
+    assert crossing == ["body_first"]
     other = copy.deepcopy(body)
-    other.mean = np.full(4, 0.5)
+    other.mean = make(0.25)
     keys = [examine(b, layers_of(b), torch.from_numpy(X[:1]), "a")[1] for b in (body, other)]
     assert keys[0][crossing[0]] != keys[1][crossing[0]]
