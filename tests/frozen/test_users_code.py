@@ -629,3 +629,14 @@ def test_a_relative_import_is_resolved_in_its_package():
     assert imported("tests.frozen", 0, True, namespace).__name__ == "tests.frozen"
     assert imported("numpy.linalg", 0, True, namespace) == f"numpy {np.__version__}"
     assert imported("x", 5, True, namespace) is None
+
+
+def test_imports_within_a_function_are_found_with_their_level():
+    imports = ["import a.b, c", "from d import e", "from ..g import h", "from . import i"]
+    source = "\n    ".join(["def f():", *imports])
+    namespace = {}
+    exec(source, namespace)
+    found = scan(namespace["f"].__code__)
+    expected = {("a.b", 0, False), ("c", 0, False), ("d", 0, True), ("g", 2, True), ("", 1, True)}
+    assert set(found.imports) == expected
+    assert found.attributes == ("e", "h", "i")
