@@ -94,6 +94,16 @@ def test_content_is_checked_once_as_long_as_the_file_stays(path, monkeypatch):
     assert [len(described) for _, _, described, _ in checked] == [1, 4]
 
 
+def test_arrays_of_any_number_of_bytes_are_checked_to_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr("sktransfer.frozen._shards.BLOCK_BYTES", 16)
+    for n_bytes in (1, 15, 16, 17, 33):
+        path = tmp_path / f"shard{n_bytes}"
+        values = np.arange(n_bytes, dtype=np.uint8).reshape(1, -1)
+        write_shard(tmp_path / "unfinished", path.name, Shard(DIGESTS[:1], [values]))
+        os.utime(path, ns=(1, 1))
+        np.testing.assert_array_equal(read_shard(path, None, None).arrays[0], values)
+
+
 @pytest.mark.parametrize(
     "layout",
     [
