@@ -55,19 +55,33 @@ single_precision_body = SinglePrecisionBody()
 # One folder for all checks: each must find what is its own.
 MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser()}")
 
+# The defaults stand once each. What differs from them by another part needs no long training:
+# larger steps reach in a fifth of the time what the checks ask for.
+FAST = {"max_epochs": 20, "learning_rate": 0.01}
+FAST_STAGES = {
+    "pretrain_epochs": 15,
+    "head_epochs": 15,
+    "finetune_epochs": 10,
+    "pretrain_learning_rate": 0.01,
+    "learning_rate": 0.01,
+    "finetune_learning_rate": 0.003,
+}
+
 VARIANTS = [
     DANNClassifier(),
-    DANNClassifier(lambda_=0.0),
-    DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann"),
-    DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=()),
-    DANNClassifier(batch_norm_body),
-    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05),
+    DANNClassifier(lambda_=0.0, **FAST),
+    DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
+    DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=(), **FAST),
+    DANNClassifier(batch_norm_body, **FAST),
+    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
     DeepCORALClassifier(),
-    DeepCORALClassifier(batch_norm_body, lambda_=10.0),
+    DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
     FineTuneClassifier(),
-    FineTuneClassifier(batch_norm_body),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", cache_frozen=False),
-    FineTuneClassifier(deep_body, unfreeze_depth=2, memory=MEMORY, freeze_batch_norm=True),
+    FineTuneClassifier(batch_norm_body, **FAST_STAGES),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", cache_frozen=False, **FAST_STAGES),
+    FineTuneClassifier(
+        deep_body, unfreeze_depth=2, memory=MEMORY, freeze_batch_norm=True, **FAST_STAGES
+    ),
     FineTuneClassifier(
         deep_body,
         unfreeze_depth="2*",
@@ -76,6 +90,7 @@ VARIANTS = [
         l2_sp=0.01,
         learning_rate_schedule="cosine",
         optimizer="adamw",
+        **FAST_STAGES,
     ),
 ]
 
@@ -123,18 +138,30 @@ def test_skips_no_check_that_scikit_learns_own_network_runs():
     assert checks_that("skipped", FineTuneClassifier(pretrain_epochs=2)) <= by_mlp
 
 
-@pytest.mark.parametrize("kind", [DANNClassifier, FineTuneClassifier])
-def test_single_precision_passes_all_checks_that_it_can(kind):
-    failed = checks_that("failed", kind(single_precision_body))
-    assert failed <= BEYOND_SINGLE_PRECISION
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DANNClassifier(single_precision_body, **FAST),
+        FineTuneClassifier(single_precision_body, **FAST_STAGES),
+    ],
+)
+def test_single_precision_passes_all_checks_that_it_can(estimator):
+    assert checks_that("failed", estimator) <= BEYOND_SINGLE_PRECISION
 
 
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "estimator", [AdaptedDANN(), AdaptedCORAL(entropy_weight=0.1), SelfTrained()]
+    "estimator",
+    [
+        AdaptedDANN(**FAST),
+        AdaptedCORAL(entropy_weight=0.1, **FAST),
+        SelfTrained(**FAST_STAGES),
+    ],
 )
 def test_passes_the_checks_while_adapting(estimator):
     # The target, here the unweighted source itself, is not weighted by sample_weight, so

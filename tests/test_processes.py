@@ -14,6 +14,8 @@ from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier
 
+pytestmark = pytest.mark.slow  # starts processes that import torch
+
 SCRIPT = """
 import pickle
 import sys

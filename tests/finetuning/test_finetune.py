@@ -306,6 +306,7 @@ def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
 # Where knowledge comes from
 
 
+@pytest.mark.accuracy
 def test_source_and_target_may_have_other_classes(task):
     X, y = task
     rng = np.random.default_rng(1)
@@ -316,28 +317,33 @@ def test_source_and_target_may_have_other_classes(task):
     assert clf.predict_proba(X_target).shape == (60, 3)
     stages = clf.history_[:, "stage"]
     assert stages == ["source"] * 30 + ["head"] * 100 + ["finetune"] * 50
-    assert clf.score(X_target, y_target) > 0.7
+    assert clf.score(X_target, y_target) > 0.7  # 0.97 to 1.00 with six seeds
     assert clf.n_pseudo_labels_ == 0
     with pytest.warns(UserWarning, match="nothing was transferred"):
         clf.fit(X, y)
     assert clf.unfrozen_layers_ == []
 
 
+@pytest.mark.accuracy
 def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
-    rng = np.random.default_rng(0)
-    X, X_target = rng.normal(size=(2, 1000, 4))
-    y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
-    few, rest = slice(0, 20), slice(20, None)
-    params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": 0}
-    source = FineTuneClassifier(**params, pretrain_learning_rate=0.01)
-    source.fit(X, y, X_target[few], y_target[few])
-    torch.manual_seed(0)
-    body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
-    random = FineTuneClassifier(body, **params).fit(X_target[few], y_target[few])
-    scores = [clf.score(X_target[rest], y_target[rest]) for clf in (source, random)]
-    assert scores[0] > scores[1] + 0.1
+    gains = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, X_target = rng.normal(size=(2, 600, 4))
+        y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
+        few, rest = slice(0, 20), slice(20, None)
+        params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": seed}
+        source = FineTuneClassifier(**params, pretrain_learning_rate=0.01, pretrain_epochs=50)
+        source.fit(X, y, X_target[few], y_target[few])
+        torch.manual_seed(seed)
+        body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
+        random = FineTuneClassifier(body, **params).fit(X_target[few], y_target[few])
+        scores = [clf.score(X_target[rest], y_target[rest]) for clf in (source, random)]
+        gains.append(scores[0] - scores[1])
+    assert np.mean(gains) > 0.05  # single gains are 0.13 to 0.30, with six seeds
 
 
+@pytest.mark.accuracy
 def test_without_target_labels_sure_rows_are_used(task):
     X, y = task
     X_target = np.random.default_rng(1).normal(size=(200, 4)) * 3
@@ -346,7 +352,7 @@ def test_without_target_labels_sure_rows_are_used(task):
     assert clf.history_[-1, "stage"] == "finetune"
     assert clf.classes_.tolist() == ["down", "up"]
     truth = np.where(X_target[:, 0] + X_target[:, 1] > 0, "up", "down")
-    assert clf.score(X_target, truth) > 0.8
+    assert clf.score(X_target, truth) > 0.8  # 0.87 to 0.89 with six seeds
 
 
 def test_without_sure_rows_the_model_of_the_source_is_kept(task):
@@ -388,8 +394,10 @@ def test_unfrozen_layers_that_no_gradient_reaches_are_named(task):
 
 
 def test_early_stopping_returns_to_the_best_epoch(task):
+    seen = []
     clf = FineTuneClassifier(
         pretrained(),
+        augment=lambda rows: seen.append(rows) or rows,
         unfreeze_depth="all",
         early_stopping=True,
         validation_fraction=0.3,
@@ -404,33 +412,47 @@ def test_early_stopping_returns_to_the_best_epoch(task):
     best = int(np.argmin(losses))
     # an improvement by less than 1e-4 of the loss counts as none
     assert len(losses) - 1 - best <= 4
+    rows = rows_never_seen(seen, task[0])
+    assert len(rows) == 12
     y = (task[1] == "up").astype(int)
     logs = -np.log(clf.predict_proba(task[0])[np.arange(40), y])
-    held_out = [losses[best] * 12 - logs[rows].sum() for rows in _subsets(clf, task)]
-    assert min(map(abs, held_out)) < 1e-3 * losses[best] * 12
-    assert 0 <= clf.history_[-1, "valid_accuracy"] <= 1
+    assert logs[rows].mean() == pytest.approx(losses[best], rel=1e-3)
     assert [name for name, _ in clf.net_.callbacks_] == ["epoch_timer"]
 
 
-def _subsets(clf, task):
-    """Return the held-out rows as the estimator drew them."""
-    from sktransfer.finetuning._stages import Task
+def rows_never_seen(batches, X):
+    """Return the numbers of the rows of `X` that are in no batch."""
+    seen = {row.tobytes() for row in torch.cat(batches).numpy()}
+    return [i for i, row in enumerate(X) if row.tobytes() not in seen]
 
-    found = []
-    original = Task.split
 
-    def split(self, fraction, seed):
-        parts = original(self, fraction, seed)
-        rows = [np.flatnonzero((task[0] == x).all(axis=1))[0] for x in parts.held_out.X]
-        found.append(np.array(rows))
-        return parts
-
-    Task.split = split
-    try:
-        clone(clf).set_params(head_epochs=1, finetune_epochs=1).fit(*task)
-    finally:
-        Task.split = original
-    return found
+def test_held_out_rows_count_by_their_sample_weights(task):
+    X, y = task
+    weights = np.random.default_rng(0).integers(1, 6, 40)  # counts: each row trains or is held out
+    seen = []
+    clf = FineTuneClassifier(
+        pretrained(),
+        early_stopping=True,
+        validation_fraction=0.5,
+        augment=lambda rows: seen.append(rows) or rows,
+        head_epochs=1,
+        finetune_epochs=0,
+        random_state=0,
+    ).fit(X, y, sample_weight=weights)
+    probabilities = clf.predict_proba(X)
+    loss = right = plain_loss = plain_right = 0.0
+    rows = rows_never_seen(seen, X)
+    for i in rows:
+        label = int(y[i] == "up")
+        loss -= weights[i] * np.log(probabilities[i, label])
+        right += weights[i] * (probabilities[i, label] > 0.5)
+        plain_loss -= np.log(probabilities[i, label])
+        plain_right += probabilities[i, label] > 0.5
+    recorded = clf.history_[-1]
+    assert recorded["valid_loss"] == pytest.approx(loss / weights[rows].sum(), rel=1e-9)
+    assert recorded["valid_accuracy"] == pytest.approx(right / weights[rows].sum())
+    assert recorded["valid_loss"] != pytest.approx(plain_loss / len(rows), rel=1e-3)
+    assert recorded["valid_accuracy"] != pytest.approx(plain_right / len(rows), rel=1e-3)
 
 
 def test_augmentation_changes_training_batches_and_nothing_else(task):
@@ -480,10 +502,11 @@ def test_pipeline_search_and_pickle(task):
     np.testing.assert_array_equal(twin.predict_proba(X), search.predict_proba(X))
 
 
+@pytest.mark.accuracy
 def test_default_estimator_works_in_a_pipeline(task):
     with pytest.warns(UserWarning, match="nothing was transferred"):
         pipe = make_pipeline(StandardScaler(), FineTuneClassifier(random_state=0)).fit(*task)
-    assert pipe.score(*task) > 0.9
+    assert pipe.score(*task) > 0.9  # 0.975 with each of six seeds
 
 
 def test_transform_gives_the_features_of_the_body(task):
@@ -551,6 +574,7 @@ def test_an_interruption_ends_all_stages_and_leaves_a_usable_model(task, after, 
     assert pickle.loads(pickle.dumps(clf)).predict(X).shape == (40,)
 
 
+@pytest.mark.accuracy
 def test_tokens_reach_a_body_with_a_table_as_integers(tmp_path):
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, size=(80, 7))
@@ -560,7 +584,7 @@ def test_tokens_reach_a_body_with_a_table_as_integers(tmp_path):
         clf = FineTuneClassifier(
             body, learning_rate=0.01, random_state=0, finetune_learning_rate=0.01, **params
         ).fit(tokens, y)
-        assert clf.score(tokens, y) > 0.9
+        assert clf.score(tokens, y) > 0.9  # 1.0 with each of six seeds
 
 
 def test_images_stay_integers_until_they_reach_the_body():
