@@ -20,6 +20,7 @@ from skorch.callbacks import Freezer
 from torch import nn
 from torch.nn import functional as F
 
+from sktransfer.finetuning import FrozenCache
 from sktransfer import FineTuneClassifier
 
 N_IMAGES = 500
@@ -126,7 +127,7 @@ def search(body, X, y, memory):
         body,
         head_epochs=HEAD_EPOCHS,
         finetune_epochs=FINETUNE_EPOCHS,
-        memory=memory,
+        frozen_cache=FrozenCache(memory=memory),
         batch_size=BATCH_SIZE,
         device="cpu",
         random_state=0,

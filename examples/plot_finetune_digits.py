@@ -25,6 +25,7 @@ from tabulate import tabulate
 from torch import nn
 from torch.nn import functional as F
 
+from sktransfer.finetuning import FrozenCache
 from sktransfer import FineTuneClassifier
 from sktransfer.datasets import load_mnist_5k
 
@@ -97,7 +98,7 @@ def compare(pretrained, X, y, n_labels, seed, memory):
         pretrained.backbone_,
         head_epochs=EPOCHS["head"],
         finetune_epochs=EPOCHS["fine-tuning"],
-        memory=memory,
+        frozen_cache=FrozenCache(memory=memory),
         random_state=seed,
     )
     fits = {"not fine-tuned": pretrained, "from scratch": plain.fit(X, y)}

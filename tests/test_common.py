@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
+from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
 
 pytestmark = [
@@ -59,10 +60,10 @@ MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser(
 # larger steps reach in a fifth of the time what the checks ask for.
 FAST = {"max_epochs": 20, "learning_rate": 0.01}
 FAST_STAGES = {
-    "pretrain_epochs": 15,
+    "source_training": SourceTraining(epochs=15, learning_rate=0.01),
     "head_epochs": 15,
     "finetune_epochs": 10,
-    "pretrain_learning_rate": 0.01,
+    
     "learning_rate": 0.01,
     "finetune_learning_rate": 0.003,
 }
@@ -78,16 +79,16 @@ VARIANTS = [
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", cache_frozen=False, **FAST_STAGES),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", frozen_cache=FrozenCache(enabled=False), **FAST_STAGES),
     FineTuneClassifier(
-        deep_body, unfreeze_depth=2, memory=MEMORY, freeze_batch_norm=True, **FAST_STAGES
+        deep_body, unfreeze_depth=2, frozen_cache=FrozenCache(memory=MEMORY), unfreezing=Unfreezing(freeze_batch_norm=True), **FAST_STAGES
     ),
     FineTuneClassifier(
         deep_body,
         unfreeze_depth="2*",
-        gradual_unfreezing=True,
-        layer_decay=0.5,
-        l2_sp=0.01,
+        unfreezing=Unfreezing(gradual=True, layer_decay=0.5, l2_sp=0.01),
+        
+        
         learning_rate_schedule="cosine",
         optimizer="adamw",
         **FAST_STAGES,
@@ -135,7 +136,7 @@ def checks_that(status, estimator):
 def test_skips_no_check_that_scikit_learns_own_network_runs():
     by_mlp = checks_that("skipped", MLPClassifier(max_iter=2))
     assert checks_that("skipped", DANNClassifier(max_epochs=2)) <= by_mlp
-    assert checks_that("skipped", FineTuneClassifier(pretrain_epochs=2)) <= by_mlp
+    assert checks_that("skipped", FineTuneClassifier(source_training=SourceTraining(epochs=2))) <= by_mlp
 
 
 @pytest.mark.slow

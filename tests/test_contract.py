@@ -14,6 +14,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from sktransfer.finetuning import HeldOut, SourceTraining
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
 from sktransfer.callbacks import DomainScoring
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
@@ -26,11 +27,11 @@ ESTIMATORS = [
     DeepCORALClassifier(**FAST),
 ]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
-EPOCHS = {"pretrain_epochs": 30, "head_epochs": 3, "finetune_epochs": 3, "random_state": 0}
-SURE = {"pseudo_label_threshold": 0, **EPOCHS}
+EPOCHS = {"source_training": SourceTraining(epochs=30), "head_epochs": 3, "finetune_epochs": 3, "random_state": 0}
+SURE = {**EPOCHS, "source_training": SourceTraining(epochs=30, pseudo_label_threshold=0)}
 FINE_TUNED = [
     FineTuneClassifier(**SURE),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", early_stopping=True, **SURE),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", early_stopping=HeldOut(), **SURE),
     FineTuneClassifier(dropout_body, **SURE),
 ]
 each_of_all = pytest.mark.parametrize("estimator", ESTIMATORS + FINE_TUNED)
@@ -221,7 +222,7 @@ def test_predictions_are_of_one_kind(domains):
     assert probabilities.shape == (90, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     np.testing.assert_array_equal(clf.predict(X), clf.classes_[probabilities.argmax(axis=1)])
-    head = clf.net_.module_.label_classifier
+    head = clf.net_.module_.label_head
     logits = head(torch.from_numpy(clf.transform(X))).detach().numpy()
     exponentials = np.exp(logits)
     np.testing.assert_allclose(
@@ -366,16 +367,26 @@ class Interruption(nn.Module):
 
 
 @pytest.mark.parametrize("after", [1, 2, 4, 7])
-def test_interrupted_fit_leaves_a_usable_estimator(domains, after):
+def test_interrupted_fit_raises_and_leaves_the_estimator_as_it_was(domains, after):
     X, y, X_target = domains
-    clf = DANNClassifier(Interruption(after), batch_size=30, **FAST)
+    clf = DANNClassifier(Interruption(0), batch_size=30, **FAST).fit(X, y, X_target)
+    fitted_before, expected = vars(clf).copy(), clf.predict_proba(X)
+    clf.feature_extractor = Interruption(after)
     before = torch.get_num_threads(), torch.get_rng_state()
-    clf.fit(X, y, X_target)
-    assert clf.predict(X).shape == y.shape
-    assert clf.n_iter_ == len(clf.history_) <= 3
-    assert pickle.loads(pickle.dumps(clf)).score(X, y) == clf.score(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, X_target)
     assert before[0] == torch.get_num_threads()
     assert torch.equal(before[1], torch.get_rng_state())
+    assert vars(clf) == {**fitted_before, "feature_extractor": clf.feature_extractor}
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
+
+
+def test_an_interrupted_first_fit_leaves_nothing_fitted(domains):
+    clf = DANNClassifier(Interruption(2), **FAST)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*domains)
+    assert vars(clf) == DANNClassifier(clf.feature_extractor, **FAST).get_params()
 
 
 @pytest.mark.gpu

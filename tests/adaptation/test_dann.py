@@ -91,7 +91,7 @@ def test_one_sgd_step_equals_the_update_rule_by_hand(rows, lambda_):
     X, y, X_target = rows
     start = initial_network(X, y, X_target, lambda_)
     after = one_step(X, y, X_target, lambda_=lambda_).net_.module_
-    body, label, domain = start.body, start.label_classifier, start.domain_classifier.head
+    body, label, domain = start.body, start.label_head, start.domain_classifier.head
     of_source, of_target = body(torch.from_numpy(X)), body(torch.from_numpy(X_target))
     L_y = F.cross_entropy(label(of_source), torch.from_numpy(y))
     L_d = F.softplus(domain(of_source)).mean() + F.softplus(-domain(of_target)).mean()
@@ -102,7 +102,7 @@ def test_one_sgd_step_equals_the_update_rule_by_hand(rows, lambda_):
     d = partial(torch.autograd.grad, retain_graph=True)
     expected = {
         "body": step(body, lambda p: d(L_y, p)[0] - lambda_ * d(L_d, p)[0]),
-        "label_classifier": step(label, lambda p: d(L_y, p)[0]),
+        "label_head": step(label, lambda p: d(L_y, p)[0]),
         "domain_classifier.head": step(domain, lambda p: d(L_d, p)[0]),
     }
     for name, parameters in expected.items():
@@ -138,7 +138,7 @@ def test_lambda_zero_gives_the_parameters_of_a_source_only_fit(n_target):
     clf = DANNClassifier(lambda_=0.0, max_epochs=5, random_state=0)
     adapted = clone(clf).fit(X, y, X_target[:n_target]).net_.module_
     source_only = clone(clf).fit(X, y).net_.module_
-    for name in ("body", "label_classifier"):
+    for name in ("body", "label_head"):
         for a, b in zip(
             getattr(adapted, name).parameters(),
             getattr(source_only, name).parameters(),

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sktransfer.finetuning import SourceTraining
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
@@ -164,7 +165,7 @@ def test_estimator_rows_and_generators_are_left_as_they_were(dann, method):
     "estimator",
     [
         DeepCORALClassifier(max_epochs=2, random_state=0),
-        FineTuneClassifier(pretrain_epochs=2, pseudo_label_threshold=0.0, random_state=0),
+        FineTuneClassifier(source_training=SourceTraining(epochs=2, pseudo_label_threshold=0.0), random_state=0),
         make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=2, random_state=0)),
     ],
 )

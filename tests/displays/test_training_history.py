@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from sklearn.preprocessing import StandardScaler
 from skorch.history import History
 
+from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
@@ -53,11 +54,11 @@ def dann():
 @pytest.fixture(scope="module")
 def finetuned():
     return FineTuneClassifier(
-        pretrain_epochs=5,
+        source_training=SourceTraining(epochs=5),
         head_epochs=4,
         finetune_epochs=3,
-        l2_sp=0.1,
-        early_stopping=True,
+        unfreezing=Unfreezing(l2_sp=0.1),
+        early_stopping=HeldOut(),
         random_state=0,
     ).fit(Xs, ys, X_target=Xt[:40], y_target=yt[:40])
 

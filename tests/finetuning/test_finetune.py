@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
+from sktransfer.finetuning import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from sktransfer import FineTuneClassifier
 from tests.frozen.bodies import (
     Branching,
@@ -25,7 +26,7 @@ from tests.frozen.bodies import (
     sequential,
 )
 
-FAST = {"head_epochs": 3, "finetune_epochs": 3, "pretrain_epochs": 3, "random_state": 0}
+FAST = {"head_epochs": 3, "finetune_epochs": 3, "source_training": SourceTraining(epochs=3), "random_state": 0}
 SGD = torch.optim.SGD
 
 
@@ -66,7 +67,7 @@ def body_of(clf):
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "4", "[67]"])
 def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, cache_frozen):
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **FAST)
+    clf = FineTuneClassifier(body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST)
     after, before = digests(body_of(clf.fit(*task))), digests(body)
     moved = {name.split(".")[0] for name in before if before[name] != after[name]}
     assert moved == set(clf.unfrozen_layers_)
@@ -76,7 +77,7 @@ def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, ca
 def test_frozen_batch_norm_stays_in_unfrozen_layers_too(task, cache_frozen):
     body = pretrained()
     clf = FineTuneClassifier(
-        body, unfreeze_depth="all", freeze_batch_norm=True, cache_frozen=cache_frozen, **FAST
+        body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), frozen_cache=FrozenCache(enabled=cache_frozen), **FAST
     ).fit(*task)
     assert digests(body, "4.") == digests(body_of(clf), "4.")
     assert clf.unfrozen_layers_ == ["0", "3", "7"]
@@ -104,7 +105,7 @@ def test_dropout_acts_only_after_the_first_unfrozen_layer(task, depth, trains, c
     Modes.modes = []
     body = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), Modes(0.5), nn.Linear(5, 3)).double()
     params = {**FAST, "head_epochs": 0} if depth else FAST
-    FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **params).fit(*task)
+    FineTuneClassifier(body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **params).fit(*task)
     assert set(Modes.modes) == {trains}
 
 
@@ -128,7 +129,7 @@ def test_a_body_that_works_in_place_does_not_change_the_users_rows(task):
     body = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)).double()
     before = X.copy()
     for cache_frozen in (True, False):
-        clf = FineTuneClassifier(body, cache_frozen=cache_frozen, **FAST).fit(X, y)
+        clf = FineTuneClassifier(body, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST).fit(X, y)
         clf.predict(X)
         np.testing.assert_array_equal(X, before)
 
@@ -157,8 +158,8 @@ def test_one_step_follows_the_update_rule(task):
         head,
         unfreeze_depth=2,
         finetune_learning_rate=rate,
-        layer_decay=decay,
-        l2_sp=alpha,
+        unfreezing=Unfreezing(layer_decay=decay, l2_sp=alpha),
+        
         class_weight={"up": 3.0},
         **one_step(),
     ).fit(X, y)
@@ -175,7 +176,7 @@ def test_one_step_follows_the_update_rule(task):
         # the penalty's gradient is zero where the weights still are what they were
         expected = before - rates[name.split(".")[0]] * before.grad
         torch.testing.assert_close(after.detach(), expected.detach())
-    for name, after in clf.net_.module_.label_classifier.named_parameters():
+    for name, after in clf.net_.module_.label_head.named_parameters():
         before = twin_head.get_parameter(name)
         torch.testing.assert_close(after.detach(), (before - rate * before.grad).detach())
     assert clf.history_[0]["l2_sp_loss"] == 0
@@ -192,7 +193,7 @@ def test_head_is_trained_first_and_at_its_own_rate(task):
     twin, twin_head = copy.deepcopy(body).eval(), copy.deepcopy(head)
     y = torch.from_numpy((task[1] == "up").astype(int))
     F.cross_entropy(twin_head(twin(torch.from_numpy(task[0]))), y).backward()
-    for name, after in clf.net_.module_.label_classifier.named_parameters():
+    for name, after in clf.net_.module_.label_head.named_parameters():
         before = twin_head.get_parameter(name)
         torch.testing.assert_close(after.detach(), (before - 0.1 * before.grad).detach())
     assert digests(body) == digests(body_of(clf))
@@ -221,7 +222,7 @@ def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
         head_epochs=2,
         unfreeze_depth=2,
         finetune_epochs=4,
-        gradual_unfreezing=True,
+        unfreezing=Unfreezing(gradual=True),
     ).fit(*task)
     rates = [1.0, 0.5, 0.5, 0.375, 0.25, 0.125]
     assert clf.history_[:, "learning_rate"] == pytest.approx(rates)
@@ -235,7 +236,7 @@ def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expec
     seen = []
 
     clf = FineTuneClassifier(
-        pretrained(), unfreeze_depth="all", gradual_unfreezing=True, finetune_epochs=epochs
+        pretrained(), unfreeze_depth="all", unfreezing=Unfreezing(gradual=True), finetune_epochs=epochs
     )
     clf.set_params(head_epochs=0, random_state=0)
     run_stage = clf._run_stage
@@ -255,7 +256,7 @@ def test_strong_l2_sp_holds_the_body_where_it_was(task):
     params = {**FAST, "unfreeze_depth": "all", "finetune_epochs": 50, "optimizer": SGD}
     ways = []
     for alpha in (0.0, 5.0):
-        clf = FineTuneClassifier(body, l2_sp=alpha, finetune_learning_rate=0.05, **params)
+        clf = FineTuneClassifier(body, unfreezing=Unfreezing(l2_sp=alpha), finetune_learning_rate=0.05, **params)
         clf.fit(*task)
         pairs = zip(body_of(clf).parameters(), body.parameters(), strict=True)
         ways.append(sum((a - b).square().sum().item() for a, b in pairs))
@@ -278,8 +279,8 @@ def test_keras_recipe_can_be_written(task):
 def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, depth, dtype):
     body = pretrained(kind).to(dtype)
     fits = [
-        FineTuneClassifier(body, unfreeze_depth=depth, l2_sp=0.01, **FAST, **params).fit(*task)
-        for params in ({"cache_frozen": False}, {}, {"memory": tmp_path}, {"memory": tmp_path})
+        FineTuneClassifier(body, unfreeze_depth=depth, unfreezing=Unfreezing(l2_sp=0.01), **FAST, **params).fit(*task)
+        for params in ({"frozen_cache": FrozenCache(enabled=False)}, {}, {"frozen_cache": FrozenCache(memory=tmp_path)}, {"frozen_cache": FrozenCache(memory=tmp_path)})
     ]
     expected = fits[0].net_.module_.state_dict()
     if kind is Residual and depth == 2:
@@ -296,7 +297,7 @@ def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, d
 def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
     X, y = task
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth="all", freeze_batch_norm=True, **FAST)
+    clf = FineTuneClassifier(body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **FAST)
     source = clone(clf).set_params(finetune_epochs=0).fit(X, y, X, y)
     tuned = clf.fit(X, y, X, y)
     assert digests(body, "4.") != digests(body_of(source), "4.")
@@ -312,7 +313,7 @@ def test_source_and_target_may_have_other_classes(task):
     rng = np.random.default_rng(1)
     X_target = rng.normal(size=(60, 4))
     y_target = np.digitize(X_target[:, 0], [-0.5, 0.5])
-    clf = FineTuneClassifier(random_state=0, pretrain_epochs=30).fit(X, y, X_target, y_target)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=30)).fit(X, y, X_target, y_target)
     assert clf.classes_.tolist() == [0, 1, 2]
     assert clf.predict_proba(X_target).shape == (60, 3)
     stages = clf.history_[:, "stage"]
@@ -333,7 +334,7 @@ def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
         y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
         few, rest = slice(0, 20), slice(20, None)
         params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": seed}
-        source = FineTuneClassifier(**params, pretrain_learning_rate=0.01, pretrain_epochs=50)
+        source = FineTuneClassifier(**params, source_training=SourceTraining(learning_rate=0.01, epochs=50), )
         source.fit(X, y, X_target[few], y_target[few])
         torch.manual_seed(seed)
         body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
@@ -347,7 +348,7 @@ def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
 def test_without_target_labels_sure_rows_are_used(task):
     X, y = task
     X_target = np.random.default_rng(1).normal(size=(200, 4)) * 3
-    clf = FineTuneClassifier(random_state=0, pretrain_learning_rate=0.01).fit(X, y, X_target)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(learning_rate=0.01)).fit(X, y, X_target)
     assert 100 < clf.n_pseudo_labels_ <= 200
     assert clf.history_[-1, "stage"] == "finetune"
     assert clf.classes_.tolist() == ["down", "up"]
@@ -357,7 +358,7 @@ def test_without_target_labels_sure_rows_are_used(task):
 
 def test_without_sure_rows_the_model_of_the_source_is_kept(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, pretrain_epochs=2, pseudo_label_threshold=1.0)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=2, pseudo_label_threshold=1.0), )
     with pytest.warns(UserWarning, match="0 of the 40 rows of X_target have a class"):
         clf.fit(X, y, X + 1)
     with pytest.warns(UserWarning, match="nothing was transferred"):
@@ -368,7 +369,7 @@ def test_without_sure_rows_the_model_of_the_source_is_kept(task):
 
 def test_rows_of_one_sure_class_are_too_few(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, pseudo_label_threshold=0.6)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(pseudo_label_threshold=0.6))
     with pytest.warns(UserWarning, match="of 1 classes; fine-tuning needs 4 rows"):
         clf.fit(X, y, np.full((20, 4), 3.0))
 
@@ -399,9 +400,9 @@ def test_early_stopping_returns_to_the_best_epoch(task):
         pretrained(),
         augment=lambda rows: seen.append(rows) or rows,
         unfreeze_depth="all",
-        early_stopping=True,
-        validation_fraction=0.3,
-        n_iter_no_change=4,
+        early_stopping=HeldOut(fraction=0.3, patience=4),
+        
+        
         learning_rate=0.05,
         finetune_learning_rate=0.05,
         finetune_epochs=200,
@@ -432,8 +433,8 @@ def test_held_out_rows_count_by_their_sample_weights(task):
     seen = []
     clf = FineTuneClassifier(
         pretrained(),
-        early_stopping=True,
-        validation_fraction=0.5,
+        early_stopping=HeldOut(fraction=0.5),
+        
         augment=lambda rows: seen.append(rows) or rows,
         head_epochs=1,
         finetune_epochs=0,
@@ -567,8 +568,7 @@ def test_an_interruption_ends_all_stages_and_leaves_a_usable_model(task, after, 
     X, y = task
     head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
     clf = FineTuneClassifier(
-        pretrained(), head, batch_size=20, pseudo_label_threshold=0.0, pretrain_learning_rate=0.1
-    )
+        pretrained(), head, batch_size=20, source_training=SourceTraining(pseudo_label_threshold=0.0, learning_rate=0.1), )
     clf.set_params(**FAST).fit(X, y, X)
     assert clf.history_[-1, "stage"] == stage
     assert pickle.loads(pickle.dumps(clf)).predict(X).shape == (40,)
@@ -580,7 +580,7 @@ def test_tokens_reach_a_body_with_a_table_as_integers(tmp_path):
     tokens = rng.integers(0, 50, size=(80, 7))
     y = (tokens[:, 0] > 25).astype(int)
     body = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(56, 20))
-    for params in ({}, {"memory": tmp_path}):
+    for params in ({}, {"frozen_cache": FrozenCache(memory=tmp_path)}):
         clf = FineTuneClassifier(
             body, learning_rate=0.01, random_state=0, finetune_learning_rate=0.01, **params
         ).fit(tokens, y)
@@ -608,9 +608,9 @@ def test_images_stay_integers_until_they_reach_the_body():
         ({"unfreeze_depth": "conv1"}, "unfreeze_depth='conv1' fits no layer"),
         ({"unfreeze_depth": -1}, "'unfreeze_depth' parameter"),
         ({"head_epochs": 0, "finetune_epochs": 0}, "leave the new head as it was drawn"),
-        ({"layer_decay": 0.0}, "'layer_decay' parameter"),
+        ({"unfreezing": Unfreezing(layer_decay=0.0)}, "'layer_decay' parameter"),
         ({"adapter": "prefix"}, "'adapter' parameter"),
-        ({"adapter": "lora", "l2_sp": 0.1}, "set l2_sp=0 or adapter=None"),
+        ({"adapter": LoRA(), "unfreezing": Unfreezing(l2_sp=0.1)}, "set l2_sp=0 or adapter=None"),
         ({"backbone": nn.Linear(7, 3).double()}, r"backbone failed on a batch of shape \(2, 4\)"),
         ({"backbone": nn.Flatten(0)}, r"backbone made of .* It must give a float tensor of shape"),
         (
@@ -622,7 +622,7 @@ def test_images_stay_integers_until_they_reach_the_body():
             "head gave shape",
         ),
         ({"head": nn.Linear(3, 5).double()}, "head gave shape"),
-        ({"memory": 3}, "'memory' parameter"),
+        ({"frozen_cache": FrozenCache(memory=3)}, "'memory' parameter"),
         ({"class_weight": {"left": 2}}, "class_weight names"),
         ({"optimizer": "lion"}, "'optimizer' parameter"),
     ],
@@ -656,7 +656,7 @@ def test_bad_target_labels_are_named(task, y_target, message):
 
 
 def test_too_few_rows_to_hold_out_are_named(task):
-    clf = FineTuneClassifier(pretrained(), early_stopping=True, **FAST)
+    clf = FineTuneClassifier(pretrained(), early_stopping=HeldOut(), **FAST)
     with pytest.raises(ValueError, match=r"validation_fraction=0\.1 of the 3 labelled rows"):
         clf.fit(task[0][:3], [0, 0, 1])
 

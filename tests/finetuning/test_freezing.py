@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sktransfer._probe import probe
+from sktransfer.network._probe import probe
 from torch import nn
 
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining
 from sktransfer import FineTuneClassifier
 from tests.frozen.bodies import sequential
 
-FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0, "adapter": "lora"}
+FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0, "adapter": LoRA()}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ class TestWithPeft:
 
     def test_weights_stay_and_low_rank_additions_learn(self, task):
         body = sequential().double()
-        clf = FineTuneClassifier(body, unfreeze_depth=3, lora_rank=2, **FAST).fit(*task)
+        clf = FineTuneClassifier(body, unfreeze_depth=3, adapter=LoRA(rank=2), **FAST).fit(*task)
         assert clf.unfrozen_layers_ == ["3", "7"]
         tuned = clf.net_.module_.body
         state = {
@@ -56,7 +57,7 @@ class TestWithPeft:
         assert layer.lora_B["default"].weight.abs().sum() > 0
 
     def test_layer_computes_with_w_plus_b_a(self, task):
-        clf = FineTuneClassifier(sequential().double(), lora_rank=3, **FAST).fit(*task)
+        clf = FineTuneClassifier(sequential().double(), adapter=LoRA(rank=3), **FAST).fit(*task)
         layer = clf.net_.module_.body[7]
         a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
         rows = torch.rand(5, 8).double()
@@ -70,7 +71,7 @@ class TestWithPeft:
             FineTuneClassifier(body, unfreeze_depth=depth, **FAST, **params)
             .fit(*task)
             .predict_proba(task[0])
-            for params in ({"cache_frozen": False}, {}, {"memory": tmp_path})
+            for params in ({"frozen_cache": FrozenCache(enabled=False)}, {}, {"frozen_cache": FrozenCache(memory=tmp_path)})
         ]
         for found in probabilities[1:]:
             np.testing.assert_allclose(found, probabilities[0], atol=1e-9)
@@ -101,7 +102,7 @@ class TestWithPeft:
     def test_pretraining_on_a_source_trains_the_weights_themselves(self, task):
         X, y = task
         body = sequential().double()
-        clf = FineTuneClassifier(body, pretrain_epochs=2, **FAST).fit(X, y, X, y + 1)
+        clf = FineTuneClassifier(body, source_training=SourceTraining(epochs=2), **FAST).fit(X, y, X, y + 1)
         before, after = body[0].weight, clf.net_.module_.body[0].weight
         assert not torch.equal(before, after)
         assert clf.classes_.tolist() == [1, 2]

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from sktransfer._probe import probe
+from sktransfer.network._probe import probe
 from torch import nn
 
 from sktransfer.finetuning._freezing import order_layers

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sktransfer._batches import DomainBatch
 from sktransfer._network import TransferNetwork, make_mlp, takes_integers
-from sktransfer._probe import probe
+from sktransfer.network._probe import probe
 from torch import nn
 
 from sktransfer import DANNClassifier

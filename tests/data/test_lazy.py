@@ -14,6 +14,7 @@ from sktransfer._old_checks import for_torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from sktransfer.finetuning import FrozenCache, HeldOut, SourceTraining
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
@@ -29,7 +30,7 @@ ESTIMATORS = [
     DANNClassifier(**FAST),
     DeepCORALClassifier(**FAST),
     FineTuneClassifier(
-        pretrain_epochs=2, head_epochs=2, finetune_epochs=1, random_state=0, batch_size=32
+        source_training=SourceTraining(epochs=2), head_epochs=2, finetune_epochs=1, random_state=0, batch_size=32
     ),
 ]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -195,20 +196,20 @@ def test_workers_leave_the_global_generators_alone(domains, estimator):
 @pytest.mark.parametrize(
     "params",
     [
-        {"early_stopping": True, "validation_fraction": 0.3},
-        {"cache_frozen": False},
-        {"pseudo_label_threshold": 0.5},
-        {"memory": True},
+        {"early_stopping": HeldOut(fraction=0.3), },
+        {"frozen_cache": FrozenCache(enabled=False)},
+        {"source_training": SourceTraining(pseudo_label_threshold=0.5)},
+        {"frozen_cache": FrozenCache(memory=True)},
     ],
 )
 def test_fine_tuning_selects_and_keeps_rows_lazily(domains, mapped, tmp_path, kind, params):
     X, y, X_target = domains
     if "memory" in params:
-        params = {"memory": str(tmp_path / "store")}
+        params = {"frozen_cache": FrozenCache(memory=str(tmp_path / "store"))}
     clf = FineTuneClassifier(
         nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)),
-        pretrain_epochs=20,
-        pretrain_learning_rate=0.01,
+        source_training=SourceTraining(epochs=20, learning_rate=0.01),
+        
         head_epochs=3,
         finetune_epochs=2,
         random_state=0,

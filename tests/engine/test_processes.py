@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sktransfer._processes import Processes, join_processes
+from sktransfer.engine._processes import Processes, join_processes
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier
@@ -72,7 +72,7 @@ def fits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(
