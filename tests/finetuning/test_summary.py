@@ -190,7 +190,7 @@ def test_head_of_several_layers_is_shown_layer_by_layer(task):
     def head(n_features, n_classes):
         return nn.Sequential(nn.Linear(n_features, 5), nn.Tanh(), nn.Linear(5, n_classes))
 
-    summary = FineTuneClassifier(sequential().double(), head, **FAST).fit(*task).summary()
+    summary = FineTuneClassifier(sequential().double(), head=head, **FAST).fit(*task).summary()
     assert [layer.name for layer in summary.layers[-3:]] == ["head.0", "head.1", "head.2"]
     assert [layer.n_parameters for layer in summary.layers[-3:]] == [4 * 5, 0, 6 * 2]
 

@@ -55,7 +55,7 @@ VARIANTS = [
     (FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS), ("backbone",)),
     (
         FineTuneClassifier(
-            deep_body, plain_head, unfreeze_depth="2*", early_stopping=HeldOut(), **EPOCHS
+            deep_body, head=plain_head, unfreeze_depth="2*", early_stopping=HeldOut(), **EPOCHS
         ),
         ("backbone", "head"),
     ),
