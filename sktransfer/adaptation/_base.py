@@ -103,8 +103,8 @@ class BaseAdaptation(BaseDeepEstimator):
         `sktransfer.layers` has what reverses and scales gradients.
         """
 
-    def _make_heads(self, features: Tensor) -> dict[str, nn.Module]:
-        """Return further modules that the domain loss needs, by name."""
+    def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
+        """Return further modules that the method needs, by name, for features like these."""
         return {}
 
     def _make_step(self, network: TransferNetwork) -> Step:
@@ -139,7 +139,7 @@ class BaseAdaptation(BaseDeepEstimator):
             (features.shape[1], n_outputs),
             nn.Linear,
         )
-        return TransferNetwork(body, label_head, self._make_heads(features), probed)
+        return TransferNetwork(body, label_head, self._make_heads(features, n_outputs), probed)
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")

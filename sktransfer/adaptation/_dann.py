@@ -162,7 +162,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
         return domain_adversarial_loss(source, target)
 
-    def _make_heads(self, features: Tensor) -> dict[str, nn.Module]:
+    def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
 
         def mlp(n_features):
