@@ -45,8 +45,8 @@ def test_example_opens_with_a_title_and_is_run_by_a_test(path):
     assert re.search(rf'"{path.stem}(\.py)?"', tests)
 
 
-# Instruction sets draw other weights from the same seed. Where a test rests on an accuracy, what
-# was found with ATEN_CPU_CAPABILITY=avx2 and =default stands beside it.
+# Instruction sets round otherwise, from the first weights on, and training makes much of it. Where
+# a test rests on an accuracy, what ATEN_CPU_CAPABILITY=avx2 and =default gave stands beside it.
 
 
 @pytest.mark.slow

@@ -192,5 +192,5 @@ def test_adaptation_helps_on_the_shifted_moons():
         clf = DANNClassifier(learning_rate=0.01, max_epochs=100, random_state=seed)
         source_only = clone(clf).set_params(lambda_=0.0).fit(Xs, ys, Xt)
         gains.append(clf.fit(Xs, ys, Xt).score(Xt, yt) - source_only.score(Xt, yt))
-    # Single gains are 0.06 to 0.20 (six seeds, two instruction sets, which draw other weights).
+    # Single gains are 0.06 to 0.20 (six seeds, two instruction sets).
     assert np.mean(gains) > 0.03
