@@ -20,8 +20,8 @@ from skorch.callbacks import Freezer
 from torch import nn
 from torch.nn import functional as F
 
-from sktransfer.finetuning import FrozenCache
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache
 
 N_IMAGES = 500
 IMAGE_SIZE = 96

@@ -24,8 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from sktransfer.finetuning import FrozenCache, LoRA
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, LoRA
 
 PARTS = ("stats", "signal", "special", "sparse")
 N_TRAIN = 40
@@ -183,7 +183,9 @@ METHODS = {
             nn.Identity(), unfreeze_depth=0, head_epochs=HEAD_EPOCHS, random_state=0
         ),
     ),
-    "features only": lambda memory: fine_tuner(LayerByLayer(), unfreeze_depth=0, frozen_cache=FrozenCache(memory=memory)),
+    "features only": lambda memory: fine_tuner(
+        LayerByLayer(), unfreeze_depth=0, frozen_cache=FrozenCache(memory=memory)
+    ),
     "last layer, model whole": lambda memory: fine_tuner(
         WholeModel(), unfreeze_depth="*.layer.5.*", frozen_cache=FrozenCache(memory=memory)
     ),

@@ -25,9 +25,9 @@ from tabulate import tabulate
 from torch import nn
 from torch.nn import functional as F
 
-from sktransfer.finetuning import FrozenCache
 from sktransfer import FineTuneClassifier
 from sktransfer.datasets import load_mnist_5k
+from sktransfer.finetuning import FrozenCache
 
 PICTURE = Path(__file__).with_suffix(".png") if "__file__" in globals() else None
 LABELS_PER_CLASS = [5, 10, 20]

@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
 
-from sktransfer.finetuning import SourceTraining
 from sktransfer import DANNClassifier, FineTuneClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
+from sktransfer.finetuning import SourceTraining
 from sktransfer.model_selection import (
     DEVScorer,
     InfoMaxScorer,

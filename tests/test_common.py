@@ -12,8 +12,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
-from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning"),
@@ -63,7 +63,6 @@ FAST_STAGES = {
     "source_training": SourceTraining(epochs=15, learning_rate=0.01),
     "head_epochs": 15,
     "finetune_epochs": 10,
-    
     "learning_rate": 0.01,
     "finetune_learning_rate": 0.003,
 }
@@ -79,16 +78,23 @@ VARIANTS = [
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", frozen_cache=FrozenCache(enabled=False), **FAST_STAGES),
     FineTuneClassifier(
-        deep_body, unfreeze_depth=2, frozen_cache=FrozenCache(memory=MEMORY), unfreezing=Unfreezing(freeze_batch_norm=True), **FAST_STAGES
+        batch_norm_body,
+        unfreeze_depth="all",
+        frozen_cache=FrozenCache(enabled=False),
+        **FAST_STAGES,
+    ),
+    FineTuneClassifier(
+        deep_body,
+        unfreeze_depth=2,
+        frozen_cache=FrozenCache(memory=MEMORY),
+        unfreezing=Unfreezing(freeze_batch_norm=True),
+        **FAST_STAGES,
     ),
     FineTuneClassifier(
         deep_body,
         unfreeze_depth="2*",
         unfreezing=Unfreezing(gradual=True, layer_decay=0.5, l2_sp=0.01),
-        
-        
         learning_rate_schedule="cosine",
         optimizer="adamw",
         **FAST_STAGES,
@@ -136,7 +142,10 @@ def checks_that(status, estimator):
 def test_skips_no_check_that_scikit_learns_own_network_runs():
     by_mlp = checks_that("skipped", MLPClassifier(max_iter=2))
     assert checks_that("skipped", DANNClassifier(max_epochs=2)) <= by_mlp
-    assert checks_that("skipped", FineTuneClassifier(source_training=SourceTraining(epochs=2))) <= by_mlp
+    assert (
+        checks_that("skipped", FineTuneClassifier(source_training=SourceTraining(epochs=2)))
+        <= by_mlp
+    )
 
 
 @pytest.mark.slow

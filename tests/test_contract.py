@@ -14,9 +14,9 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sktransfer.finetuning import HeldOut, SourceTraining
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
 from sktransfer.callbacks import DomainScoring
+from sktransfer.finetuning import HeldOut, SourceTraining
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
 
 FAST = {"max_epochs": 3, "random_state": 0}
@@ -27,7 +27,12 @@ ESTIMATORS = [
     DeepCORALClassifier(**FAST),
 ]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
-EPOCHS = {"source_training": SourceTraining(epochs=30), "head_epochs": 3, "finetune_epochs": 3, "random_state": 0}
+EPOCHS = {
+    "source_training": SourceTraining(epochs=30),
+    "head_epochs": 3,
+    "finetune_epochs": 3,
+    "random_state": 0,
+}
 SURE = {**EPOCHS, "source_training": SourceTraining(epochs=30, pseudo_label_threshold=0)}
 FINE_TUNED = [
     FineTuneClassifier(**SURE),

@@ -8,7 +8,6 @@ from matplotlib import pyplot as plt
 from sklearn.preprocessing import StandardScaler
 from skorch.history import History
 
-from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
@@ -18,6 +17,7 @@ from sktransfer import (
 from sktransfer.callbacks import DomainScoring
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import TrainingHistoryDisplay
+from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing
 
 Xs, ys, Xt, yt = make_shifted_moons(60, random_state=0)
 SCORING = DomainScoring(Xs, ys, Xt, yt)

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
-from sktransfer.engine._runtime import PrivateGenerators, limited_threads
 
 from sktransfer import DANNClassifier
+from sktransfer.engine._runtime import PrivateGenerators, limited_threads
 from tests.test_common import dropout_body
 
 CPU = torch.device("cpu")

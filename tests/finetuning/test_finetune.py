@@ -11,11 +11,12 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
-from sktransfer.finetuning import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from tests.frozen.bodies import (
     Branching,
     Pairs,
@@ -26,7 +27,12 @@ from tests.frozen.bodies import (
     sequential,
 )
 
-FAST = {"head_epochs": 3, "finetune_epochs": 3, "source_training": SourceTraining(epochs=3), "random_state": 0}
+FAST = {
+    "head_epochs": 3,
+    "finetune_epochs": 3,
+    "source_training": SourceTraining(epochs=3),
+    "random_state": 0,
+}
 SGD = torch.optim.SGD
 
 
@@ -67,7 +73,9 @@ def body_of(clf):
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "4", "[67]"])
 def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, cache_frozen):
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST)
+    clf = FineTuneClassifier(
+        body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST
+    )
     after, before = digests(body_of(clf.fit(*task))), digests(body)
     moved = {name.split(".")[0] for name in before if before[name] != after[name]}
     assert moved == set(clf.unfrozen_layers_)
@@ -77,7 +85,11 @@ def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, ca
 def test_frozen_batch_norm_stays_in_unfrozen_layers_too(task, cache_frozen):
     body = pretrained()
     clf = FineTuneClassifier(
-        body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), frozen_cache=FrozenCache(enabled=cache_frozen), **FAST
+        body,
+        unfreeze_depth="all",
+        unfreezing=Unfreezing(freeze_batch_norm=True),
+        frozen_cache=FrozenCache(enabled=cache_frozen),
+        **FAST,
     ).fit(*task)
     assert digests(body, "4.") == digests(body_of(clf), "4.")
     assert clf.unfrozen_layers_ == ["0", "3", "7"]
@@ -105,7 +117,9 @@ def test_dropout_acts_only_after_the_first_unfrozen_layer(task, depth, trains, c
     Modes.modes = []
     body = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), Modes(0.5), nn.Linear(5, 3)).double()
     params = {**FAST, "head_epochs": 0} if depth else FAST
-    FineTuneClassifier(body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **params).fit(*task)
+    FineTuneClassifier(
+        body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **params
+    ).fit(*task)
     assert set(Modes.modes) == {trains}
 
 
@@ -129,7 +143,9 @@ def test_a_body_that_works_in_place_does_not_change_the_users_rows(task):
     body = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)).double()
     before = X.copy()
     for cache_frozen in (True, False):
-        clf = FineTuneClassifier(body, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST).fit(X, y)
+        clf = FineTuneClassifier(body, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST).fit(
+            X, y
+        )
         clf.predict(X)
         np.testing.assert_array_equal(X, before)
 
@@ -159,7 +175,6 @@ def test_one_step_follows_the_update_rule(task):
         unfreeze_depth=2,
         finetune_learning_rate=rate,
         unfreezing=Unfreezing(layer_decay=decay, l2_sp=alpha),
-        
         class_weight={"up": 3.0},
         **one_step(),
     ).fit(X, y)
@@ -235,18 +250,19 @@ def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
 def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expected):
     seen = []
 
+    class CountLayers(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            seen.append(len(net.optimizer_.param_groups) - 1)  # one is the head's
+
     clf = FineTuneClassifier(
-        pretrained(), unfreeze_depth="all", unfreezing=Unfreezing(gradual=True), finetune_epochs=epochs
-    )
-    clf.set_params(head_epochs=0, random_state=0)
-    run_stage = clf._run_stage
-
-    def note(stage, *args):
-        seen.extend([len(stage.layer_rates)] * stage.epochs)
-        return run_stage(stage, *args)
-
-    clf._run_stage = note
-    clf.fit(*task)
+        pretrained(),
+        unfreeze_depth="all",
+        unfreezing=Unfreezing(gradual=True),
+        head_epochs=0,
+        finetune_epochs=epochs,
+        callbacks=[CountLayers()],
+        random_state=0,
+    ).fit(*task)
     assert seen == expected
     assert clf.n_iter_ == epochs
 
@@ -256,7 +272,9 @@ def test_strong_l2_sp_holds_the_body_where_it_was(task):
     params = {**FAST, "unfreeze_depth": "all", "finetune_epochs": 50, "optimizer": SGD}
     ways = []
     for alpha in (0.0, 5.0):
-        clf = FineTuneClassifier(body, unfreezing=Unfreezing(l2_sp=alpha), finetune_learning_rate=0.05, **params)
+        clf = FineTuneClassifier(
+            body, unfreezing=Unfreezing(l2_sp=alpha), finetune_learning_rate=0.05, **params
+        )
         clf.fit(*task)
         pairs = zip(body_of(clf).parameters(), body.parameters(), strict=True)
         ways.append(sum((a - b).square().sum().item() for a, b in pairs))
@@ -279,8 +297,15 @@ def test_keras_recipe_can_be_written(task):
 def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, depth, dtype):
     body = pretrained(kind).to(dtype)
     fits = [
-        FineTuneClassifier(body, unfreeze_depth=depth, unfreezing=Unfreezing(l2_sp=0.01), **FAST, **params).fit(*task)
-        for params in ({"frozen_cache": FrozenCache(enabled=False)}, {}, {"frozen_cache": FrozenCache(memory=tmp_path)}, {"frozen_cache": FrozenCache(memory=tmp_path)})
+        FineTuneClassifier(
+            body, unfreeze_depth=depth, unfreezing=Unfreezing(l2_sp=0.01), **FAST, **params
+        ).fit(*task)
+        for params in (
+            {"frozen_cache": FrozenCache(enabled=False)},
+            {},
+            {"frozen_cache": FrozenCache(memory=tmp_path)},
+            {"frozen_cache": FrozenCache(memory=tmp_path)},
+        )
     ]
     expected = fits[0].net_.module_.state_dict()
     if kind is Residual and depth == 2:
@@ -297,7 +322,9 @@ def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, d
 def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
     X, y = task
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **FAST)
+    clf = FineTuneClassifier(
+        body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **FAST
+    )
     source = clone(clf).set_params(finetune_epochs=0).fit(X, y, X, y)
     tuned = clf.fit(X, y, X, y)
     assert digests(body, "4.") != digests(body_of(source), "4.")
@@ -313,7 +340,9 @@ def test_source_and_target_may_have_other_classes(task):
     rng = np.random.default_rng(1)
     X_target = rng.normal(size=(60, 4))
     y_target = np.digitize(X_target[:, 0], [-0.5, 0.5])
-    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=30)).fit(X, y, X_target, y_target)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=30)).fit(
+        X, y, X_target, y_target
+    )
     assert clf.classes_.tolist() == [0, 1, 2]
     assert clf.predict_proba(X_target).shape == (60, 3)
     stages = clf.history_[:, "stage"]
@@ -334,7 +363,10 @@ def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
         y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
         few, rest = slice(0, 20), slice(20, None)
         params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": seed}
-        source = FineTuneClassifier(**params, source_training=SourceTraining(learning_rate=0.01, epochs=50), )
+        source = FineTuneClassifier(
+            **params,
+            source_training=SourceTraining(learning_rate=0.01, epochs=50),
+        )
         source.fit(X, y, X_target[few], y_target[few])
         torch.manual_seed(seed)
         body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
@@ -348,7 +380,9 @@ def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
 def test_without_target_labels_sure_rows_are_used(task):
     X, y = task
     X_target = np.random.default_rng(1).normal(size=(200, 4)) * 3
-    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(learning_rate=0.01)).fit(X, y, X_target)
+    clf = FineTuneClassifier(
+        random_state=0, source_training=SourceTraining(learning_rate=0.01)
+    ).fit(X, y, X_target)
     assert 100 < clf.n_pseudo_labels_ <= 200
     assert clf.history_[-1, "stage"] == "finetune"
     assert clf.classes_.tolist() == ["down", "up"]
@@ -358,7 +392,10 @@ def test_without_target_labels_sure_rows_are_used(task):
 
 def test_without_sure_rows_the_model_of_the_source_is_kept(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=2, pseudo_label_threshold=1.0), )
+    clf = FineTuneClassifier(
+        random_state=0,
+        source_training=SourceTraining(epochs=2, pseudo_label_threshold=1.0),
+    )
     with pytest.warns(UserWarning, match="0 of the 40 rows of X_target have a class"):
         clf.fit(X, y, X + 1)
     with pytest.warns(UserWarning, match="nothing was transferred"):
@@ -369,7 +406,9 @@ def test_without_sure_rows_the_model_of_the_source_is_kept(task):
 
 def test_rows_of_one_sure_class_are_too_few(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(pseudo_label_threshold=0.6))
+    clf = FineTuneClassifier(
+        random_state=0, source_training=SourceTraining(pseudo_label_threshold=0.6)
+    )
     with pytest.warns(UserWarning, match="of 1 classes; fine-tuning needs 4 rows"):
         clf.fit(X, y, np.full((20, 4), 3.0))
 
@@ -401,8 +440,6 @@ def test_early_stopping_returns_to_the_best_epoch(task):
         augment=lambda rows: seen.append(rows) or rows,
         unfreeze_depth="all",
         early_stopping=HeldOut(fraction=0.3, patience=4),
-        
-        
         learning_rate=0.05,
         finetune_learning_rate=0.05,
         finetune_epochs=200,
@@ -434,7 +471,6 @@ def test_held_out_rows_count_by_their_sample_weights(task):
     clf = FineTuneClassifier(
         pretrained(),
         early_stopping=HeldOut(fraction=0.5),
-        
         augment=lambda rows: seen.append(rows) or rows,
         head_epochs=1,
         finetune_epochs=0,
@@ -564,14 +600,24 @@ class Interruption(nn.Module):
 
 
 @pytest.mark.parametrize(("after", "stage"), [(2, "source"), (8, "head"), (14, "finetune")])
-def test_an_interruption_ends_all_stages_and_leaves_a_usable_model(task, after, stage):
+def test_an_interruption_ends_all_stages_and_leaves_what_was_fitted(task, after, stage):
     X, y = task
+    sure = SourceTraining(epochs=3, pseudo_label_threshold=0.0, learning_rate=0.1)
+    clf = FineTuneClassifier(pretrained(), **{**FAST, "batch_size": 20, "source_training": sure})
+    expected = clf.fit(X, y, X).predict_proba(X)
+    stages = []
+
+    class NoteStage(Callback):
+        def on_batch_end(self, net, batch, **kwargs):
+            stages.append(batch.metrics["stage"])
+
     head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
-    clf = FineTuneClassifier(
-        pretrained(), head=head, batch_size=20, source_training=SourceTraining(pseudo_label_threshold=0.0, learning_rate=0.1), )
-    clf.set_params(**FAST).fit(X, y, X)
-    assert clf.history_[-1, "stage"] == stage
-    assert pickle.loads(pickle.dumps(clf)).predict(X).shape == (40,)
+    clf.set_params(head=head, callbacks=[NoteStage()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, X)
+    assert len(stages) == after - 1
+    assert stages[-1] == stage
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
 
 
 @pytest.mark.accuracy
@@ -644,7 +690,7 @@ def test_head_and_depth_must_leave_something_to_train(task):
     ("y_target", "message"),
     [
         ([1, 2, 3], "y_target has 3 labels for the 40 rows"),
-                ([None] * 10 + ["a"] * 30, "y_target holds one class"),
+        ([None] * 10 + ["a"] * 30, "y_target holds one class"),
         (np.ones(40), "y_target holds one class"),
     ],
 )

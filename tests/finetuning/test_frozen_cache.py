@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
-from sktransfer.finetuning import FrozenCache, HeldOut
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, HeldOut
 from sktransfer.frozen._rows import StoredRows
 from sktransfer.frozen._store import RowStore
 from tests.frozen.bodies import Pairs, Residual
@@ -98,7 +98,10 @@ def test_augmented_rows_pass_in_each_epoch(task, count):
 
 
 def test_held_out_rows_pass_once_too(task, count):
-    fine_tune(body(), early_stopping=HeldOut(fraction=0.2), ).fit(*task)
+    fine_tune(
+        body(),
+        early_stopping=HeldOut(fraction=0.2),
+    ).fit(*task)
     assert count() == N_ROWS
 
 
@@ -135,7 +138,9 @@ def test_hooks_that_only_look_do_not_keep_a_search_from_sharing(task, tmp_path):
     seen = []
     backbone = body()
     backbone[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
-    GridSearchCV(fine_tune(backbone, frozen_cache=FrozenCache(memory=tmp_path)), DEPTHS, cv=5).fit(*task)
+    GridSearchCV(fine_tune(backbone, frozen_cache=FrozenCache(memory=tmp_path)), DEPTHS, cv=5).fit(
+        *task
+    )
     assert sum(n for n in seen if n > 3) == N_ROWS
     assert len(backbone[1]._forward_hooks) == 1
 
@@ -153,7 +158,10 @@ def test_hooks_that_change_values_are_obeyed(task, tmp_path):
 
 
 def test_threads_share_one_pass(task, tmp_path, count):
-    fits = [fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=d % 3) for d in range(6)]
+    fits = [
+        fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=d % 3)
+        for d in range(6)
+    ]
     threads = [threading.Thread(target=clf.fit, args=task) for clf in fits]
     for thread in threads:
         thread.start()
@@ -190,7 +198,9 @@ def test_predictions_with_and_without_memory_are_equal_for_rows_never_seen(task,
     X, y = task
     new = np.random.default_rng(1).normal(size=(30, 4))
     for depth in (0, 2, "all"):
-        clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=depth).fit(X, y)
+        clf = fine_tune(
+            body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=depth
+        ).fit(X, y)
         plain = fine_tune(body(), unfreeze_depth=depth).fit(X, y)
         for rows in (new, X, np.r_[new, X]):
             np.testing.assert_allclose(
@@ -202,7 +212,11 @@ def test_predictions_with_and_without_memory_are_equal_for_rows_never_seen(task,
 def test_what_a_fitted_body_computes_does_not_pass_for_the_pretrained_ones(task, tmp_path):
     X, y = task
     tuned = fine_tune(
-        body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=2, finetune_learning_rate=0.1, finetune_epochs=9
+        body(),
+        frozen_cache=FrozenCache(memory=tmp_path),
+        unfreeze_depth=2,
+        finetune_learning_rate=0.1,
+        finetune_epochs=9,
     ).fit(X[:30], y[:30])
     tuned.predict(X)
     after = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=0).fit(X, y)
@@ -230,7 +244,10 @@ def test_prediction_does_not_bring_a_removed_folder_back(task, tmp_path):
 
 
 def test_the_cache_can_be_bounded(task, tmp_path, count):
-    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path, memory_limit=0), ).fit(*task)
+    clf = fine_tune(
+        body(),
+        frozen_cache=FrozenCache(memory=tmp_path, memory_limit=0),
+    ).fit(*task)
     assert not list(tmp_path.glob("sktransfer/*/shard-*"))
     expected = fine_tune(body()).fit(*task).predict_proba(task[0])
     np.testing.assert_allclose(clf.predict_proba(task[0]), expected, atol=1e-12)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining
 from tests.frozen.bodies import sequential
 
 FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0}
@@ -31,7 +31,9 @@ def test_missing_library_is_named_with_the_extra(task, monkeypatch):
 
 def test_layers_that_no_adapter_fits_are_an_error(task):
     body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8)).double()
-    with pytest.raises(ValueError, match=r"adapter=LoRA\(\) fits linear, convolution and embedding"):
+    with pytest.raises(
+        ValueError, match=r"adapter=LoRA\(\) fits linear, convolution and embedding"
+    ):
         FineTuneClassifier(body, unfreeze_depth=1, **ADAPTED).fit(*task)
 
 
@@ -72,7 +74,11 @@ class TestWithPeft:
             FineTuneClassifier(body, unfreeze_depth=depth, **ADAPTED, **params)
             .fit(*task)
             .predict_proba(task[0])
-            for params in ({"frozen_cache": FrozenCache(enabled=False)}, {}, {"frozen_cache": FrozenCache(memory=tmp_path)})
+            for params in (
+                {"frozen_cache": FrozenCache(enabled=False)},
+                {},
+                {"frozen_cache": FrozenCache(memory=tmp_path)},
+            )
         ]
         for found in probabilities[1:]:
             np.testing.assert_allclose(found, probabilities[0], atol=1e-9)
@@ -103,7 +109,9 @@ class TestWithPeft:
     def test_pretraining_on_a_source_trains_the_weights_themselves(self, task):
         X, y = task
         body = sequential().double()
-        clf = FineTuneClassifier(body, source_training=SourceTraining(epochs=2), **ADAPTED).fit(X, y, X, y + 1)
+        clf = FineTuneClassifier(body, source_training=SourceTraining(epochs=2), **ADAPTED).fit(
+            X, y, X, y + 1
+        )
         before, after = body[0].weight, clf.net_.module_.body[0].weight
         assert not torch.equal(before, after)
         assert clf.classes_.tolist() == [1, 2]

@@ -11,12 +11,17 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining, Unfreezing
 from sktransfer import FineTuneClassifier
 from sktransfer.backbones import VGG16
+from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining, Unfreezing
 from tests.frozen.bodies import Draws, Recurrent, Residual, sequential
 
-FAST = {"head_epochs": 1, "finetune_epochs": 1, "source_training": SourceTraining(epochs=1), "random_state": 0}
+FAST = {
+    "head_epochs": 1,
+    "finetune_epochs": 1,
+    "source_training": SourceTraining(epochs=1),
+    "random_state": 0,
+}
 
 # Channels and side of the output, parameters: images of 150 by 150 in VGG16.
 VGG16_LAYERS = {
@@ -123,7 +128,10 @@ def test_fitted_vgg16_has_its_head_and_the_stages_that_were_trained():
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, "all"])
 def test_last_stage_counts_what_requires_gradients(task, kind, depth, freeze_batch_norm):
     clf = FineTuneClassifier(
-        kind().double(), unfreeze_depth=depth, unfreezing=Unfreezing(freeze_batch_norm=freeze_batch_norm), **FAST
+        kind().double(),
+        unfreeze_depth=depth,
+        unfreezing=Unfreezing(freeze_batch_norm=freeze_batch_norm),
+        **FAST,
     ).fit(*task)
     summary = clf.summary()
     last = "finetune" if depth else "head"
@@ -295,7 +303,9 @@ def test_asking_before_fit_changes_nothing(kind, mode):
 
 @pytest.mark.parametrize("kind", [sequential, Noisy])
 def test_asking_after_fit_changes_nothing(task, kind):
-    clf = FineTuneClassifier(kind().double(), frozen_cache=FrozenCache(enabled=False), warm_start=True, **FAST)
+    clf = FineTuneClassifier(
+        kind().double(), frozen_cache=FrozenCache(enabled=False), warm_start=True, **FAST
+    )
     unasked = copy.deepcopy(clf.fit(*task))
     module = clf.net_.module_.train()
     before, drawn = copy.deepcopy(state_of(module)), generators()
@@ -325,7 +335,9 @@ class Keeps(nn.Module):
 
 
 def test_what_a_body_keeps_of_its_last_step_stays(task):
-    clf = FineTuneClassifier(Keeps().double(), frozen_cache=FrozenCache(enabled=False), **FAST).fit(*task)
+    clf = FineTuneClassifier(Keeps().double(), frozen_cache=FrozenCache(enabled=False), **FAST).fit(
+        *task
+    )
     kept = clf.net_.module_.body.output
     assert stages(clf.summary())["finetune"] == (15 + 8, 0)
     assert clf.net_.module_.body.output is kept

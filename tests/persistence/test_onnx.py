@@ -8,8 +8,8 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from sktransfer.finetuning import LoRA, Unfreezing
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
+from sktransfer.finetuning import LoRA, Unfreezing
 from sktransfer.persistence._onnx import Predictor, to_onnx
 from tests.persistence.test_saving import EPOCHS, FAST, fit
 from tests.test_common import batch_norm_body, deep_body
@@ -40,7 +40,9 @@ def assert_predicts_the_same(path, clf, X):
         DANNClassifier(hidden_layer_sizes=(9, 5), **FAST),
         DeepCORALClassifier(batch_norm_body, **FAST),
         FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS),
-        FineTuneClassifier(deep_body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS),
+        FineTuneClassifier(
+            deep_body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS
+        ),
     ],
 )
 def test_model_predicts_as_the_classifier(domains, path, estimator):

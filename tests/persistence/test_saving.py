@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sktransfer.finetuning import HeldOut, LoRA, SourceTraining, Unfreezing
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
@@ -21,10 +20,16 @@ from sktransfer import (
     make_transfer_pipeline,
     save,
 )
+from sktransfer.finetuning import HeldOut, LoRA, SourceTraining, Unfreezing
 from tests.test_common import batch_norm_body, deep_body
 
 FAST = {"max_epochs": 2, "random_state": 0}
-EPOCHS = {"source_training": SourceTraining(epochs=2), "head_epochs": 2, "finetune_epochs": 2, "random_state": 0}
+EPOCHS = {
+    "source_training": SourceTraining(epochs=2),
+    "head_epochs": 2,
+    "finetune_epochs": 2,
+    "random_state": 0,
+}
 
 
 def plain_head(n_features, n_classes=1):
@@ -138,7 +143,10 @@ def test_warm_start_goes_on_from_the_loaded_weights(domains, path, estimator, cu
 
 def test_fine_tuned_layers_stay_frozen_and_unfrozen(domains, path):
     clf = fit(
-        FineTuneClassifier(deep_body, unfreeze_depth=2, unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS), domains
+        FineTuneClassifier(
+            deep_body, unfreeze_depth=2, unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS
+        ),
+        domains,
     )
     network, loaded = clf.net_.module_, through_file(clf, path, "backbone").net_.module_
 
