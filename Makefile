@@ -4,15 +4,28 @@ PYTHON ?= python3
 # `make docs GALLERY=0` leaves the examples unexecuted, which takes half a minute.
 GALLERY ?= 1
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+# A file's tests run in one process, so that what they share is made once; one thread for each.
+PYTEST = -m pytest -n 2 --dist loadfile -q
 
 .NOTPARALLEL:
-.PHONY: demo docs test test-oldest lint package bench clean
+.PHONY: demo docs test test-fast test-accuracy test-oldest lint package bench clean
 
 demo: .venv/.installed-examples
 	.venv/bin/python examples/plot_dann_mnist_m.py
 
 test: .venv/.installed-test
-	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n 2 -q
+	@echo "All tests, doctests and examples, in two processes: some minutes."
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST)
+
+# What can be known in three minutes: without the marker `slow`.
+test-fast: .venv/.installed-test
+	@echo "Tests without those that are slow, in two processes: up to three minutes."
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST) -m "not slow"
+
+# Tests that rest on trained accuracies, as other processors and more threads make them come out.
+test-accuracy: .venv/.installed-test
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST) -m accuracy tests
+	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=3 .venv/bin/python $(PYTEST) -m accuracy tests
 
 lint: .venv/.installed-lint
 	.venv/bin/ruff check .
@@ -28,12 +41,13 @@ docs: .venv/.installed-docs
 	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test
-	.venv-oldest/bin/python -m pytest -n 2 -q tests/test_common.py tests/adaptation tests/finetuning tests/persistence
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST) tests/test_common.py tests/adaptation tests/finetuning tests/persistence
 
 bench: .venv-bench/.installed-bench
 	.venv-bench/bin/python benchmarks/run.py
 
 .venv/.installed-%: pyproject.toml constraints.txt
+	@echo "Setting up .venv for '$*': torch and its company, minutes the first time."
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
 	touch $@

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, Unfreezing
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "cats_dogs"
 CLASSES = ("cat", "dog")
@@ -70,11 +71,15 @@ METHODS = (
     Method("last block on", {"unfreeze_depth": LAST_BLOCK}),
     Method(
         "last block on, batch normalisation frozen",
-        {"unfreeze_depth": LAST_BLOCK, "freeze_batch_norm": True},
+        {"unfreeze_depth": LAST_BLOCK, "unfreezing": Unfreezing(freeze_batch_norm=True)},
     ),
     Method(
         "all, batch normalisation frozen",
-        {"unfreeze_depth": "all", "freeze_batch_norm": True, "finetune_epochs": 3},
+        {
+            "unfreeze_depth": "all",
+            "unfreezing": Unfreezing(freeze_batch_norm=True),
+            "finetune_epochs": 3,
+        },
         sizes=(100,),
         n_seeds=1,
     ),
@@ -101,7 +106,9 @@ def split(y, n_labelled, seed):
 def fine_tuner(memory, **params):
     """Return the estimator of all runs."""
     settings = {"head_epochs": HEAD_EPOCHS, "finetune_epochs": FINETUNE_EPOCHS, **params}
-    return FineTuneClassifier(EfficientNetLite0(), memory=memory, **settings)
+    return FineTuneClassifier(
+        EfficientNetLite0(), frozen_cache=FrozenCache(memory=memory), **settings
+    )
 
 
 def extract_features(X, y, memory):

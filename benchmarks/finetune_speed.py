@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache
 
 N_IMAGES = 500
 IMAGE_SIZE = 96
@@ -126,7 +127,7 @@ def search(body, X, y, memory):
         body,
         head_epochs=HEAD_EPOCHS,
         finetune_epochs=FINETUNE_EPOCHS,
-        memory=memory,
+        frozen_cache=FrozenCache(memory=memory),
         batch_size=BATCH_SIZE,
         device="cpu",
         random_state=0,

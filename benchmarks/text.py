@@ -25,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, LoRA
 
 PARTS = ("stats", "signal", "special", "sparse")
 N_TRAIN = 40
@@ -182,19 +183,21 @@ METHODS = {
             nn.Identity(), unfreeze_depth=0, head_epochs=HEAD_EPOCHS, random_state=0
         ),
     ),
-    "features only": lambda memory: fine_tuner(LayerByLayer(), unfreeze_depth=0, memory=memory),
+    "features only": lambda memory: fine_tuner(
+        LayerByLayer(), unfreeze_depth=0, frozen_cache=FrozenCache(memory=memory)
+    ),
     "last layer, model whole": lambda memory: fine_tuner(
-        WholeModel(), unfreeze_depth="*.layer.5.*", memory=memory
+        WholeModel(), unfreeze_depth="*.layer.5.*", frozen_cache=FrozenCache(memory=memory)
     ),
     "last layer, model layer by layer": lambda memory: fine_tuner(
-        LayerByLayer(), unfreeze_depth="layer.5.*", memory=memory
+        LayerByLayer(), unfreeze_depth="layer.5.*", frozen_cache=FrozenCache(memory=memory)
     ),
     "last two layers by LoRA, layer by layer": lambda memory: fine_tuner(
         LayerByLayer(),
         unfreeze_depth="layer.4.*",
-        adapter="lora",
+        adapter=LoRA(),
         finetune_learning_rate=1e-3,
-        memory=memory,
+        frozen_cache=FrozenCache(memory=memory),
     ),
 }
 

@@ -6,6 +6,9 @@ A classifier of MNIST's digits fails on the same digits drawn over photos. Domai
 training adapts it with unlabelled photo digits alone: the domain classifier can no longer tell
 where a feature comes from, and the label head works on both. The labels of the target are used
 for nothing but the scores and the colours below.
+
+This is one fit of each. Another seed, and another processor, give other figures: adapted, 0.82 to
+0.90 of the target's images were right in those we know of; without adaptation it was about 0.59.
 """
 
 import sys

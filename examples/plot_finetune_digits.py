@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from sktransfer import FineTuneClassifier
 from sktransfer.datasets import load_mnist_5k
+from sktransfer.finetuning import FrozenCache
 
 PICTURE = Path(__file__).with_suffix(".png") if "__file__" in globals() else None
 LABELS_PER_CLASS = [5, 10, 20]
@@ -97,7 +98,7 @@ def compare(pretrained, X, y, n_labels, seed, memory):
         pretrained.backbone_,
         head_epochs=EPOCHS["head"],
         finetune_epochs=EPOCHS["fine-tuning"],
-        memory=memory,
+        frozen_cache=FrozenCache(memory=memory),
         random_state=seed,
     )
     fits = {"not fine-tuned": pretrained, "from scratch": plain.fit(X, y)}

@@ -24,6 +24,7 @@ from sktransfer.datasets import load_mnist_5k, load_mnist_m_5k
 from sktransfer.metrics import h_score, leep, logme
 
 SEEDS = range(3)  # each decides weights, training and the labelled rows
+N_IMAGES = 3000  # of each source
 
 # %%
 # The target is scikit-learn's ``load_digits``; the bodies have learned from MNIST's 5,000 shipped
@@ -40,8 +41,8 @@ def resize(X):
 X_mnist, y_mnist = load_mnist_5k(return_X_y=True)
 X_photos = load_mnist_m_5k(return_X_y=True)[0].mean(axis=1)
 X_digits, y_digits = load_digits(return_X_y=True)
-X_mnist, X_photos = (resize(X[:3000, 4:24, 4:24] / 255) for X in (X_mnist, X_photos))
-X_digits, y_mnist = resize(X_digits.reshape(-1, 8, 8) / 16), y_mnist[:3000]
+X_mnist, X_photos = (resize(X[:N_IMAGES, 4:24, 4:24] / 255) for X in (X_mnist, X_photos))
+X_digits, y_mnist = resize(X_digits.reshape(-1, 8, 8) / 16), y_mnist[:N_IMAGES]
 shuffled = np.random.default_rng(0).permutation(y_mnist)
 sources = {
     "digits": (X_mnist, y_mnist),

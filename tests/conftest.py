@@ -1,5 +1,11 @@
 """Small problems that several tests share."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the processors; threads of each on top of that would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings

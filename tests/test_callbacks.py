@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNorm
 
 from sktransfer import DANNClassifier, FineTuneClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
+from sktransfer.finetuning import SourceTraining
 from sktransfer.model_selection import (
     DEVScorer,
     InfoMaxScorer,
@@ -229,7 +230,7 @@ def test_each_stage_of_fine_tuning_keeps_its_best_epoch(domains):
     X, y, X_target = domains
     replay = Replay([1.0, 2.0, 0.0, 5.0, 4.0], X)
     clf = FineTuneClassifier(
-        pretrain_epochs=2,
+        source_training=SourceTraining(epochs=2),
         head_epochs=3,
         finetune_epochs=2,
         callbacks=[TargetValidation(replay)],

@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning"),
@@ -55,27 +56,48 @@ single_precision_body = SinglePrecisionBody()
 # One folder for all checks: each must find what is its own.
 MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser()}")
 
+# The defaults stand once each. What differs from them by another part needs no long training:
+# larger steps reach in a fifth of the time what the checks ask for.
+FAST = {"max_epochs": 20, "learning_rate": 0.01}
+FAST_STAGES = {
+    "source_training": SourceTraining(epochs=15, learning_rate=0.01),
+    "head_epochs": 15,
+    "finetune_epochs": 10,
+    "learning_rate": 0.01,
+    "finetune_learning_rate": 0.003,
+}
+
 VARIANTS = [
     DANNClassifier(),
-    DANNClassifier(lambda_=0.0),
-    DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann"),
-    DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=()),
-    DANNClassifier(batch_norm_body),
-    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05),
+    DANNClassifier(lambda_=0.0, **FAST),
+    DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
+    DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=(), **FAST),
+    DANNClassifier(batch_norm_body, **FAST),
+    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
     DeepCORALClassifier(),
-    DeepCORALClassifier(batch_norm_body, lambda_=10.0),
+    DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
     FineTuneClassifier(),
-    FineTuneClassifier(batch_norm_body),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", cache_frozen=False),
-    FineTuneClassifier(deep_body, unfreeze_depth=2, memory=MEMORY, freeze_batch_norm=True),
+    FineTuneClassifier(batch_norm_body, **FAST_STAGES),
+    FineTuneClassifier(
+        batch_norm_body,
+        unfreeze_depth="all",
+        frozen_cache=FrozenCache(enabled=False),
+        **FAST_STAGES,
+    ),
+    FineTuneClassifier(
+        deep_body,
+        unfreeze_depth=2,
+        frozen_cache=FrozenCache(memory=MEMORY),
+        unfreezing=Unfreezing(freeze_batch_norm=True),
+        **FAST_STAGES,
+    ),
     FineTuneClassifier(
         deep_body,
         unfreeze_depth="2*",
-        gradual_unfreezing=True,
-        layer_decay=0.5,
-        l2_sp=0.01,
+        unfreezing=Unfreezing(gradual=True, layer_decay=0.5, l2_sp=0.01),
         learning_rate_schedule="cosine",
         optimizer="adamw",
+        **FAST_STAGES,
     ),
 ]
 
@@ -120,21 +142,36 @@ def checks_that(status, estimator):
 def test_skips_no_check_that_scikit_learns_own_network_runs():
     by_mlp = checks_that("skipped", MLPClassifier(max_iter=2))
     assert checks_that("skipped", DANNClassifier(max_epochs=2)) <= by_mlp
-    assert checks_that("skipped", FineTuneClassifier(pretrain_epochs=2)) <= by_mlp
+    assert (
+        checks_that("skipped", FineTuneClassifier(source_training=SourceTraining(epochs=2)))
+        <= by_mlp
+    )
 
 
-@pytest.mark.parametrize("kind", [DANNClassifier, FineTuneClassifier])
-def test_single_precision_passes_all_checks_that_it_can(kind):
-    failed = checks_that("failed", kind(single_precision_body))
-    assert failed <= BEYOND_SINGLE_PRECISION
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DANNClassifier(single_precision_body, **FAST),
+        FineTuneClassifier(single_precision_body, **FAST_STAGES),
+    ],
+)
+def test_single_precision_passes_all_checks_that_it_can(estimator):
+    assert checks_that("failed", estimator) <= BEYOND_SINGLE_PRECISION
 
 
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "estimator", [AdaptedDANN(), AdaptedCORAL(entropy_weight=0.1), SelfTrained()]
+    "estimator",
+    [
+        AdaptedDANN(**FAST),
+        AdaptedCORAL(entropy_weight=0.1, **FAST),
+        SelfTrained(**FAST_STAGES),
+    ],
 )
 def test_passes_the_checks_while_adapting(estimator):
     # The target, here the unweighted source itself, is not weighted by sample_weight, so

@@ -16,6 +16,7 @@ from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
 from sktransfer.callbacks import DomainScoring
+from sktransfer.finetuning import HeldOut, SourceTraining
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
 
 FAST = {"max_epochs": 3, "random_state": 0}
@@ -26,11 +27,16 @@ ESTIMATORS = [
     DeepCORALClassifier(**FAST),
 ]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
-EPOCHS = {"pretrain_epochs": 30, "head_epochs": 3, "finetune_epochs": 3, "random_state": 0}
-SURE = {"pseudo_label_threshold": 0, **EPOCHS}
+EPOCHS = {
+    "source_training": SourceTraining(epochs=30),
+    "head_epochs": 3,
+    "finetune_epochs": 3,
+    "random_state": 0,
+}
+SURE = {**EPOCHS, "source_training": SourceTraining(epochs=30, pseudo_label_threshold=0)}
 FINE_TUNED = [
     FineTuneClassifier(**SURE),
-    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", early_stopping=True, **SURE),
+    FineTuneClassifier(batch_norm_body, unfreeze_depth="all", early_stopping=HeldOut(), **SURE),
     FineTuneClassifier(dropout_body, **SURE),
 ]
 each_of_all = pytest.mark.parametrize("estimator", ESTIMATORS + FINE_TUNED)
@@ -94,17 +100,20 @@ def test_all_kinds_of_labels_give_the_same_model(domains, kind):
 @pytest.mark.parametrize("labels", [["a", "b"], [3, 7], [-1, 1], [False, True], [0.0, 1.0]])
 def test_labels_come_back_as_they_went_in(domains, labels):
     X, y, X_target = domains
+    expected = np.array(labels)[(fitted(domains).predict(X) == "up").astype(int)]
     y = np.array(labels)[(y == "up").astype(int)]
-    clf = fitted((X, y, X_target), max_epochs=50)
+    clf = fitted((X, y, X_target))
     assert clf.classes_.tolist() == labels
     assert clf.predict(X).dtype == y.dtype
-    assert clf.score(X, y) > 0.9
+    np.testing.assert_array_equal(clf.predict(X), expected)
+    assert clf.score(X, y) == np.mean(expected == y)
 
 
 def test_labels_may_be_a_tensor(domains):
     X, y, X_target = domains
     clf = fitted((X, torch.from_numpy((y == "up").astype(int)), X_target))
     assert clf.classes_.tolist() == [0, 1]
+    np.testing.assert_array_equal(clf.predict(X) == 1, fitted(domains).predict(X) == "up")
 
 
 def test_third_positional_argument_is_the_target(domains):
@@ -139,16 +148,24 @@ def test_images_of_any_integer_type_are_cast_by_batch(dtype):
 def test_tiny_domains_can_be_fitted(domains, estimator, n_source, n_target):
     X, _, X_target = domains
     clf = clone(estimator).fit(X[:n_source], np.arange(n_source), X_target[:n_target])
-    assert np.isfinite(clf.predict_proba(X)).all()
+    probabilities = clf.predict_proba(X)
+    assert probabilities.shape == (90, n_source)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert clf.n_iter_ == 3
+    untrained = clone(clf).set_params(learning_rate=1e-300)
+    untrained.fit(X[:n_source], np.arange(n_source), X_target[:n_target])
+    assert not np.allclose(probabilities, untrained.predict_proba(X))
 
 
+@pytest.mark.accuracy  # 0.90 to 0.93 with six seeds
 @each_estimator
 def test_a_single_target_row_does_not_spoil_predictions(domains, estimator):
     X, y, X_target = domains
-    clf = clone(estimator).set_params(max_epochs=60).fit(X, y, X_target[:1])
-    assert clf.score(X, y) > 0.85
+    clf = clone(estimator).set_params(max_epochs=60, learning_rate=0.01)
+    assert clf.fit(X, y, X_target[:1]).score(X, y) > 0.8
 
 
+@pytest.mark.accuracy  # 0.98 to 0.99 with six seeds
 @pytest.mark.parametrize(("n_source", "n_target"), [(20, 20_000), (20_000, 20)])
 def test_domains_of_very_different_size_can_be_fitted(n_source, n_target):
     rng = np.random.default_rng(0)
@@ -159,10 +176,11 @@ def test_domains_of_very_different_size_can_be_fitted(n_source, n_target):
     assert clf.score(X, y) > 0.8
 
 
+@pytest.mark.accuracy  # 0.97 to 0.98 with six seeds
 def test_sparse_input_with_many_columns_is_fitted_batch_by_batch():
     X = scipy.sparse.random(2000, 5000, density=0.01, format="csr", random_state=0)
     y = np.asarray(X[:, :2500].sum(axis=1) > X[:, 2500:].sum(axis=1)).ravel().astype(int)
-    clf = DANNClassifier(max_epochs=2, random_state=0, hidden_layer_sizes=20).fit(X, y, X[::-1])
+    clf = DANNClassifier(max_epochs=3, random_state=0, hidden_layer_sizes=20).fit(X, y, X[::-1])
     assert clf.score(X, y) > 0.9
 
 
@@ -184,8 +202,15 @@ def test_fitted_attributes_are_there(domains, estimator):
 
 
 def test_history_of_dann_holds_the_domain_accuracy(domains):
-    accuracy = fitted(domains).history_[:, "domain_accuracy"]
-    assert all(0 <= share <= 1 for share in accuracy)
+    X, _, X_target = domains
+    still = {"learning_rate": 1e-300, "batch_size": 100, "max_epochs": 1}
+    clf = fitted(domains, **still)  # one batch, so what it recorded can be asked again
+    of_source, of_target = (
+        clf.net_.module_.domain_classifier(torch.from_numpy(clf.transform(Z))).detach()
+        for Z in (X, X_target)
+    )
+    right = [(of_source <= 0).double().mean().item(), (of_target > 0).double().mean().item()]
+    assert clf.history_[0, "domain_accuracy"] == pytest.approx(np.mean(right))
 
 
 def test_recorded_loss_is_the_sum_of_the_losses(domains):
@@ -202,7 +227,7 @@ def test_predictions_are_of_one_kind(domains):
     assert probabilities.shape == (90, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     np.testing.assert_array_equal(clf.predict(X), clf.classes_[probabilities.argmax(axis=1)])
-    head = clf.net_.module_.label_classifier
+    head = clf.net_.module_.label_head
     logits = head(torch.from_numpy(clf.transform(X))).detach().numpy()
     exponentials = np.exp(logits)
     np.testing.assert_allclose(
@@ -299,7 +324,8 @@ def test_warm_start_goes_on_where_training_stopped(domains):
     loss = clf.history_[-1, "label_loss"]
     clf.set_params(max_epochs=5).fit(X, y, X_target)
     assert clf.n_iter_ == 25
-    assert clf.history_[20, "label_loss"] < loss * 1.5
+    started_anew = fitted(domains, max_epochs=1).history_[0, "label_loss"]
+    assert clf.history_[20, "label_loss"] < loss * 1.1 < started_anew
 
 
 @pytest.mark.parametrize("change", ["classes", "features"])
@@ -346,16 +372,26 @@ class Interruption(nn.Module):
 
 
 @pytest.mark.parametrize("after", [1, 2, 4, 7])
-def test_interrupted_fit_leaves_a_usable_estimator(domains, after):
+def test_interrupted_fit_raises_and_leaves_the_estimator_as_it_was(domains, after):
     X, y, X_target = domains
-    clf = DANNClassifier(Interruption(after), batch_size=30, **FAST)
+    clf = DANNClassifier(Interruption(0), batch_size=30, **FAST).fit(X, y, X_target)
+    fitted_before, expected = vars(clf).copy(), clf.predict_proba(X)
+    clf.feature_extractor = Interruption(after)
     before = torch.get_num_threads(), torch.get_rng_state()
-    clf.fit(X, y, X_target)
-    assert clf.predict(X).shape == y.shape
-    assert clf.n_iter_ == len(clf.history_) <= 3
-    assert pickle.loads(pickle.dumps(clf)).score(X, y) == clf.score(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, X_target)
     assert before[0] == torch.get_num_threads()
     assert torch.equal(before[1], torch.get_rng_state())
+    assert vars(clf) == {**fitted_before, "feature_extractor": clf.feature_extractor}
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
+
+
+def test_an_interrupted_first_fit_leaves_nothing_fitted(domains):
+    clf = DANNClassifier(Interruption(2), **FAST)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*domains)
+    assert vars(clf) == DANNClassifier(clf.feature_extractor, **FAST).get_params()
 
 
 @pytest.mark.gpu

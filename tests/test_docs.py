@@ -69,7 +69,7 @@ def test_means_and_deviations_in_the_guide_are_those_of_the_readme(page):
         assert figure in README
 
 
-@parametrize_with_checks([MMDClassifier()])
+@parametrize_with_checks([MMDClassifier(max_epochs=20, learning_rate=0.01)])
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
 def test_method_of_the_guide_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)

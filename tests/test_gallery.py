@@ -8,6 +8,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -43,27 +45,55 @@ def test_example_opens_with_a_title_and_is_run_by_a_test(path):
     assert re.search(rf'"{path.stem}(\.py)?"', tests)
 
 
+# Instruction sets round otherwise, from the first weights on, and training makes much of it. Where
+# a test rests on an accuracy, what ATEN_CPU_CAPABILITY=avx2 and =default gave stands beside it.
+
+
+@pytest.mark.slow
+@pytest.mark.accuracy
 def test_dann_moves_the_boundary_off_the_target(run_example, capsys):
-    names = run_example("plot_dann_moons", SEEDS="range(1)")
+    names = run_example("plot_dann_moons", SEEDS="range(3)")
     before, after = names["accuracy"].mean(axis=0)
-    assert before < 0.75
-    assert after > 0.9
+    assert before < 0.75  # 0.70
+    assert after > 0.85  # 0.93, 0.92; single fits 0.88 to 0.96
     assert f"adapted {after:.3f}" in capsys.readouterr().out
     assert [ax.get_title().split(":")[0] for ax in names["axes"][:2]] == ["source only", "DANN"]
 
 
+@pytest.mark.filterwarnings("ignore:The domain classifier still tells")
 def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
-    names = run_example("plot_transfer_pipeline", SEEDS="range(1)")
-    (source_only,), (plain,), (transfer,) = names["accuracy"].values()
-    assert plain < source_only + 0.05
-    assert transfer > source_only + 0.1
-    assert [len(messages) for messages in names["warned"].values()] == [0, 1, 0]
-    assert "Pipeline warned: " in capsys.readouterr().out
+    short = "DANNClassifier(hidden_layer_sizes=20, max_epochs=10)"
+    names = run_example("plot_transfer_pipeline", SEEDS="range(1)", dann=short)
+    Xs, ys, Xt, yt = (names[name] for name in ("Xs", "ys", "Xt", "yt"))
+    scale = StandardScaler().fit(Xs).transform
+    assert "target accuracy" in capsys.readouterr().out
+    for name, target in (("plain", Xt), ("transfer", scale(Xt))):
+        by_hand = clone(names["dann"]).fit(scale(Xs), ys, target)
+        expected = by_hand.predict_proba(scale(Xt))
+        np.testing.assert_array_equal(names[name].predict_proba(Xt), expected)
+    shown = [scores[0] for scores in names["accuracy"].values()]
+    pipelines = (names[name] for name in ("source_only", "plain", "transfer"))
+    assert shown == [pipeline.score(Xt, yt) for pipeline in pipelines]
     given = [ax.collections[1].get_offsets() for ax in names["axes"][:2]]  # the target's rows
     assert given[0].max() > 1000
     assert np.abs(given[1]).max() < 5
 
 
+@pytest.mark.slow
+@pytest.mark.accuracy
+def test_a_target_that_is_not_scaled_is_not_adapted_to(run_example, capsys):
+    names = run_example("plot_transfer_pipeline")
+    source_only, plain, transfer = (np.mean(scores) for scores in names["accuracy"].values())
+    assert transfer > source_only + 0.03  # by 0.11, 0.14; single gains are 0.02 to 0.25
+    assert transfer > plain
+    silent, warned, adapted = names["warned"].values()
+    assert silent == adapted == []
+    assert len(warned) >= 1  # one in each fit, at times none
+    assert "Pipeline warned: The domain classifier still tells" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.accuracy
 def test_search_asks_every_scorer_and_reports_what_each_chose(run_example, capsys):
     names = run_example("plot_search_without_labels", SEEDS="range(1)", LAMBDAS="[0.0, 0.3]")
     table = {name: values for name, *values in names["table"]}
@@ -73,28 +103,36 @@ def test_search_asks_every_scorer_and_reports_what_each_chose(run_example, capsy
         assert table["target accuracy"][column] == accuracies.max()
         assert table["without adaptation"][column] == accuracies[0]
         assert all(values[column] in accuracies for values in table.values())
-    assert names["truth"]["classes as in the source"][0][1] > table["without adaptation"][0] + 0.05
+    # By 0.12 and 0.17; single gains are 0.11 to 0.26, with six seeds.
+    assert names["truth"]["classes as in the source"][0][1] > table["without adaptation"][0]
     assert len(capsys.readouterr().out.splitlines()) == len(table) + 3
 
 
+@pytest.mark.slow
+@pytest.mark.accuracy
 def test_alignment_without_labels_can_do_harm(run_example, capsys):
-    names = run_example("plot_when_adaptation_fails", SEEDS="range(1)")
+    names = run_example("plot_when_adaptation_fails", SEEDS="range(2)")
     assert "The domain classifier still tells source from target" in capsys.readouterr().out
-    helped, harmed = names["measured"].values()
-    (far, near), (before, after) = helped[0]
-    assert near < far - 0.5
-    assert after >= before
-    (far, near), (before, after) = harmed[0]
-    assert near < far - 0.1
-    assert after < before - 0.1
-    assert names["informed"].verdict == "harm"
+    helped, harmed = (np.mean(fits, axis=0) for fits in names["measured"].values())
+    (far, near), (before, after) = helped
+    assert near < far - 0.3  # by 1.3, 1.1
+    assert after > before + 0.02  # by 0.08, 0.09
+    (far, near), (before, after) = harmed
+    assert near < far  # by 0.4, 0.4
+    assert after < before - 0.05  # by 0.21, 0.16
     assert names["blind"].verdict != "harm"
+    clf, twin, Xt, yt = (names[name] for name in ("dann", "blind", "Xt", "yt"))
+    right = [fit.predict(Xt[:100]) == yt[:100] for fit in (twin.source_only, clf)]
+    better, worse = (right[1] & ~right[0]).sum(), (right[0] & ~right[1]).sum()
+    sure = (worse - better) ** 2 > 1.96**2 * (worse + better)
+    assert names["informed"].verdict == ("harm" if sure and worse > better else "unclear")
 
 
+@pytest.mark.accuracy
 def test_sparse_text_learns_the_words_of_the_target(run_example, capsys):
     names = run_example("plot_sparse_text", SEEDS="range(2)")
     before, after = np.mean(names["accuracy"], axis=0)
-    assert after > before + 0.05
+    assert after > before + 0.03  # by 0.09, 0.09
     assert names["Xs"].format == names["Xt"].format == "csr"
     _, adapted = names["mean"]
     assert (adapted[:10] > 0.5).all()
@@ -102,10 +140,11 @@ def test_sparse_text_learns_the_words_of_the_target(run_example, capsys):
     assert "negative: with dialogue its rambling" in capsys.readouterr().out
 
 
+@pytest.mark.accuracy
 def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys):
     names = run_example("plot_sensor_signals", SEEDS="range(1)")
     ((_, before, _, after),) = names["table"]
-    assert after > before + 0.1
+    assert after > before + 0.1  # by 0.19, 0.19
     assert "DANN" in capsys.readouterr().out
     dann = names["dann"]
     history = dann.history_
@@ -114,14 +153,20 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
     assert best == pytest.approx(after)
 
 
+@pytest.mark.slow
+@pytest.mark.accuracy
 def test_scores_without_training_find_the_bodies_that_know_digits(run_example, capsys):
-    names = run_example("plot_rank_backbones", SEEDS="range(1)")
-    accuracy, *scores = names["figures"][:, 0]
-    best = set(np.argsort(accuracy)[-2:])
-    assert [list(names["sources"])[i] for i in sorted(best)] == ["digits", "digits on photos"]
-    for values in scores:
-        assert set(np.argsort(values)[-2:]) == best
-    leep_tau, _, h_tau = names["taus"]
-    assert leep_tau < h_tau
+    names = run_example("plot_rank_backbones", SEEDS="range(1)", N_IMAGES=1000)
+    bodies = dict(zip(names["sources"], names["figures"][:, 0].T, strict=True))
+    accuracy = {name: figures[0] for name, figures in bodies.items()}
+    leep = {name: figures[1] for name, figures in bodies.items()}
+    knowing = {"digits", "digits on photos"}
+    assert set(sorted(accuracy, key=accuracy.get)[-2:]) == knowing  # 0.87, the others to 0.74
+    assert set(sorted(leep, key=leep.get)[-2:]) == knowing  # -1.3, -1.7, the others below -2
+    for body in knowing:  # every figure: LogME by 0.06 at least, the H-score by 1.7
+        assert (bodies[body] > bodies["zero or not"]).all()
+    # LEEP judges by the old head: its last are not those whose features serve least.
+    assert set(sorted(leep, key=leep.get)[:2]) == {"labels shuffled", "random weights"}
+    assert min(accuracy, key=accuracy.get) == "zero or not"  # 0.41, the others from 0.52
     assert "H-score: rank correlation (Kendall)" in capsys.readouterr().out
     assert [len(ax.collections) for ax in names["axes"]] == [6, 6, 6]

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 
@@ -11,16 +12,26 @@ import sktransfer
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.accuracy
 def test_example_gives_the_figures_it_claims(capsys):
-    # Other processors round otherwise, so figures may differ a little.
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     adapted, plain = map(float, re.search(r"# (0\.\d+); .* (0\.\d+)", code).groups())
     names = {}
     exec(code, names)
-    assert float(capsys.readouterr().out) == pytest.approx(adapted, abs=0.05)
-    without = clone(names["pipe"]).set_params(dannclassifier__lambda_=0.0)
-    without.fit(names["Xs"], names["ys"], X_target=names["Xt"])
-    assert without.score(names["Xt"], names["yt"]) == pytest.approx(plain, abs=0.05)
+    Xs, ys, Xt, yt = (names[name] for name in ("Xs", "ys", "Xt", "yt"))
+    assert float(capsys.readouterr().out) == names["pipe"].score(Xt, yt)
+    scores = []
+    for seed in range(3):
+        pipe = clone(names["pipe"]).set_params(dannclassifier__random_state=seed)
+        without = clone(pipe).set_params(dannclassifier__lambda_=0.0)
+        fits = (fit.fit(Xs, ys, X_target=Xt) for fit in (pipe, without))
+        scores.append([fit.score(Xt, yt) for fit in fits])
+    # Six seeds and two instruction sets gave 0.79 to 0.98 adapted, 0.72 to 0.74 without.
+    means = np.mean(scores, axis=0)
+    assert means[0] > means[1] + 0.04
+    assert means[0] == pytest.approx(adapted, abs=0.1)
+    assert means[1] == pytest.approx(plain, abs=0.03)
     assert names["search"].best_params_.keys() == {"dannclassifier__lambda_"}
 
 

@@ -39,7 +39,7 @@ def with_value(X, value):
         (lambda X, y, Z: (X[:, 0], y, Z), "Expected 2D array, got 1D array"),
         (lambda X, y, Z: (X, y, Z[:, 0]), r"X_target has one dimension, .*\(n_target, 4\)"),
         (lambda X, y, Z: (X[:0], y[:0], Z), r"0 sample\(s\)"),
-        (lambda X, y, Z: (X, y, Z[:0]), r"0 sample\(s\)"),
+        (lambda X, y, Z: (X, y, Z[:0]), "X_target has no rows"),
         (lambda X, y, Z: (X, y[:5], Z), "inconsistent numbers of samples"),
         (lambda X, y, Z: (X, np.full(90, "up"), Z), "y holds one class, .*up.*at least 2 classes"),
         (lambda X, y, Z: (X, None, Z), "requires y to be passed"),

@@ -8,6 +8,7 @@ import numpy as np
 import sktransfer
 from sktransfer import DANNClassifier, FineTuneClassifier, TargetDomain, make_transfer_pipeline
 from sktransfer.datasets import make_shifted_moons
+from sktransfer.finetuning import SourceTraining
 from sktransfer.metrics import mmd, proxy_a_distance
 from sktransfer.model_selection import NeighborAgreementScorer, adaptation_report
 
@@ -20,7 +21,9 @@ def main(folder: Path) -> list[float]:
     labels: np.ndarray = adapted.predict(Xt)
     confident = float(adapted.predict_proba(Xt).max(axis=1).mean())
     agreement: float = NeighborAgreementScorer(Xt)(adapted, Xs, ys)
-    tuned = FineTuneClassifier(pretrain_epochs=1, head_epochs=1, finetune_epochs=1, random_state=0)
+    tuned = FineTuneClassifier(
+        source_training=SourceTraining(epochs=1), head_epochs=1, finetune_epochs=1, random_state=0
+    )
     tuned.fit(Xs, ys, X_target=Xt[:20], y_target=yt[:20])
     pipe = make_transfer_pipeline(DANNClassifier(max_epochs=2, random_state=0))
     pipe.fit(Xs, ys, X_target=Xt)

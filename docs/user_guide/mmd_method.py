@@ -1,12 +1,14 @@
 """Adaptation by the maximum mean discrepancy of the features."""
 
 import torch
-from sktransfer._batches import DomainBatch
 from torch import Tensor
 
+from sktransfer._deep import DeepClassifierMixin
 from sktransfer._docs import with_shared_docs
-from sktransfer.adaptation._base import BaseAdaptationClassifier
+from sktransfer.adaptation._base import BaseAdaptation
+from sktransfer.data._sampler import Batch
 from sktransfer.layers import scale_gradient
+from sktransfer.network._network import TransferNetwork
 
 # Bandwidths of several scales see differences of several scales.
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -29,7 +31,7 @@ def mmd_loss(source: Tensor, target: Tensor) -> Tensor:
 
 
 @with_shared_docs
-class MMDClassifier(BaseAdaptationClassifier):
+class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
     """Features of which a kernel sees the same mean in both domains.
 
     The loss is ``L_y + lambda MMD^2`` with ``L_y`` the mean cross-entropy on the
@@ -60,12 +62,10 @@ class MMDClassifier(BaseAdaptationClassifier):
     (100,)
     """
 
-    def domain_loss(self, batch: DomainBatch) -> Tensor:
+    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
         """Return the squared discrepancy, its gradient weighed by lambda."""
+        assert batch.target is not None
         return mmd_loss(
-            scale_gradient(batch.source_features, batch.lambda_),
-            scale_gradient(batch.target_features, batch.lambda_),
+            scale_gradient(batch.source.features, batch.lambda_),
+            scale_gradient(batch.target.features, batch.lambda_),
         )
-
-    def _make_heads(self, features: Tensor) -> dict[str, torch.nn.Module]:
-        return {}

@@ -22,6 +22,7 @@ from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import DomainEmbeddingDisplay
 from sktransfer.displays._domain_embedding import UNLABELLED
 from sktransfer.displays._drawing import SOURCE, TARGET
+from sktransfer.finetuning import SourceTraining
 
 Xs, ys, Xt, yt = make_shifted_moons(60, random_state=0)
 Xt, yt = Xt[:50], yt[:50]
@@ -164,7 +165,9 @@ def test_estimator_rows_and_generators_are_left_as_they_were(dann, method):
     "estimator",
     [
         DeepCORALClassifier(max_epochs=2, random_state=0),
-        FineTuneClassifier(pretrain_epochs=2, pseudo_label_threshold=0.0, random_state=0),
+        FineTuneClassifier(
+            source_training=SourceTraining(epochs=2, pseudo_label_threshold=0.0), random_state=0
+        ),
         make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=2, random_state=0)),
     ],
 )

@@ -17,6 +17,7 @@ from sktransfer import (
 from sktransfer.callbacks import DomainScoring
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import TrainingHistoryDisplay
+from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing
 
 Xs, ys, Xt, yt = make_shifted_moons(60, random_state=0)
 SCORING = DomainScoring(Xs, ys, Xt, yt)
@@ -53,11 +54,11 @@ def dann():
 @pytest.fixture(scope="module")
 def finetuned():
     return FineTuneClassifier(
-        pretrain_epochs=5,
+        source_training=SourceTraining(epochs=5),
         head_epochs=4,
         finetune_epochs=3,
-        l2_sp=0.1,
-        early_stopping=True,
+        unfreezing=Unfreezing(l2_sp=0.1),
+        early_stopping=HeldOut(),
         random_state=0,
     ).fit(Xs, ys, X_target=Xt[:40], y_target=yt[:40])
 

@@ -25,6 +25,7 @@ from sktransfer import (
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import TransferMatrixDisplay
 from sktransfer.displays._transfer_matrix import readable_on, split_domains, takes_target
+from sktransfer.finetuning import SourceTraining
 
 DOMAINS = {
     f"{angle} degrees": make_shifted_moons(40, rotation=angle, random_state=angle)[2:]
@@ -127,11 +128,11 @@ def test_pipelines_of_transfer_send_the_target_through_their_steps():
         DeepCORALClassifier(max_epochs=2, random_state=0),
         FineTuneClassifier(
             small_body,
-            pretrain_epochs=30,
-            pretrain_learning_rate=0.05,
+            source_training=SourceTraining(
+                epochs=30, learning_rate=0.05, pseudo_label_threshold=0.0
+            ),
             head_epochs=2,
             finetune_epochs=2,
-            pseudo_label_threshold=0.0,
             random_state=0,
         ),
         make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=2, random_state=0)),

@@ -58,7 +58,9 @@ def test_alternating_players_move_as_with_optimizers_of_their_own(players, kind)
     step = AlternatingStep(
         [
             Move(lambda batch: {"head": -gap(players, batch)}, list(players["head"].parameters())),
-            Move(lambda batch: {"body": gap(players, batch)}, list(players["body"].parameters()), 3),
+            Move(
+                lambda batch: {"body": gap(players, batch)}, list(players["body"].parameters()), 3
+            ),
         ]
     )
     update = make_update(kind(players.parameters(), lr=0.05))
@@ -79,7 +81,9 @@ def test_alternating_players_move_as_with_optimizers_of_their_own(players, kind)
 
 def test_a_move_leaves_the_other_players_alone(players):
     before = copy.deepcopy(players["body"])
-    step = AlternatingStep([Move(lambda b: {"l": gap(players, b)}, [*players["head"].parameters()])])
+    step = AlternatingStep(
+        [Move(lambda b: {"l": gap(players, b)}, [*players["head"].parameters()])]
+    )
     step(make_batch(), make_update(torch.optim.SGD(players.parameters(), lr=0.1)))
     for p, q in zip(players["body"].parameters(), before.parameters(), strict=True):
         assert torch.equal(p, q)

@@ -11,10 +11,12 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from tests.frozen.bodies import (
     Branching,
     Pairs,
@@ -25,7 +27,12 @@ from tests.frozen.bodies import (
     sequential,
 )
 
-FAST = {"head_epochs": 3, "finetune_epochs": 3, "pretrain_epochs": 3, "random_state": 0}
+FAST = {
+    "head_epochs": 3,
+    "finetune_epochs": 3,
+    "source_training": SourceTraining(epochs=3),
+    "random_state": 0,
+}
 SGD = torch.optim.SGD
 
 
@@ -66,7 +73,9 @@ def body_of(clf):
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "4", "[67]"])
 def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, cache_frozen):
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **FAST)
+    clf = FineTuneClassifier(
+        body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST
+    )
     after, before = digests(body_of(clf.fit(*task))), digests(body)
     moved = {name.split(".")[0] for name in before if before[name] != after[name]}
     assert moved == set(clf.unfrozen_layers_)
@@ -76,7 +85,11 @@ def test_frozen_weights_and_statistics_do_not_move_and_others_do(task, depth, ca
 def test_frozen_batch_norm_stays_in_unfrozen_layers_too(task, cache_frozen):
     body = pretrained()
     clf = FineTuneClassifier(
-        body, unfreeze_depth="all", freeze_batch_norm=True, cache_frozen=cache_frozen, **FAST
+        body,
+        unfreeze_depth="all",
+        unfreezing=Unfreezing(freeze_batch_norm=True),
+        frozen_cache=FrozenCache(enabled=cache_frozen),
+        **FAST,
     ).fit(*task)
     assert digests(body, "4.") == digests(body_of(clf), "4.")
     assert clf.unfrozen_layers_ == ["0", "3", "7"]
@@ -104,7 +117,9 @@ def test_dropout_acts_only_after_the_first_unfrozen_layer(task, depth, trains, c
     Modes.modes = []
     body = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), Modes(0.5), nn.Linear(5, 3)).double()
     params = {**FAST, "head_epochs": 0} if depth else FAST
-    FineTuneClassifier(body, unfreeze_depth=depth, cache_frozen=cache_frozen, **params).fit(*task)
+    FineTuneClassifier(
+        body, unfreeze_depth=depth, frozen_cache=FrozenCache(enabled=cache_frozen), **params
+    ).fit(*task)
     assert set(Modes.modes) == {trains}
 
 
@@ -113,7 +128,7 @@ def test_nothing_of_the_users_is_changed(task):
     body, head = pretrained(), nn.Linear(3, 2).double()
     states = copy.deepcopy([body.state_dict(), head.state_dict()])
     X_before = X.copy()
-    clf = FineTuneClassifier(body, head, unfreeze_depth="all", **FAST).fit(X, y)
+    clf = FineTuneClassifier(body, head=head, unfreeze_depth="all", **FAST).fit(X, y)
     clf.predict(X)
     for module, before in zip((body, head), states, strict=True):
         assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
@@ -128,7 +143,9 @@ def test_a_body_that_works_in_place_does_not_change_the_users_rows(task):
     body = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)).double()
     before = X.copy()
     for cache_frozen in (True, False):
-        clf = FineTuneClassifier(body, cache_frozen=cache_frozen, **FAST).fit(X, y)
+        clf = FineTuneClassifier(body, frozen_cache=FrozenCache(enabled=cache_frozen), **FAST).fit(
+            X, y
+        )
         clf.predict(X)
         np.testing.assert_array_equal(X, before)
 
@@ -154,11 +171,10 @@ def test_one_step_follows_the_update_rule(task):
     rate, decay, alpha = 0.1, 0.5, 0.3
     clf = FineTuneClassifier(
         body,
-        head,
+        head=head,
         unfreeze_depth=2,
         finetune_learning_rate=rate,
-        layer_decay=decay,
-        l2_sp=alpha,
+        unfreezing=Unfreezing(layer_decay=decay, l2_sp=alpha),
         class_weight={"up": 3.0},
         **one_step(),
     ).fit(X, y)
@@ -175,7 +191,7 @@ def test_one_step_follows_the_update_rule(task):
         # the penalty's gradient is zero where the weights still are what they were
         expected = before - rates[name.split(".")[0]] * before.grad
         torch.testing.assert_close(after.detach(), expected.detach())
-    for name, after in clf.net_.module_.label_classifier.named_parameters():
+    for name, after in clf.net_.module_.label_head.named_parameters():
         before = twin_head.get_parameter(name)
         torch.testing.assert_close(after.detach(), (before - rate * before.grad).detach())
     assert clf.history_[0]["l2_sp_loss"] == 0
@@ -187,12 +203,12 @@ def test_one_step_follows_the_update_rule(task):
 def test_head_is_trained_first_and_at_its_own_rate(task):
     body, head = pretrained(), nn.Linear(3, 2).double()
     clf = FineTuneClassifier(
-        body, head, learning_rate=0.1, **one_step(head_epochs=1, finetune_epochs=0)
+        body, head=head, learning_rate=0.1, **one_step(head_epochs=1, finetune_epochs=0)
     ).fit(*task)
     twin, twin_head = copy.deepcopy(body).eval(), copy.deepcopy(head)
     y = torch.from_numpy((task[1] == "up").astype(int))
     F.cross_entropy(twin_head(twin(torch.from_numpy(task[0]))), y).backward()
-    for name, after in clf.net_.module_.label_classifier.named_parameters():
+    for name, after in clf.net_.module_.label_head.named_parameters():
         before = twin_head.get_parameter(name)
         torch.testing.assert_close(after.detach(), (before - 0.1 * before.grad).detach())
     assert digests(body) == digests(body_of(clf))
@@ -221,7 +237,7 @@ def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
         head_epochs=2,
         unfreeze_depth=2,
         finetune_epochs=4,
-        gradual_unfreezing=True,
+        unfreezing=Unfreezing(gradual=True),
     ).fit(*task)
     rates = [1.0, 0.5, 0.5, 0.375, 0.25, 0.125]
     assert clf.history_[:, "learning_rate"] == pytest.approx(rates)
@@ -234,18 +250,19 @@ def test_schedule_runs_from_its_beginning_to_its_end_in_each_stage(task):
 def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expected):
     seen = []
 
+    class CountLayers(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            seen.append(len(net.optimizer_.param_groups) - 1)  # one is the head's
+
     clf = FineTuneClassifier(
-        pretrained(), unfreeze_depth="all", gradual_unfreezing=True, finetune_epochs=epochs
-    )
-    clf.set_params(head_epochs=0, random_state=0)
-    run_stage = clf._run_stage
-
-    def note(stage, *args):
-        seen.extend([len(stage.layer_rates)] * stage.epochs)
-        return run_stage(stage, *args)
-
-    clf._run_stage = note
-    clf.fit(*task)
+        pretrained(),
+        unfreeze_depth="all",
+        unfreezing=Unfreezing(gradual=True),
+        head_epochs=0,
+        finetune_epochs=epochs,
+        callbacks=[CountLayers()],
+        random_state=0,
+    ).fit(*task)
     assert seen == expected
     assert clf.n_iter_ == epochs
 
@@ -255,7 +272,9 @@ def test_strong_l2_sp_holds_the_body_where_it_was(task):
     params = {**FAST, "unfreeze_depth": "all", "finetune_epochs": 50, "optimizer": SGD}
     ways = []
     for alpha in (0.0, 5.0):
-        clf = FineTuneClassifier(body, l2_sp=alpha, finetune_learning_rate=0.05, **params)
+        clf = FineTuneClassifier(
+            body, unfreezing=Unfreezing(l2_sp=alpha), finetune_learning_rate=0.05, **params
+        )
         clf.fit(*task)
         pairs = zip(body_of(clf).parameters(), body.parameters(), strict=True)
         ways.append(sum((a - b).square().sum().item() for a, b in pairs))
@@ -278,8 +297,15 @@ def test_keras_recipe_can_be_written(task):
 def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, depth, dtype):
     body = pretrained(kind).to(dtype)
     fits = [
-        FineTuneClassifier(body, unfreeze_depth=depth, l2_sp=0.01, **FAST, **params).fit(*task)
-        for params in ({"cache_frozen": False}, {}, {"memory": tmp_path}, {"memory": tmp_path})
+        FineTuneClassifier(
+            body, unfreeze_depth=depth, unfreezing=Unfreezing(l2_sp=0.01), **FAST, **params
+        ).fit(*task)
+        for params in (
+            {"frozen_cache": FrozenCache(enabled=False)},
+            {},
+            {"frozen_cache": FrozenCache(memory=tmp_path)},
+            {"frozen_cache": FrozenCache(memory=tmp_path)},
+        )
     ]
     expected = fits[0].net_.module_.state_dict()
     if kind is Residual and depth == 2:
@@ -296,7 +322,9 @@ def test_weights_are_the_same_with_and_without_the_cache(task, tmp_path, kind, d
 def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
     X, y = task
     body = pretrained()
-    clf = FineTuneClassifier(body, unfreeze_depth="all", freeze_batch_norm=True, **FAST)
+    clf = FineTuneClassifier(
+        body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **FAST
+    )
     source = clone(clf).set_params(finetune_epochs=0).fit(X, y, X, y)
     tuned = clf.fit(X, y, X, y)
     assert digests(body, "4.") != digests(body_of(source), "4.")
@@ -306,52 +334,68 @@ def test_batch_norm_learns_from_the_source_and_is_frozen_after(task):
 # Where knowledge comes from
 
 
+@pytest.mark.accuracy
 def test_source_and_target_may_have_other_classes(task):
     X, y = task
     rng = np.random.default_rng(1)
     X_target = rng.normal(size=(60, 4))
     y_target = np.digitize(X_target[:, 0], [-0.5, 0.5])
-    clf = FineTuneClassifier(random_state=0, pretrain_epochs=30).fit(X, y, X_target, y_target)
+    clf = FineTuneClassifier(random_state=0, source_training=SourceTraining(epochs=30)).fit(
+        X, y, X_target, y_target
+    )
     assert clf.classes_.tolist() == [0, 1, 2]
     assert clf.predict_proba(X_target).shape == (60, 3)
     stages = clf.history_[:, "stage"]
     assert stages == ["source"] * 30 + ["head"] * 100 + ["finetune"] * 50
-    assert clf.score(X_target, y_target) > 0.7
+    assert clf.score(X_target, y_target) > 0.7  # 0.97 to 1.00 with six seeds
     assert clf.n_pseudo_labels_ == 0
     with pytest.warns(UserWarning, match="nothing was transferred"):
         clf.fit(X, y)
     assert clf.unfrozen_layers_ == []
 
 
+@pytest.mark.accuracy
 def test_pretraining_on_the_source_helps_where_the_target_has_few_labels():
-    rng = np.random.default_rng(0)
-    X, X_target = rng.normal(size=(2, 1000, 4))
-    y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
-    few, rest = slice(0, 20), slice(20, None)
-    params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": 0}
-    source = FineTuneClassifier(**params, pretrain_learning_rate=0.01)
-    source.fit(X, y, X_target[few], y_target[few])
-    torch.manual_seed(0)
-    body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
-    random = FineTuneClassifier(body, **params).fit(X_target[few], y_target[few])
-    scores = [clf.score(X_target[rest], y_target[rest]) for clf in (source, random)]
-    assert scores[0] > scores[1] + 0.1
+    gains = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, X_target = rng.normal(size=(2, 600, 4))
+        y, y_target = (Z[:, 0] * Z[:, 1] > 0 for Z in (X, X_target))
+        few, rest = slice(0, 20), slice(20, None)
+        params = {"unfreeze_depth": 0, "learning_rate": 0.01, "random_state": seed}
+        source = FineTuneClassifier(
+            **params,
+            source_training=SourceTraining(learning_rate=0.01, epochs=50),
+        )
+        source.fit(X, y, X_target[few], y_target[few])
+        torch.manual_seed(seed)
+        body = nn.Sequential(nn.Linear(4, 100), nn.ReLU()).double()
+        random = FineTuneClassifier(body, **params).fit(X_target[few], y_target[few])
+        scores = [clf.score(X_target[rest], y_target[rest]) for clf in (source, random)]
+        gains.append(scores[0] - scores[1])
+    assert np.mean(gains) > 0.05  # single gains are 0.13 to 0.30, with six seeds
 
 
+@pytest.mark.accuracy
 def test_without_target_labels_sure_rows_are_used(task):
     X, y = task
     X_target = np.random.default_rng(1).normal(size=(200, 4)) * 3
-    clf = FineTuneClassifier(random_state=0, pretrain_learning_rate=0.01).fit(X, y, X_target)
+    clf = FineTuneClassifier(
+        random_state=0, source_training=SourceTraining(learning_rate=0.01)
+    ).fit(X, y, X_target)
     assert 100 < clf.n_pseudo_labels_ <= 200
     assert clf.history_[-1, "stage"] == "finetune"
     assert clf.classes_.tolist() == ["down", "up"]
     truth = np.where(X_target[:, 0] + X_target[:, 1] > 0, "up", "down")
-    assert clf.score(X_target, truth) > 0.8
+    assert clf.score(X_target, truth) > 0.8  # 0.87 to 0.89 with six seeds
 
 
 def test_without_sure_rows_the_model_of_the_source_is_kept(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, pretrain_epochs=2, pseudo_label_threshold=1.0)
+    clf = FineTuneClassifier(
+        random_state=0,
+        source_training=SourceTraining(epochs=2, pseudo_label_threshold=1.0),
+    )
     with pytest.warns(UserWarning, match="0 of the 40 rows of X_target have a class"):
         clf.fit(X, y, X + 1)
     with pytest.warns(UserWarning, match="nothing was transferred"):
@@ -362,7 +406,9 @@ def test_without_sure_rows_the_model_of_the_source_is_kept(task):
 
 def test_rows_of_one_sure_class_are_too_few(task):
     X, y = task
-    clf = FineTuneClassifier(random_state=0, pseudo_label_threshold=0.6)
+    clf = FineTuneClassifier(
+        random_state=0, source_training=SourceTraining(pseudo_label_threshold=0.6)
+    )
     with pytest.warns(UserWarning, match="of 1 classes; fine-tuning needs 4 rows"):
         clf.fit(X, y, np.full((20, 4), 3.0))
 
@@ -388,12 +434,12 @@ def test_unfrozen_layers_that_no_gradient_reaches_are_named(task):
 
 
 def test_early_stopping_returns_to_the_best_epoch(task):
+    seen = []
     clf = FineTuneClassifier(
         pretrained(),
+        augment=lambda rows: seen.append(rows) or rows,
         unfreeze_depth="all",
-        early_stopping=True,
-        validation_fraction=0.3,
-        n_iter_no_change=4,
+        early_stopping=HeldOut(fraction=0.3, patience=4),
         learning_rate=0.05,
         finetune_learning_rate=0.05,
         finetune_epochs=200,
@@ -404,33 +450,46 @@ def test_early_stopping_returns_to_the_best_epoch(task):
     best = int(np.argmin(losses))
     # an improvement by less than 1e-4 of the loss counts as none
     assert len(losses) - 1 - best <= 4
+    rows = rows_never_seen(seen, task[0])
+    assert len(rows) == 12
     y = (task[1] == "up").astype(int)
     logs = -np.log(clf.predict_proba(task[0])[np.arange(40), y])
-    held_out = [losses[best] * 12 - logs[rows].sum() for rows in _subsets(clf, task)]
-    assert min(map(abs, held_out)) < 1e-3 * losses[best] * 12
-    assert 0 <= clf.history_[-1, "valid_accuracy"] <= 1
+    assert logs[rows].mean() == pytest.approx(losses[best], rel=1e-3)
     assert [name for name, _ in clf.net_.callbacks_] == ["epoch_timer"]
 
 
-def _subsets(clf, task):
-    """Return the held-out rows as the estimator drew them."""
-    from sktransfer.finetuning._stages import Task
+def rows_never_seen(batches, X):
+    """Return the numbers of the rows of `X` that are in no batch."""
+    seen = {row.tobytes() for row in torch.cat(batches).numpy()}
+    return [i for i, row in enumerate(X) if row.tobytes() not in seen]
 
-    found = []
-    original = Task.split
 
-    def split(self, fraction, seed):
-        parts = original(self, fraction, seed)
-        rows = [np.flatnonzero((task[0] == x).all(axis=1))[0] for x in parts.held_out.X]
-        found.append(np.array(rows))
-        return parts
-
-    Task.split = split
-    try:
-        clone(clf).set_params(head_epochs=1, finetune_epochs=1).fit(*task)
-    finally:
-        Task.split = original
-    return found
+def test_held_out_rows_count_by_their_sample_weights(task):
+    X, y = task
+    weights = np.random.default_rng(0).integers(1, 6, 40)  # counts: each row trains or is held out
+    seen = []
+    clf = FineTuneClassifier(
+        pretrained(),
+        early_stopping=HeldOut(fraction=0.5),
+        augment=lambda rows: seen.append(rows) or rows,
+        head_epochs=1,
+        finetune_epochs=0,
+        random_state=0,
+    ).fit(X, y, sample_weight=weights)
+    probabilities = clf.predict_proba(X)
+    loss = right = plain_loss = plain_right = 0.0
+    rows = rows_never_seen(seen, X)
+    for i in rows:
+        label = int(y[i] == "up")
+        loss -= weights[i] * np.log(probabilities[i, label])
+        right += weights[i] * (probabilities[i, label] > 0.5)
+        plain_loss -= np.log(probabilities[i, label])
+        plain_right += probabilities[i, label] > 0.5
+    recorded = clf.history_[-1]
+    assert recorded["valid_loss"] == pytest.approx(loss / weights[rows].sum(), rel=1e-9)
+    assert recorded["valid_accuracy"] == pytest.approx(right / weights[rows].sum())
+    assert recorded["valid_loss"] != pytest.approx(plain_loss / len(rows), rel=1e-3)
+    assert recorded["valid_accuracy"] != pytest.approx(plain_right / len(rows), rel=1e-3)
 
 
 def test_augmentation_changes_training_batches_and_nothing_else(task):
@@ -480,10 +539,11 @@ def test_pipeline_search_and_pickle(task):
     np.testing.assert_array_equal(twin.predict_proba(X), search.predict_proba(X))
 
 
+@pytest.mark.accuracy
 def test_default_estimator_works_in_a_pipeline(task):
     with pytest.warns(UserWarning, match="nothing was transferred"):
         pipe = make_pipeline(StandardScaler(), FineTuneClassifier(random_state=0)).fit(*task)
-    assert pipe.score(*task) > 0.9
+    assert pipe.score(*task) > 0.9  # 0.975 with each of six seeds
 
 
 def test_transform_gives_the_features_of_the_body(task):
@@ -498,7 +558,7 @@ def test_trained_parts_are_the_start_of_another_fit(task):
     source = FineTuneClassifier(pretrained(), unfreeze_depth="all", random_state=0).fit(*task)
     assert source.backbone_ is body_of(source)
     few = {"head_epochs": 1, "finetune_epochs": 0, "random_state": 0}
-    kept = FineTuneClassifier(source.backbone_, source.head_, **few).fit(*task)
+    kept = FineTuneClassifier(source.backbone_, head=source.head_, **few).fit(*task)
     new = FineTuneClassifier(source.backbone_, **few).fit(*task)
     assert kept.history_[0, "label_loss"] < new.history_[0, "label_loss"]
     assert not hasattr(clone(source), "backbone_")
@@ -540,27 +600,37 @@ class Interruption(nn.Module):
 
 
 @pytest.mark.parametrize(("after", "stage"), [(2, "source"), (8, "head"), (14, "finetune")])
-def test_an_interruption_ends_all_stages_and_leaves_a_usable_model(task, after, stage):
+def test_an_interruption_ends_all_stages_and_leaves_what_was_fitted(task, after, stage):
     X, y = task
+    sure = SourceTraining(epochs=3, pseudo_label_threshold=0.0, learning_rate=0.1)
+    clf = FineTuneClassifier(pretrained(), **{**FAST, "batch_size": 20, "source_training": sure})
+    expected = clf.fit(X, y, X).predict_proba(X)
+    stages = []
+
+    class NoteStage(Callback):
+        def on_batch_end(self, net, batch, **kwargs):
+            stages.append(batch.metrics["stage"])
+
     head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
-    clf = FineTuneClassifier(
-        pretrained(), head, batch_size=20, pseudo_label_threshold=0.0, pretrain_learning_rate=0.1
-    )
-    clf.set_params(**FAST).fit(X, y, X)
-    assert clf.history_[-1, "stage"] == stage
-    assert pickle.loads(pickle.dumps(clf)).predict(X).shape == (40,)
+    clf.set_params(head=head, callbacks=[NoteStage()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, X)
+    assert len(stages) == after - 1
+    assert stages[-1] == stage
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
 
 
+@pytest.mark.accuracy
 def test_tokens_reach_a_body_with_a_table_as_integers(tmp_path):
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, size=(80, 7))
     y = (tokens[:, 0] > 25).astype(int)
     body = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(56, 20))
-    for params in ({}, {"memory": tmp_path}):
+    for params in ({}, {"frozen_cache": FrozenCache(memory=tmp_path)}):
         clf = FineTuneClassifier(
             body, learning_rate=0.01, random_state=0, finetune_learning_rate=0.01, **params
         ).fit(tokens, y)
-        assert clf.score(tokens, y) > 0.9
+        assert clf.score(tokens, y) > 0.9  # 1.0 with each of six seeds
 
 
 def test_images_stay_integers_until_they_reach_the_body():
@@ -584,9 +654,9 @@ def test_images_stay_integers_until_they_reach_the_body():
         ({"unfreeze_depth": "conv1"}, "unfreeze_depth='conv1' fits no layer"),
         ({"unfreeze_depth": -1}, "'unfreeze_depth' parameter"),
         ({"head_epochs": 0, "finetune_epochs": 0}, "leave the new head as it was drawn"),
-        ({"layer_decay": 0.0}, "'layer_decay' parameter"),
+        ({"unfreezing": Unfreezing(layer_decay=0.0)}, "'layer_decay' parameter"),
         ({"adapter": "prefix"}, "'adapter' parameter"),
-        ({"adapter": "lora", "l2_sp": 0.1}, "set l2_sp=0 or adapter=None"),
+        ({"adapter": LoRA(), "unfreezing": Unfreezing(l2_sp=0.1)}, "set l2_sp=0 or adapter=None"),
         ({"backbone": nn.Linear(7, 3).double()}, r"backbone failed on a batch of shape \(2, 4\)"),
         ({"backbone": nn.Flatten(0)}, r"backbone made of .* It must give a float tensor of shape"),
         (
@@ -598,7 +668,7 @@ def test_images_stay_integers_until_they_reach_the_body():
             "head gave shape",
         ),
         ({"head": nn.Linear(3, 5).double()}, "head gave shape"),
-        ({"memory": 3}, "'memory' parameter"),
+        ({"frozen_cache": FrozenCache(memory=3)}, "'memory' parameter"),
         ({"class_weight": {"left": 2}}, "class_weight names"),
         ({"optimizer": "lion"}, "'optimizer' parameter"),
     ],
@@ -611,7 +681,7 @@ def test_bad_parameters_are_named(task, params, message):
 
 def test_head_and_depth_must_leave_something_to_train(task):
     body = nn.Sequential(nn.Linear(4, 2)).double()
-    clf = FineTuneClassifier(body, nn.Identity(), unfreeze_depth=0, **FAST)
+    clf = FineTuneClassifier(body, head=nn.Identity(), unfreeze_depth=0, **FAST)
     with pytest.raises(ValueError, match="'head' has nothing to train: the head has no weights"):
         clf.fit(*task)
 
@@ -620,8 +690,7 @@ def test_head_and_depth_must_leave_something_to_train(task):
     ("y_target", "message"),
     [
         ([1, 2, 3], "y_target has 3 labels for the 40 rows"),
-        (np.r_[np.ones(39), np.nan], "1 of the 40 labels in y_target are missing"),
-        ([None] * 10 + ["a"] * 30, "10 of the 40 labels in y_target are missing"),
+        ([None] * 10 + ["a"] * 30, "y_target holds one class"),
         (np.ones(40), "y_target holds one class"),
     ],
 )
@@ -632,8 +701,8 @@ def test_bad_target_labels_are_named(task, y_target, message):
 
 
 def test_too_few_rows_to_hold_out_are_named(task):
-    clf = FineTuneClassifier(pretrained(), early_stopping=True, **FAST)
-    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 of the 3 labelled rows"):
+    clf = FineTuneClassifier(pretrained(), early_stopping=HeldOut(), **FAST)
+    with pytest.raises(ValueError, match=r"a fraction of 0\.1 of the 3 labelled rows"):
         clf.fit(task[0][:3], [0, 0, 1])
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from sktransfer._probe import probe
 from torch import nn
 
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers
+from sktransfer.network._probe import probe
 from tests.frozen.bodies import Residual, sequential
 
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, HeldOut
 from sktransfer.frozen._rows import StoredRows
 from sktransfer.frozen._store import RowStore
 from tests.frozen.bodies import Pairs, Residual
@@ -95,7 +96,7 @@ def test_a_fit_sends_each_row_through_the_frozen_part_once(task, count, depth):
 
 
 def test_without_the_cache_each_epoch_sends_all_rows(task, count):
-    fine_tune(body(), cache_frozen=False).fit(*task)
+    fine_tune(body(), frozen_cache=FrozenCache(enabled=False)).fit(*task)
     assert count() == 5 * N_ROWS
 
 
@@ -105,7 +106,10 @@ def test_augmented_rows_pass_in_each_epoch(task, count):
 
 
 def test_held_out_rows_pass_once_too(task, count):
-    fine_tune(body(), early_stopping=True, validation_fraction=0.2).fit(*task)
+    fine_tune(
+        body(),
+        early_stopping=HeldOut(fraction=0.2),
+    ).fit(*task)
     assert count() == N_ROWS
 
 
@@ -117,7 +121,7 @@ def test_a_fit_passes_few_rows_to_look_at_the_body(task):
 
 @pytest.mark.parametrize("depths", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
 def test_a_search_sends_each_row_through_the_frozen_part_once(task, tmp_path, count, depths):
-    clf = fine_tune(body(), memory=tmp_path)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path))
     search = GridSearchCV(clf, {"unfreeze_depth": depths}, cv=5).fit(*task)
     assert count() == N_ROWS
     search.score(*task)
@@ -130,7 +134,7 @@ def test_a_search_sends_each_row_through_the_frozen_part_once(task, tmp_path, co
 
 def test_workers_share_one_pass(task, tmp_path):
     log = tmp_path / "log"
-    clf = fine_tune(body(LoggingCounter(log)), memory=tmp_path)
+    clf = fine_tune(body(LoggingCounter(log)), frozen_cache=FrozenCache(memory=tmp_path))
     search = GridSearchCV(clf, DEPTHS, cv=5, n_jobs=2).fit(*task)
     assert sum(map(int, log.read_text().split())) == N_ROWS
     alone = GridSearchCV(fine_tune(body(LoggingCounter(log))), DEPTHS, cv=5).fit(*task)
@@ -142,17 +146,19 @@ def test_hooks_that_only_look_do_not_keep_a_search_from_sharing(task, tmp_path):
     seen = []
     backbone = body()
     backbone[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
-    GridSearchCV(fine_tune(backbone, memory=tmp_path), DEPTHS, cv=5).fit(*task)
+    GridSearchCV(fine_tune(backbone, frozen_cache=FrozenCache(memory=tmp_path)), DEPTHS, cv=5).fit(
+        *task
+    )
     assert sum(n for n in seen if n > 3) == N_ROWS
     assert len(backbone[1]._forward_hooks) == 1
 
 
 def test_hooks_that_change_values_are_obeyed(task, tmp_path):
-    fine_tune(body(), memory=tmp_path).fit(*task)
+    fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path)).fit(*task)
     for factor in (2.0, 3.0):
         backbone = body()
         backbone[1].register_forward_hook(lambda module, args, output, f=factor: output * f)
-        kept = fine_tune(backbone, memory=tmp_path).fit(*task)
+        kept = fine_tune(backbone, frozen_cache=FrozenCache(memory=tmp_path)).fit(*task)
         plain = fine_tune(backbone).fit(*task)
         np.testing.assert_allclose(
             kept.predict_proba(task[0]), plain.predict_proba(task[0]), atol=1e-12
@@ -160,7 +166,10 @@ def test_hooks_that_change_values_are_obeyed(task, tmp_path):
 
 
 def test_threads_share_one_pass(task, tmp_path, count):
-    fits = [fine_tune(body(), memory=tmp_path, unfreeze_depth=d % 3) for d in range(6)]
+    fits = [
+        fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=d % 3)
+        for d in range(6)
+    ]
     threads = [threading.Thread(target=clf.fit, args=task) for clf in fits]
     for thread in threads:
         thread.start()
@@ -173,23 +182,23 @@ def test_threads_share_one_pass(task, tmp_path, count):
 
 def test_other_rows_and_other_bodies_pass_for_themselves(task, tmp_path, count):
     X, y = task
-    fine_tune(body(), memory=tmp_path).fit(X[:40], y[:40])
+    fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path)).fit(X[:40], y[:40])
     assert count() == 40
-    clf = fine_tune(body(), memory=tmp_path).fit(X[20:], y[20:])
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path)).fit(X[20:], y[20:])
     assert count() == 20
     clf.predict(X[:20])
     assert count() == 0
     other = body()
     with torch.no_grad():
         other[1].weight *= 1.5
-    clf = fine_tune(other, memory=tmp_path).fit(X, y)
+    clf = fine_tune(other, frozen_cache=FrozenCache(memory=tmp_path)).fit(X, y)
     expected = fine_tune(other).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(clf.predict_proba(X), expected, atol=1e-12)
 
 
 def test_equal_rows_pass_once(task, tmp_path, count):
     X, y = task
-    fine_tune(body(), memory=tmp_path).fit(np.r_[X, X, X], np.r_[y, y, y])
+    fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path)).fit(np.r_[X, X, X], np.r_[y, y, y])
     assert count() == N_ROWS
 
 
@@ -197,7 +206,9 @@ def test_predictions_with_and_without_memory_are_equal_for_rows_never_seen(task,
     X, y = task
     new = np.random.default_rng(1).normal(size=(30, 4))
     for depth in (0, 2, "all"):
-        clf = fine_tune(body(), memory=tmp_path, unfreeze_depth=depth).fit(X, y)
+        clf = fine_tune(
+            body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=depth
+        ).fit(X, y)
         plain = fine_tune(body(), unfreeze_depth=depth).fit(X, y)
         for rows in (new, X, np.r_[new, X]):
             np.testing.assert_allclose(
@@ -209,17 +220,21 @@ def test_predictions_with_and_without_memory_are_equal_for_rows_never_seen(task,
 def test_what_a_fitted_body_computes_does_not_pass_for_the_pretrained_ones(task, tmp_path):
     X, y = task
     tuned = fine_tune(
-        body(), memory=tmp_path, unfreeze_depth=2, finetune_learning_rate=0.1, finetune_epochs=9
+        body(),
+        frozen_cache=FrozenCache(memory=tmp_path),
+        unfreeze_depth=2,
+        finetune_learning_rate=0.1,
+        finetune_epochs=9,
     ).fit(X[:30], y[:30])
     tuned.predict(X)
-    after = fine_tune(body(), memory=tmp_path, unfreeze_depth=0).fit(X, y)
+    after = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=0).fit(X, y)
     plain = fine_tune(body(), unfreeze_depth=0).fit(X, y)
     np.testing.assert_allclose(after.predict_proba(X), plain.predict_proba(X), atol=1e-12)
 
 
 def test_a_pickled_model_finds_its_values_again(task, tmp_path, count):
     X, y = task
-    clf = fine_tune(body(), memory=tmp_path, unfreeze_depth=2).fit(X, y)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=2).fit(X, y)
     expected = clf.predict_proba(X)
     count()
     twin = pickle.loads(pickle.dumps(clf))
@@ -229,7 +244,7 @@ def test_a_pickled_model_finds_its_values_again(task, tmp_path, count):
 
 
 def test_prediction_does_not_bring_a_removed_folder_back(task, tmp_path):
-    clf = fine_tune(body(), memory=tmp_path / "memory").fit(*task)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path / "memory")).fit(*task)
     expected = clf.predict_proba(task[0])
     shutil.rmtree(tmp_path / "memory")
     np.testing.assert_allclose(clf.predict_proba(task[0]), expected, atol=1e-12)
@@ -237,14 +252,17 @@ def test_prediction_does_not_bring_a_removed_folder_back(task, tmp_path):
 
 
 def test_the_cache_can_be_bounded(task, tmp_path, count):
-    clf = fine_tune(body(), memory=tmp_path, memory_limit=0).fit(*task)
+    clf = fine_tune(
+        body(),
+        frozen_cache=FrozenCache(memory=tmp_path, memory_limit=0),
+    ).fit(*task)
     assert not list(tmp_path.glob("sktransfer/*/shard-*"))
     expected = fine_tune(body()).fit(*task).predict_proba(task[0])
     np.testing.assert_allclose(clf.predict_proba(task[0]), expected, atol=1e-12)
 
 
 def test_values_lost_from_the_store_are_computed_again(task, tmp_path, count):
-    clf = fine_tune(body(), memory=tmp_path, unfreeze_depth=2)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=2)
     expected = clone(clf).fit(*task).predict_proba(task[0])
     for lost in sorted((tmp_path / "sktransfer").glob("*/shard-*")):
         os.truncate(lost, lost.stat().st_size - 1)
@@ -257,7 +275,7 @@ def test_values_lost_from_the_store_are_computed_again(task, tmp_path, count):
 def test_what_is_larger_than_working_memory_lies_on_disk(task, tmp_path, memory, kind, monkeypatch):
     torch.manual_seed(0)
     backbone = kind().double()
-    params = {"memory": tmp_path / "memory"} if memory else {}
+    params = {"frozen_cache": FrozenCache(memory=tmp_path / "memory")} if memory else {}
     expected = fine_tune(backbone, **params).fit(*task).predict_proba(task[0])
     made = []
     take = StoredRows.take
@@ -273,7 +291,7 @@ def test_what_is_larger_than_working_memory_lies_on_disk(task, tmp_path, memory,
 def test_sparse_rows_are_kept_by_content(task, tmp_path, count):
     X, y = task
     sparse = scipy.sparse.csr_array(np.where(X > 0, X, 0))
-    clf = fine_tune(body(), memory=tmp_path)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path))
     scores = cross_val_score(clf, sparse, y, cv=3)
     assert count() == len(np.unique(sparse.toarray(), axis=0))
     plain = cross_val_score(fine_tune(body()), sparse.toarray(), y, cv=3)
@@ -281,7 +299,7 @@ def test_sparse_rows_are_kept_by_content(task, tmp_path, count):
 
 
 def test_store_does_not_grow_when_all_is_there(task, tmp_path):
-    clf = fine_tune(body(), memory=tmp_path).fit(*task)
+    clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path)).fit(*task)
     before = sorted(tmp_path.rglob("*"))
     clone(clf).fit(*task).predict(task[0])
     assert sorted(tmp_path.rglob("*")) == before

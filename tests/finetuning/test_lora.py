@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from sktransfer import FineTuneClassifier
+from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining
 from tests.frozen.bodies import sequential
 
-FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0, "adapter": "lora"}
+FAST = {"head_epochs": 2, "finetune_epochs": 5, "random_state": 0}
+ADAPTED = {**FAST, "adapter": LoRA()}
 
 
 @pytest.fixture
@@ -24,13 +26,15 @@ def task():
 def test_missing_library_is_named_with_the_extra(task, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"pip install 'sktransfer\[lora\]'"):
-        FineTuneClassifier(sequential().double(), **FAST).fit(*task)
+        FineTuneClassifier(sequential().double(), **ADAPTED).fit(*task)
 
 
 def test_layers_that_no_adapter_fits_are_an_error(task):
     body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8)).double()
-    with pytest.raises(ValueError, match="adapter='lora' fits linear, convolution and embedding"):
-        FineTuneClassifier(body, unfreeze_depth=1, **FAST).fit(*task)
+    with pytest.raises(
+        ValueError, match=r"adapter=LoRA\(\) fits linear, convolution and embedding"
+    ):
+        FineTuneClassifier(body, unfreeze_depth=1, **ADAPTED).fit(*task)
 
 
 class TestWithPeft:
@@ -40,7 +44,7 @@ class TestWithPeft:
 
     def test_weights_stay_and_low_rank_additions_learn(self, task):
         body = sequential().double()
-        clf = FineTuneClassifier(body, unfreeze_depth=3, lora_rank=2, **FAST).fit(*task)
+        clf = FineTuneClassifier(body, unfreeze_depth=3, adapter=LoRA(rank=2), **FAST).fit(*task)
         assert clf.unfrozen_layers_ == ["3", "7"]
         tuned = clf.net_.module_.body
         state = {
@@ -56,7 +60,7 @@ class TestWithPeft:
         assert layer.lora_B["default"].weight.abs().sum() > 0
 
     def test_layer_computes_with_w_plus_b_a(self, task):
-        clf = FineTuneClassifier(sequential().double(), lora_rank=3, **FAST).fit(*task)
+        clf = FineTuneClassifier(sequential().double(), adapter=LoRA(rank=3), **FAST).fit(*task)
         layer = clf.net_.module_.body[7]
         a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
         rows = torch.rand(5, 8).double()
@@ -67,24 +71,28 @@ class TestWithPeft:
     def test_cache_changes_nothing(self, task, tmp_path, depth):
         body = sequential().double()
         probabilities = [
-            FineTuneClassifier(body, unfreeze_depth=depth, **FAST, **params)
+            FineTuneClassifier(body, unfreeze_depth=depth, **ADAPTED, **params)
             .fit(*task)
             .predict_proba(task[0])
-            for params in ({"cache_frozen": False}, {}, {"memory": tmp_path})
+            for params in (
+                {"frozen_cache": FrozenCache(enabled=False)},
+                {},
+                {"frozen_cache": FrozenCache(memory=tmp_path)},
+            )
         ]
         for found in probabilities[1:]:
             np.testing.assert_allclose(found, probabilities[0], atol=1e-9)
 
     def test_pickle_and_warm_start(self, task):
         body = nn.Linear(4, 3).double()
-        clf = FineTuneClassifier(body, warm_start=True, **FAST).fit(*task)
+        clf = FineTuneClassifier(body, warm_start=True, **ADAPTED).fit(*task)
         twin = pickle.loads(pickle.dumps(clf))
         np.testing.assert_array_equal(twin.predict_proba(task[0]), clf.predict_proba(task[0]))
         twin.fit(*task)
         assert twin.n_iter_ == 14
 
     def test_warm_start_may_unfreeze_more(self, task):
-        clf = FineTuneClassifier(sequential().double(), warm_start=True, **FAST).fit(*task)
+        clf = FineTuneClassifier(sequential().double(), warm_start=True, **ADAPTED).fit(*task)
         before = clf.net_.module_.body[7].lora_B["default"].weight.clone()
         clf.set_params(unfreeze_depth="all").fit(*task)
         assert clf.unfrozen_layers_ == ["0", "3", "7"]
@@ -94,14 +102,16 @@ class TestWithPeft:
 
     def test_same_seed_same_bits(self, task):
         body = sequential().double()
-        fits = [FineTuneClassifier(body, **FAST).fit(*task) for _ in range(2)]
+        fits = [FineTuneClassifier(body, **ADAPTED).fit(*task) for _ in range(2)]
         a, b = (clf.predict_proba(task[0]) for clf in fits)
         np.testing.assert_array_equal(a, b)
 
     def test_pretraining_on_a_source_trains_the_weights_themselves(self, task):
         X, y = task
         body = sequential().double()
-        clf = FineTuneClassifier(body, pretrain_epochs=2, **FAST).fit(X, y, X, y + 1)
+        clf = FineTuneClassifier(body, source_training=SourceTraining(epochs=2), **ADAPTED).fit(
+            X, y, X, y + 1
+        )
         before, after = body[0].weight, clf.net_.module_.body[0].weight
         assert not torch.equal(before, after)
         assert clf.classes_.tolist() == [1, 2]

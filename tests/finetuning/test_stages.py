@@ -8,12 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sktransfer.finetuning._stages import (
-    Task,
-    l2_sp_penalty,
-    weigh_classes,
-    weighted_cross_entropy,
-)
+from sktransfer._task import Classification
+from sktransfer.data._domain import Domain
+from sktransfer.finetuning._stages import TrainingRows, l2_sp_penalty, weigh_classes
 
 
 def test_cross_entropy_is_the_weighted_mean_over_rows():
@@ -23,9 +20,12 @@ def test_cross_entropy_is_the_weighted_mean_over_rows():
     for row, label in zip(logits, y, strict=True):
         exponentials = [math.exp(z) for z in row]
         total += weights[label] * -math.log(exponentials[label] / sum(exponentials))
-    loss = weighted_cross_entropy(
-        torch.from_numpy(logits), torch.from_numpy(y), torch.tensor(weights).double()
+    rows = TrainingRows(
+        Domain(np.zeros((6, 1)), y),
+        Classification(np.arange(3)),
+        class_weight=torch.tensor(weights).double(),
     )
+    loss = rows.loss(torch.from_numpy(logits), torch.from_numpy(y))
     assert loss.item() == pytest.approx(total / 6)
 
 
@@ -100,18 +100,24 @@ def test_class_weights_that_cannot_be_are_refused(class_weight, message):
         weigh_classes(class_weight, np.array(["a", "b"]), np.array([0, 1]), None)
 
 
+def labelled(X, y, sample_weight=None):
+    return TrainingRows(Domain(X, y, sample_weight), Classification.of_labels(y, "y"))
+
+
 def test_held_out_rows_are_a_share_of_each_class():
-    y = np.repeat([0, 1], [40, 60])
-    task = Task(np.arange(100.0)[:, None], y, y.astype(str), np.arange(100.0)).split(0.2, seed=0)
-    assert np.bincount(task.y).tolist() == [32, 48]
-    assert np.bincount(task.held_out.y).tolist() == [8, 12]
-    rows = np.concatenate([task.X[:, 0], task.held_out.X[:, 0]])
+    y = np.repeat(["a", "b"], [40, 60])
+    kept = labelled(np.arange(100.0)[:, None], y, np.arange(100.0)).split(0.2, seed=0)
+    held_out = kept.held_out.domain
+    assert np.unique(kept.domain.y, return_counts=True)[1].tolist() == [32, 48]
+    assert np.unique(held_out.y, return_counts=True)[1].tolist() == [8, 12]
+    rows = np.concatenate([kept.domain.X[:, 0], held_out.X[:, 0]])
     assert sorted(rows) == list(range(100))
-    np.testing.assert_array_equal(task.sample_weight, task.X[:, 0])
-    np.testing.assert_array_equal(task.held_out.labels, task.held_out.y.astype(str))
+    for domain in (kept.domain, held_out):
+        np.testing.assert_array_equal(domain.sample_weight, domain.X[:, 0])
+        np.testing.assert_array_equal(domain.y, y[domain.X[:, 0].astype(int)])
 
 
 def test_too_few_rows_to_hold_out_are_an_error():
-    task = Task(np.zeros((3, 1)), np.array([0, 0, 1]), np.array([0, 0, 1]))
-    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 of the 3 labelled rows"):
-        task.split(0.1, seed=0)
+    rows = labelled(np.zeros((3, 1)), np.array([0, 0, 1]))
+    with pytest.raises(ValueError, match=r"a fraction of 0\.1 of the 3 labelled rows"):
+        rows.split(0.1, seed=0)

@@ -13,9 +13,15 @@ from torch import nn
 
 from sktransfer import FineTuneClassifier
 from sktransfer.backbones import VGG16
+from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining, Unfreezing
 from tests.frozen.bodies import Draws, Recurrent, Residual, sequential
 
-FAST = {"head_epochs": 1, "finetune_epochs": 1, "pretrain_epochs": 1, "random_state": 0}
+FAST = {
+    "head_epochs": 1,
+    "finetune_epochs": 1,
+    "source_training": SourceTraining(epochs=1),
+    "random_state": 0,
+}
 
 # Channels and side of the output, parameters: images of 150 by 150 in VGG16.
 VGG16_LAYERS = {
@@ -122,14 +128,17 @@ def test_fitted_vgg16_has_its_head_and_the_stages_that_were_trained():
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, "all"])
 def test_last_stage_counts_what_requires_gradients(task, kind, depth, freeze_batch_norm):
     clf = FineTuneClassifier(
-        kind().double(), unfreeze_depth=depth, freeze_batch_norm=freeze_batch_norm, **FAST
+        kind().double(),
+        unfreeze_depth=depth,
+        unfreezing=Unfreezing(freeze_batch_norm=freeze_batch_norm),
+        **FAST,
     ).fit(*task)
     summary = clf.summary()
     last = "finetune" if depth else "head"
     assert stages(summary)[last] == learning(clf)
     assert sum(layer.n_parameters for layer in summary.layers) == summary.n_parameters
     before = clone(clf).summary(input_shape=(4,))
-    n_head = sum(p.numel() for p in clf.net_.module_.label_classifier.parameters())
+    n_head = sum(p.numel() for p in clf.net_.module_.label_head.parameters())
     n_learning, n_frozen = learning(clf)
     assert stages(before)[last] == (n_learning - n_head, n_frozen)
 
@@ -138,7 +147,7 @@ def test_frozen_batch_norm_is_not_among_what_learns():
     clf = FineTuneClassifier(sequential(), unfreeze_depth="3")
     weights = {"3": 72, "4": 16, "7": 27}
     assert stages(clf.summary((4,)))["finetune"][0] == sum(weights.values())
-    clf.set_params(freeze_batch_norm=True)
+    clf.set_params(unfreezing=Unfreezing(freeze_batch_norm=True))
     assert stages(clf.summary((4,)))["finetune"][0] == weights["3"] + weights["7"]
 
 
@@ -189,7 +198,7 @@ def test_head_of_several_layers_is_shown_layer_by_layer(task):
     def head(n_features, n_classes):
         return nn.Sequential(nn.Linear(n_features, 5), nn.Tanh(), nn.Linear(5, n_classes))
 
-    summary = FineTuneClassifier(sequential().double(), head, **FAST).fit(*task).summary()
+    summary = FineTuneClassifier(sequential().double(), head=head, **FAST).fit(*task).summary()
     assert [layer.name for layer in summary.layers[-3:]] == ["head.0", "head.1", "head.2"]
     assert [layer.n_parameters for layer in summary.layers[-3:]] == [4 * 5, 0, 6 * 2]
 
@@ -210,7 +219,7 @@ def test_model_of_the_source_alone_has_one_stage(task):
 def test_adapters_are_counted_in_place_of_the_weights(task):
     pytest.importorskip("peft")
     body = sequential().double()
-    clf = FineTuneClassifier(body, unfreeze_depth=1, adapter="lora", lora_rank=2, **FAST)
+    clf = FineTuneClassifier(body, unfreeze_depth=1, adapter=LoRA(rank=2), **FAST)
     n_body, n_lora = sum(p.numel() for p in body.parameters()), 2 * 8 + 3 * 2
     before = clf.summary(input_shape=(4,))
     assert stages(before)["finetune"] == (n_lora, n_body)
@@ -294,7 +303,9 @@ def test_asking_before_fit_changes_nothing(kind, mode):
 
 @pytest.mark.parametrize("kind", [sequential, Noisy])
 def test_asking_after_fit_changes_nothing(task, kind):
-    clf = FineTuneClassifier(kind().double(), cache_frozen=False, warm_start=True, **FAST)
+    clf = FineTuneClassifier(
+        kind().double(), frozen_cache=FrozenCache(enabled=False), warm_start=True, **FAST
+    )
     unasked = copy.deepcopy(clf.fit(*task))
     module = clf.net_.module_.train()
     before, drawn = copy.deepcopy(state_of(module)), generators()
@@ -324,7 +335,9 @@ class Keeps(nn.Module):
 
 
 def test_what_a_body_keeps_of_its_last_step_stays(task):
-    clf = FineTuneClassifier(Keeps().double(), cache_frozen=False, **FAST).fit(*task)
+    clf = FineTuneClassifier(Keeps().double(), frozen_cache=FrozenCache(enabled=False), **FAST).fit(
+        *task
+    )
     kept = clf.net_.module_.body.output
     assert stages(clf.summary())["finetune"] == (15 + 8, 0)
     assert clf.net_.module_.body.output is kept

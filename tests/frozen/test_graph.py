@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 import torch
-from sktransfer._probe import probe
 from torch import nn
 
 from sktransfer.finetuning._freezing import order_layers
 from sktransfer.frozen._graph import BodyGraph
 from sktransfer.frozen._trace import INPUT
+from sktransfer.network._probe import probe
 from tests.frozen.bodies import (
     Branching,
     Counts,

@@ -24,6 +24,8 @@ from sktransfer.model_selection import (
     ReverseValidationScorer,
 )
 
+pytestmark = pytest.mark.slow  # starts processes that import torch
+
 # Far more than a loaded machine needs to start a process that imports torch.
 PATIENCE = 120
 DANN = DANNClassifier(max_epochs=3, random_state=0)

@@ -184,10 +184,10 @@ def test_integers_of_many_digits_are_refused_by_path(tmp_path, digits):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(saved, tmp_path, value):
     def spoil(file):
-        file.tensors["label_classifier.bias"] = torch.full((2,), value, dtype=torch.float64)
+        file.tensors["label_head.bias"] = torch.full((2,), value, dtype=torch.float64)
 
     new = crafted(saved, tmp_path / "new", spoil)
-    with pytest.raises(ValueError, match=r"new is damaged: its 'label_classifier.bias' holds"):
+    with pytest.raises(ValueError, match=r"new is damaged: its 'label_head.bias' holds"):
         load(new)
 
 

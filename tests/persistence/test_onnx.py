@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
+from sktransfer.finetuning import LoRA, Unfreezing
 from sktransfer.persistence._onnx import Predictor, to_onnx
 from tests.persistence.test_saving import EPOCHS, FAST, fit
 from tests.test_common import batch_norm_body, deep_body
@@ -39,14 +40,16 @@ def assert_predicts_the_same(path, clf, X):
         DANNClassifier(hidden_layer_sizes=(9, 5), **FAST),
         DeepCORALClassifier(batch_norm_body, **FAST),
         FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS),
-        FineTuneClassifier(deep_body, unfreeze_depth="all", freeze_batch_norm=True, **EPOCHS),
+        FineTuneClassifier(
+            deep_body, unfreeze_depth="all", unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS
+        ),
     ],
 )
 def test_model_predicts_as_the_classifier(domains, path, estimator):
     clf = fit(estimator, domains)
     export_onnx(clf, path)
     assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
-    assert clf.net_.module_.label_classifier.weight.dtype == torch.float64  # is left as it was
+    assert clf.net_.module_.label_head.weight.dtype == torch.float64  # is left as it was
 
 
 def test_convolutions_with_batch_norm_predict_the_same(path):
@@ -79,7 +82,7 @@ def test_rows_of_integers_arrive_as_such(path):
 
 def test_low_rank_adapters_predict_the_same(domains, path):
     pytest.importorskip("peft")
-    clf = fit(FineTuneClassifier(adapter="lora", unfreeze_depth="all", **EPOCHS), domains)
+    clf = fit(FineTuneClassifier(adapter=LoRA(), unfreeze_depth="all", **EPOCHS), domains)
     export_onnx(clf, path)
     assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier, load, make_transfer_pipeline, save
 from sktransfer.callbacks import DomainScoring
+from sktransfer.finetuning import FrozenCache
 from tests.persistence.test_saving import (
     EPOCHS,
     FAST,
@@ -65,11 +66,15 @@ def test_modules_of_another_structure_are_refused_with_both_shapes(domains, path
 
 
 def test_the_folder_of_memory_is_not_in_the_file(domains, path, tmp_path):
-    clf = FineTuneClassifier(deep_body, memory=tmp_path / "memory", **EPOCHS)
+    clf = FineTuneClassifier(
+        deep_body, frozen_cache=FrozenCache(memory=tmp_path / "memory"), **EPOCHS
+    )
     clf = fit(clf, domains)
     loaded = through_file(clf, path, "backbone")
     assert loaded.memory is None
-    assert_same_bits(load(path, backbone=deep_body, memory=clf.memory), clf, domains[0])
+    assert_same_bits(
+        load(path, backbone=deep_body, frozen_cache=FrozenCache(memory=clf.memory)), clf, domains[0]
+    )
     np.testing.assert_allclose(loaded.predict_proba(domains[0]), clf.predict_proba(domains[0]))
 
 

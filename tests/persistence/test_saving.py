@@ -20,10 +20,16 @@ from sktransfer import (
     make_transfer_pipeline,
     save,
 )
+from sktransfer.finetuning import HeldOut, LoRA, SourceTraining, Unfreezing
 from tests.test_common import batch_norm_body, deep_body
 
 FAST = {"max_epochs": 2, "random_state": 0}
-EPOCHS = {"pretrain_epochs": 2, "head_epochs": 2, "finetune_epochs": 2, "random_state": 0}
+EPOCHS = {
+    "source_training": SourceTraining(epochs=2),
+    "head_epochs": 2,
+    "finetune_epochs": 2,
+    "random_state": 0,
+}
 
 
 def plain_head(n_features, n_classes=1):
@@ -42,7 +48,7 @@ VARIANTS = [
     (DANNClassifier(batch_norm_body, entropy_weight=0.1, **FAST), ("feature_extractor",)),
     (
         DANNClassifier(label_classifier=plain_head, domain_classifier=plain_head, **FAST),
-        ("domain_classifier", "label_classifier"),
+        ("domain_classifier", "label_head"),
     ),
     (
         DANNClassifier(lambda_schedule=linear, optimizer=torch.optim.SGD, **FAST),
@@ -54,7 +60,7 @@ VARIANTS = [
     (FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS), ("backbone",)),
     (
         FineTuneClassifier(
-            deep_body, plain_head, unfreeze_depth="2*", early_stopping=True, **EPOCHS
+            deep_body, head=plain_head, unfreeze_depth="2*", early_stopping=HeldOut(), **EPOCHS
         ),
         ("backbone", "head"),
     ),
@@ -137,7 +143,10 @@ def test_warm_start_goes_on_from_the_loaded_weights(domains, path, estimator, cu
 
 def test_fine_tuned_layers_stay_frozen_and_unfrozen(domains, path):
     clf = fit(
-        FineTuneClassifier(deep_body, unfreeze_depth=2, freeze_batch_norm=True, **EPOCHS), domains
+        FineTuneClassifier(
+            deep_body, unfreeze_depth=2, unfreezing=Unfreezing(freeze_batch_norm=True), **EPOCHS
+        ),
+        domains,
     )
     network, loaded = clf.net_.module_, through_file(clf, path, "backbone").net_.module_
 
@@ -152,9 +161,9 @@ def test_fine_tuned_layers_stay_frozen_and_unfrozen(domains, path):
 
 def test_low_rank_adapters_come_back(domains, path):
     pytest.importorskip("peft")
-    clf = FineTuneClassifier(adapter="lora", lora_rank=3, unfreeze_depth="all", **EPOCHS)
+    clf = FineTuneClassifier(adapter=LoRA(rank=3), unfreeze_depth="all", **EPOCHS)
     clf = fit(clf, domains)
-    clf.set_params(lora_rank=5)  # of a further fit
+    clf.set_params(adapter=LoRA(rank=5))  # of a further fit
     assert any("lora" in name for name in clf.net_.module_.state_dict())
     assert_same_bits(through_file(clf, path), clf, domains[0])
 
@@ -229,7 +238,7 @@ def test_numbers_that_are_not_finite_stay_in_the_history(domains, path):
 
 def test_saving_and_loading_leave_the_generators_as_they_were(domains, path):
     pytest.importorskip("peft")
-    clf = fit(FineTuneClassifier(adapter="lora", unfreeze_depth="all", **EPOCHS), domains)
+    clf = fit(FineTuneClassifier(adapter=LoRA(), unfreeze_depth="all", **EPOCHS), domains)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
     through_file(clf, path)
     assert torch.equal(torch.get_rng_state(), before[0])

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
-from sktransfer._runtime import PrivateGenerators, limited_threads
 
 from sktransfer import DANNClassifier
+from sktransfer.engine._runtime import PrivateGenerators, limited_threads
 from tests.test_common import dropout_body
 
 CPU = torch.device("cpu")
@@ -18,17 +18,17 @@ def test_private_generators_leave_the_global_one_as_found():
     expected = torch.rand(2, 3)
     torch.manual_seed(0)
     first = torch.rand(3)
-    with PrivateGenerators(5, CPU):
+    with PrivateGenerators(5, CPU).lent():
         torch.rand(100)
     assert torch.equal(torch.stack([first, torch.rand(3)]), expected)
 
 
 def test_private_generators_go_on_where_they_stopped():
     generators = PrivateGenerators(5, CPU)
-    with generators:
+    with generators.lent():
         a = torch.rand(3)
     torch.rand(7)
-    with generators:
+    with generators.lent():
         b = torch.rand(3)
     expected = torch.rand(6, generator=torch.Generator().manual_seed(5))
     assert torch.equal(torch.cat([a, b]), expected)
@@ -38,7 +38,7 @@ def test_global_state_is_restored_after_an_error():
     before = torch.get_rng_state()
 
     def fail():
-        with PrivateGenerators(5, CPU), limited_threads(0):
+        with PrivateGenerators(5, CPU).lent(), limited_threads(0):
             raise ZeroDivisionError(torch.rand(3))
 
     with pytest.raises(ZeroDivisionError):

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sktransfer._processes import Processes, join_processes
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier
+from sktransfer.engine._processes import join_processes
+
+pytestmark = pytest.mark.slow  # starts processes that import torch
 
 SCRIPT = """
 import pickle
@@ -20,7 +22,7 @@ import sys
 import numpy as np
 import torch
 from torch import nn
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
+from sktransfer import DANNClassifier, FineTuneClassifier, SourceTraining
 from sktransfer.callbacks import DomainScoring
 
 def run(batch_size, folder, data_parallel):
@@ -39,7 +41,7 @@ def run(batch_size, folder, data_parallel):
             X, y, X_target, sample_weight=np.repeat([1.0, 2.0], 48)
         ),
         "finetune": FineTuneClassifier(
-            pretrain_epochs=3, head_epochs=2, finetune_epochs=2, **fast
+            source_training=SourceTraining(epochs=3), head_epochs=2, finetune_epochs=2, **fast
         ).fit(X, y, X_target, y),
         "own module": FineTuneClassifier(body, head_epochs=2, finetune_epochs=2, **fast).fit(X, y),
         "any seed": DANNClassifier(
@@ -70,7 +72,7 @@ def fits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(
@@ -131,15 +133,6 @@ def test_without_a_launcher_it_changes_nothing(domains, estimator, monkeypatch):
     plain = estimator.fit(X, y, X_target, y).predict_proba(X)
     estimator.set_params(data_parallel=True).fit(X, y, X_target, y)
     np.testing.assert_array_equal(estimator.predict_proba(X), plain)
-
-
-def test_shares_are_disjoint_and_leave_nothing_out():
-    rows = torch.arange(10)
-    shares = [Processes(rank, 3).share(rows) for rank in range(3)]
-    assert sorted(torch.cat(shares).tolist()) == rows.tolist()
-    assert {len(share) for share in shares} == {3, 4}
-    with pytest.raises(ValueError, match="A step of 2 rows cannot be shared by 3 processes"):
-        Processes(0, 3).share(rows[:2])
 
 
 def test_missing_accelerate_is_named_with_its_extra(monkeypatch):

@@ -9,8 +9,6 @@ import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from sktransfer._lazy import DatasetArray, LazyRows, MappedArray, is_mapped
-from sktransfer._old_checks import for_torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
@@ -19,9 +17,12 @@ from sktransfer import (
     DeepCORALClassifier,
     FineTuneClassifier,
     TargetDomain,
-    _lazy,
 )
 from sktransfer.callbacks import TargetValidation
+from sktransfer.data import _lazy
+from sktransfer.data._checks import TorchRows, is_mapped
+from sktransfer.data._lazy import DatasetArray, LazyRows, MappedArray
+from sktransfer.finetuning import FrozenCache, HeldOut, SourceTraining
 from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
 
 FAST = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
@@ -29,9 +30,15 @@ ESTIMATORS = [
     DANNClassifier(**FAST),
     DeepCORALClassifier(**FAST),
     FineTuneClassifier(
-        pretrain_epochs=2, head_epochs=2, finetune_epochs=1, random_state=0, batch_size=32
+        source_training=SourceTraining(epochs=2),
+        head_epochs=2,
+        finetune_epochs=1,
+        random_state=0,
+        batch_size=32,
     ),
 ]
+# Those that have no use for the labels say so.
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not use y_target")
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
@@ -195,26 +202,24 @@ def test_workers_leave_the_global_generators_alone(domains, estimator):
 @pytest.mark.parametrize(
     "params",
     [
-        {"early_stopping": True, "validation_fraction": 0.3},
-        {"cache_frozen": False},
-        {"pseudo_label_threshold": 0.5},
-        {"memory": True},
+        {"early_stopping": HeldOut(fraction=0.3)},
+        {"frozen_cache": FrozenCache(enabled=False)},
+        {"source_training__pseudo_label_threshold": 0.5},
+        {"frozen_cache": "store"},
     ],
 )
 def test_fine_tuning_selects_and_keeps_rows_lazily(domains, mapped, tmp_path, kind, params):
     X, y, X_target = domains
-    if "memory" in params:
-        params = {"memory": str(tmp_path / "store")}
+    if params == {"frozen_cache": "store"}:
+        params = {"frozen_cache": FrozenCache(memory=str(tmp_path / "store"))}
     clf = FineTuneClassifier(
         nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)),
-        pretrain_epochs=20,
-        pretrain_learning_rate=0.01,
+        source_training=SourceTraining(epochs=20, learning_rate=0.01),
         head_epochs=3,
         finetune_epochs=2,
         random_state=0,
-        **params,
-    )
-    labels = None if "pseudo_label_threshold" in params else y
+    ).set_params(**params)
+    labels = None if "source_training__pseudo_label_threshold" in params else y
     X, X_target = X.astype(np.float32), X_target.astype(np.float32)
     by_array = clone(clf).fit(X, y, X_target, labels)
     by_lazy = clone(clf).fit(make(kind, mapped, X), y, make(kind, mapped, X_target), labels)
@@ -306,9 +311,9 @@ def test_only_memory_of_a_file_is_taken_for_mapped(mapped):
     assert not is_mapped(X)
     assert not is_mapped(mapped(X)[[0, 1]])  # a copy
     assert not is_mapped([[1.0]])
-    assert isinstance(for_torch(mapped(X), mapped(X)), MappedArray)
+    assert isinstance(TorchRows().keep(mapped(X), mapped(X)), MappedArray)
     half = mapped(X.astype(np.float16))  # no arithmetic on it in torch: a copy
-    assert for_torch(half, half).dtype == np.float32
+    assert TorchRows().keep(half, half).dtype == np.float32
 
 
 class Stream(IterableDataset):
@@ -319,7 +324,7 @@ class Stream(IterableDataset):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (Stream(), TypeError, "give a map-style Dataset"),
+        (Stream(), TypeError, "gives its rows one after the other; give them at once"),
         (Rows(np.ones((0, 2))), ValueError, "The Dataset has no rows"),
         (Rows(np.ones((4, 2))), TypeError, r"yields no pairs \(row, label\), and y was not given"),
         (Pairs(["a", "b"], [0, 1]), TypeError, "yields str 'a'; it must yield rows"),

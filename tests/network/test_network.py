@@ -1,18 +1,21 @@
 """The network: passes per domain, batch statistics, the work of a pass."""
 
 import numpy as np
-import pytest
 import torch
-from sktransfer._batches import DomainBatch
-from sktransfer._network import TransferNetwork, make_mlp, takes_integers
-from sktransfer._probe import probe
 from torch import nn
 
 from sktransfer import DANNClassifier
+from sktransfer.data._sampler import Batch, View
+from sktransfer.network._network import TransferNetwork
+from sktransfer.network._probe import probe
+
+
+def view_of(X):
+    return View(X, torch.zeros(len(X), dtype=torch.long), torch.arange(len(X)))
 
 
 def batch_of(source, target):
-    return DomainBatch(source, torch.zeros(len(source), dtype=torch.long), target, 0.0)
+    return Batch(view_of(source), view_of(target), progress=0.0)
 
 
 class CountingBody(nn.Module):
@@ -37,9 +40,9 @@ def test_body_without_batch_statistics_sees_both_domains_in_one_pass():
     net, batch = network(nn.Linear(3, 4)), batch_of(torch.rand(5, 3), torch.rand(7, 3))
     net.forward_domains(batch)
     assert net.body.passes == [12]
-    torch.testing.assert_close(batch.source_features, net.features(batch.X_source))
-    torch.testing.assert_close(batch.target_features, net.features(batch.X_target))
-    torch.testing.assert_close(batch.source_logits, net(batch.X_source))
+    torch.testing.assert_close(batch.source.features, net.features(batch.source.X))
+    torch.testing.assert_close(batch.target.features, net.features(batch.target.X))
+    torch.testing.assert_close(batch.source_outputs, net(batch.source.X))
 
 
 def test_body_with_batch_statistics_normalises_each_domain_by_itself():
@@ -50,7 +53,7 @@ def test_body_with_batch_statistics_normalises_each_domain_by_itself():
     assert net.body.passes == [5, 7]
     norm, linear = net.body.layers
     expected = linear((target - target.mean(0)) / (target.var(0, unbiased=False) + norm.eps).sqrt())
-    torch.testing.assert_close(batch.target_features, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(batch.target.features, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_running_statistics_follow_the_target_during_training():
@@ -104,33 +107,3 @@ def test_work_of_linear_and_convolution_layers_is_counted():
     network = TransferNetwork(layers, nn.Linear(10, 2, bias=False), {}, probed)
     assert network.row_flops() == convolution + linear + 2 * 20
     assert network.row_flops(["2"]) == linear + 2 * 20
-
-
-def test_mlp_has_relu_between_layers_and_after_the_last_if_asked():
-    names = [type(m).__name__ for m in make_mlp([2, 3, 4], activate_last=True)]
-    assert names == ["Linear", "ReLU", "Linear", "ReLU"]
-    names = [type(m).__name__ for m in make_mlp([2, 3, 4], activate_last=False)]
-    assert names == ["Linear", "ReLU", "Linear"]
-
-
-def test_bodies_with_tables_take_integers():
-    assert takes_integers(nn.Sequential(nn.EmbeddingBag(10, 3)))
-    assert not takes_integers(nn.Sequential(nn.Linear(10, 3)))
-
-
-@pytest.mark.parametrize("lazy", [nn.LazyLinear(4), nn.Sequential(nn.LazyLinear(4), nn.ReLU())])
-def test_lazy_modules_are_made_ready_in_a_copy(lazy):
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
-    clf = DANNClassifier(lazy, max_epochs=1, random_state=0).fit(X, y, X + 1)
-    assert clf.transform(X).shape == (20, 4)
-    assert any(nn.parameter.is_lazy(p) for p in lazy.parameters())
-
-
-def test_token_bodies_get_integers():
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(0, 50, size=(60, 7))
-    y = (tokens[:, 0] > 25).astype(int)
-    body = nn.Sequential(nn.Embedding(50, 4), nn.Flatten())
-    clf = DANNClassifier(body, max_epochs=2, random_state=0).fit(tokens, y, tokens[::-1])
-    assert clf.predict(tokens).shape == (60,)
