@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -599,24 +600,27 @@ class Interruption(nn.Module):
         return X
 
 
+class NoteStages(Callback):
+    seen: ClassVar = []
+
+    def on_batch_end(self, net, batch, **kwargs):
+        self.seen.append(batch.metrics["stage"])
+
+
 @pytest.mark.parametrize(("after", "stage"), [(2, "source"), (8, "head"), (14, "finetune")])
 def test_an_interruption_ends_all_stages_and_leaves_what_was_fitted(task, after, stage):
     X, y = task
     sure = SourceTraining(epochs=3, pseudo_label_threshold=0.0, learning_rate=0.1)
     clf = FineTuneClassifier(pretrained(), **{**FAST, "batch_size": 20, "source_training": sure})
     expected = clf.fit(X, y, X).predict_proba(X)
-    stages = []
-
-    class NoteStage(Callback):
-        def on_batch_end(self, net, batch, **kwargs):
-            stages.append(batch.metrics["stage"])
-
     head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
-    clf.set_params(head=head, callbacks=[NoteStage()])
+    seen = NoteStages.seen
+    seen.clear()
+    clf.set_params(head=head, callbacks=[NoteStages()])
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y, X)
-    assert len(stages) == after - 1
-    assert stages[-1] == stage
+    assert len(seen) == after - 1
+    assert seen[-1] == stage
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
 
 
