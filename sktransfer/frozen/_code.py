@@ -72,6 +72,8 @@ def library(module: str | None) -> str | None:
     if not module:
         return None
     root = module.partition(".")[0]
+    if root in ("__main__", "__mp_main__"):  # a notebook's is a file of an installed package
+        return None
     loaded = sys.modules.get(root)
     if loaded is None:
         try:

@@ -9,7 +9,9 @@ cannot be compared is never equal, not even to itself.
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
+import re
 import types
 import uuid
 from collections import deque
@@ -125,7 +127,7 @@ class _Description:
         if isinstance(value, DESCRIPTORS):
             return self._all("descriptor", [value.__qualname__])
         if hasattr(value, "inlined_graph"):  # a function that torch has compiled
-            return str(value.inlined_graph).encode()
+            return self._all("compiled", _steps(value.inlined_graph))
         return self._reduced(value)
 
     def _named(self, value: Any) -> bytes:
@@ -151,13 +153,14 @@ class _Description:
 
     def _reduced(self, value: Any) -> bytes:
         """Describe an object by what would make it again, and by all that it holds."""
-        reduced = value.__reduce_ex__(4)
+        reduce = copyreg.dispatch_table.get(type(value))
+        reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
         if isinstance(reduced, str):  # the name of the only one of its kind
             known = is_of_library(type(value))
             return _unique() if known is None else f"{known} {reduced}".encode()
-        make, arguments, *rest = reduced
-        state, items, pairs, *_ = [*rest, None, None, None]
-        parts = [type(value), make, arguments, state, list(items or ()), list(pairs or ())]
+        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        parts: list[Any] = [type(value), make, arguments, state]
+        parts += [list(items or ()), list(pairs or ())]
         held = getattr(value, "__dict__", None)
         if is_of_library(type(value)) is None and held is not state:
             parts.append(held)  # what it would not pickle may decide as well
@@ -240,7 +243,9 @@ class _Description:
             parts += [name.encode(), self.refer(type(module)), repr(children).encode()]
             own = {k: v for k, v in vars(module).items() if k not in MODULE_ATTRIBUTES}
             if not registered:
-                own |= {k: dict(vars(module)[k]) for k in HOOKS} | {"training": module.training}
+                own |= {k: list(vars(module)[k].values()) for k in HOOKS} | {
+                    "training": module.training
+                }
             for key, value in sorted(_with_compiled(module, own).items()):
                 parts += [key.encode(), self.refer(value)]
             for tensors in (module._parameters, module._buffers):
@@ -252,11 +257,19 @@ class _Description:
 def _with_compiled(module: nn.Module, own: dict[str, Any]) -> dict[str, Any]:
     """Add what a module does whose class was made for it alone."""
     if isinstance(module, torch.jit.ScriptModule):
-        return {"compiled": str(module.inlined_graph)}
+        return {"compiled": _steps(module.inlined_graph)}
     if isinstance(module, fx.GraphModule):
         targets = [node.target for node in module.graph.nodes]
         return {"code": module.code, "targets": targets}
     return own
+
+
+def _steps(graph: Any) -> list[Any]:
+    """Return what a graph of torch's compiler does, but for places and for names counted up."""
+    text = re.sub(r" #.*|\.___torch_mangle_\d+", "", str(graph))
+    constants = graph.findAllNodes("prim::Constant")
+    constants = [node for node in constants if "value" in node.attributeNames()]
+    return [text, *(node.t("value") for node in constants if node.kindOf("value") == "t")]
 
 
 def _unique() -> bytes:

@@ -26,6 +26,7 @@ BESIDE_THE_POINT = {
     "__orig_bases__",
     "__parameters__",
     "__qualname__",
+    "__slotnames__",
     "__static_attributes__",
     "__weakref__",
     "_abc_impl",
@@ -60,6 +61,6 @@ PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
 
 def cell_content(cell: Any) -> Any:
     try:
-        return cell.cellcell_contents
+        return cell.cell_contents
     except ValueError:
         return "a variable without a value"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import threading
 import time
@@ -133,8 +134,8 @@ def _described(array: np.ndarray) -> dict[str, Any]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": sha256}
 
 
-def _raw(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1).view(np.uint8)
+def _raw(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _read_header(file: Any) -> tuple[list[dict[str, Any]], int]:
@@ -159,7 +160,8 @@ def _places(described: Sequence[dict[str, Any]], start: int) -> tuple[list[int],
 
 
 def _n_bytes(entry: dict[str, Any]) -> int:
-    return int(np.prod(entry["shape"], dtype=np.int64)) * np.dtype(entry["dtype"]).itemsize
+    n_bytes: int = math.prod(entry["shape"]) * np.dtype(entry["dtype"]).itemsize
+    return n_bytes
 
 
 def _check_layout(path: Path, described: list[dict[str, Any]], layout: Layout | None) -> None:

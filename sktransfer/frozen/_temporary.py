@@ -70,7 +70,7 @@ class ArrayFile:
         """Write further rows."""
         array = np.ascontiguousarray(rows.cpu().numpy())
         with open(self.path, "ab") as file:  # not mapped: a full disk would end the process
-            file.write(array.reshape(-1).view(np.uint8))
+            file.write(array.reshape(-1).view(np.uint8).data)
         self.n_rows += len(array)
         self._sample = array[:0]
 

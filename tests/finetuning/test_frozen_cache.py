@@ -1,5 +1,6 @@
 """What is frozen is computed once: the rows that pass are counted."""
 
+import os
 import pickle
 import shutil
 import threading
@@ -23,17 +24,24 @@ N_ROWS = 60
 DEPTHS = {"unfreeze_depth": [0, 1, 2, 3]}
 
 
-class Counter(nn.Module):
+class Counter:
     """Counts the rows that pass, those of a probe of up to three rows apart."""
 
     rows = probed = 0
 
-    def forward(self, X):
-        if len(X) <= 3:
-            Counter.probed += len(X)
+    @classmethod
+    def hook(cls, module, args):
+        if len(args[0]) <= 3:
+            cls.probed += len(args[0])
         else:
-            Counter.rows += len(X)
-        return X
+            cls.rows += len(args[0])
+
+
+def counting():
+    """Return a layer that counts rows, in a hook: what its code led to would be part of it."""
+    layer = nn.Identity()
+    layer.register_forward_pre_hook(Counter.hook)
+    return layer
 
 
 class LoggingCounter(nn.Module):
@@ -73,7 +81,7 @@ def body(counter=None):
     torch.manual_seed(0)
     layers = [nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.Dropout(0.1), nn.Linear(8, 8)]
     layers += [nn.ReLU(), nn.Linear(8, 4)]
-    return nn.Sequential(counter or Counter(), *layers).double()
+    return nn.Sequential(counter or counting(), *layers).double()
 
 
 def fine_tune(backbone, **params):
@@ -256,15 +264,10 @@ def test_the_cache_can_be_bounded(task, tmp_path, count):
 def test_values_lost_from_the_store_are_computed_again(task, tmp_path, count):
     clf = fine_tune(body(), frozen_cache=FrozenCache(memory=tmp_path), unfreeze_depth=2)
     expected = clone(clf).fit(*task).predict_proba(task[0])
-    count()
-    folders = sorted((tmp_path / "sktransfer").glob("*/shard-*"))
-    for lost in folders:
-        for name in ("digests.npy", "value0.npy"):
-            (lost / name).rename(tmp_path / name)
+    for lost in sorted((tmp_path / "sktransfer").glob("*/shard-*")):
+        os.truncate(lost, lost.stat().st_size - 1)
         again = clone(clf).fit(*task)
         np.testing.assert_allclose(again.predict_proba(task[0]), expected, atol=1e-12)
-        for name in ("digests.npy", "value0.npy"):
-            (tmp_path / name).rename(lost / name)
 
 
 @pytest.mark.parametrize("memory", [True, False])
