@@ -405,6 +405,18 @@ def test_without_sure_rows_the_model_of_the_source_is_kept(task):
     assert clf.n_pseudo_labels_ == 0
 
 
+@pytest.mark.parametrize("unknown", [None, np.nan])
+def test_of_a_target_with_missing_labels_the_labelled_rows_are_used(task, unknown):
+    X, y = task
+    X_target, known = X + 1, np.arange(40) % 3 == 0
+    y_target = np.array(y, dtype=object)
+    y_target[~known] = unknown
+    clf = FineTuneClassifier(pretrained(), **FAST)
+    partly = clone(clf).fit(X, y, X_target, y_target)
+    alone = clone(clf).fit(X, y, X_target[known], y[known])
+    np.testing.assert_array_equal(partly.predict_proba(X), alone.predict_proba(X))
+
+
 def test_rows_of_one_sure_class_are_too_few(task):
     X, y = task
     clf = FineTuneClassifier(

@@ -175,7 +175,7 @@ def test_a_newer_format_is_refused(saved, tmp_path):
         lambda d: d.pop("attributes"),
         lambda d: d.pop("structure"),
         lambda d: d.pop("groups"),
-        lambda d: d.pop("double_precision"),
+        lambda d: d.pop("row_type"),
         lambda d: d.update(history=[[3]]),
         lambda d: d.update(output="polar bears"),
         lambda d: d["parameters"].update(temperature=1.0),
