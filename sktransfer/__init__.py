@@ -23,7 +23,14 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import persistence as persistence
     from . import schedules as schedules
     from .adaptation import DANNClassifier, DeepCORALClassifier
-    from .finetuning import FineTuneClassifier
+    from .finetuning import (
+        FineTuneClassifier,
+        FrozenCache,
+        HeldOut,
+        LoRA,
+        SourceTraining,
+        Unfreezing,
+    )
     from .model_selection import TargetDomain, make_transfer_pipeline
     from .persistence import export_onnx, load, save
 
@@ -31,7 +38,12 @@ __all__ = [
     "DANNClassifier",
     "DeepCORALClassifier",
     "FineTuneClassifier",
+    "FrozenCache",
+    "HeldOut",
+    "LoRA",
+    "SourceTraining",
     "TargetDomain",
+    "Unfreezing",
     "export_onnx",
     "load",
     "make_transfer_pipeline",

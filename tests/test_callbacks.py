@@ -59,6 +59,14 @@ def test_early_stopping_of_skorch_stops_and_leaves_a_fitted_estimator(domains):
     assert clf.predict(X).shape == y.shape
 
 
+def test_history_says_which_epochs_were_the_best_so_far(domains):
+    X, y, X_target = domains
+    history = DANNClassifier(learning_rate=0.1, **FAST).fit(X, y, X_target).history_
+    losses = history[:, "train_loss"]
+    best = [loss < min(losses[:i], default=np.inf) for i, loss in enumerate(losses)]
+    assert history[:, "train_loss_best"] == best
+
+
 @pytest.mark.filterwarnings("ignore:The domain loss stood still")
 def test_gradient_clipping_of_skorch_is_applied(domains):
     X, y, X_target = domains
@@ -88,7 +96,7 @@ class BatchListener(Callback):
         return self
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
-        self.events.append(("begin", len(batch.X_source), training))
+        self.events.append(("begin", len(batch.source), training))
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         self.events.append(("end", len(batch.X_target), float(loss) > 0))

@@ -37,7 +37,7 @@ class View:
     X: Any
     y: Tensor | None
     rows: Tensor
-    features: Tensor = field(init=False)
+    features: Tensor = field(init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +78,7 @@ class Batch:
     source: View
     target: View | None
     progress: float
-    source_outputs: Tensor = field(init=False)
+    source_outputs: Tensor = field(init=False, repr=False)
     joint_features: Tensor | None = field(init=False, default=None)
     lambda_: float = field(init=False, default=0.0)
     metrics: dict[str, float | str | RowMetric] = field(init=False, default_factory=dict)

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -404,6 +405,18 @@ def test_without_sure_rows_the_model_of_the_source_is_kept(task):
     assert clf.n_pseudo_labels_ == 0
 
 
+@pytest.mark.parametrize("unknown", [None, np.nan])
+def test_of_a_target_with_missing_labels_the_labelled_rows_are_used(task, unknown):
+    X, y = task
+    X_target, known = X + 1, np.arange(40) % 3 == 0
+    y_target = np.array(y, dtype=object)
+    y_target[~known] = unknown
+    clf = FineTuneClassifier(pretrained(), **FAST)
+    partly = clone(clf).fit(X, y, X_target, y_target)
+    alone = clone(clf).fit(X, y, X_target[known], y[known])
+    np.testing.assert_array_equal(partly.predict_proba(X), alone.predict_proba(X))
+
+
 def test_rows_of_one_sure_class_are_too_few(task):
     X, y = task
     clf = FineTuneClassifier(
@@ -599,24 +612,27 @@ class Interruption(nn.Module):
         return X
 
 
+class NoteStages(Callback):
+    seen: ClassVar = []
+
+    def on_batch_end(self, net, batch, **kwargs):
+        self.seen.append(batch.metrics["stage"])
+
+
 @pytest.mark.parametrize(("after", "stage"), [(2, "source"), (8, "head"), (14, "finetune")])
 def test_an_interruption_ends_all_stages_and_leaves_what_was_fitted(task, after, stage):
     X, y = task
     sure = SourceTraining(epochs=3, pseudo_label_threshold=0.0, learning_rate=0.1)
     clf = FineTuneClassifier(pretrained(), **{**FAST, "batch_size": 20, "source_training": sure})
     expected = clf.fit(X, y, X).predict_proba(X)
-    stages = []
-
-    class NoteStage(Callback):
-        def on_batch_end(self, net, batch, **kwargs):
-            stages.append(batch.metrics["stage"])
-
     head = nn.Sequential(Interruption(after), nn.Linear(3, 2)).double()
-    clf.set_params(head=head, callbacks=[NoteStage()])
+    seen = NoteStages.seen
+    seen.clear()
+    clf.set_params(head=head, callbacks=[NoteStages()])
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y, X)
-    assert len(stages) == after - 1
-    assert stages[-1] == stage
+    assert len(seen) == after - 1
+    assert seen[-1] == stage
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
 
 

@@ -259,7 +259,7 @@ def test_what_the_machine_decides_is_not_in_the_file(problem, tmp_path):
     clf = DANNClassifier(num_workers=1, max_epochs=1, random_state=0).fit(*problem, problem[0])
     save(clf, tmp_path / "model")
     names = read_file(tmp_path / "model").description["parameters"]
-    assert not {"num_workers", "data_parallel", "memory", "memory_limit"} & set(names)
+    assert not {"num_workers", "data_parallel"} & set(names)
     assert load(tmp_path / "model").num_workers == 0
     assert load(tmp_path / "model", num_workers=1).num_workers == 1
 
