@@ -216,7 +216,8 @@ def test_history_of_dann_holds_the_domain_accuracy(domains):
 def test_recorded_loss_is_the_sum_of_the_losses(domains):
     clf = fitted(domains, entropy_weight=0.3)
     for epoch in clf.history_:
-        parts = epoch["label_loss"] + epoch["domain_loss"] + epoch["entropy_loss"]
+        names = ("label_loss", "domain_loss", "gradient_penalty", "entropy_loss")
+        parts = sum(epoch[name] for name in names)
         assert epoch["train_loss"] == pytest.approx(parts)
 
 
@@ -420,7 +421,7 @@ def test_warm_start_takes_up_what_was_changed(domains, capsys):
     clf = fitted(domains, warm_start=True)
     scoring = DomainScoring(X, y, X_target, y)
     clf.set_params(learning_rate=0.5, batch_size=7, callbacks=[scoring]).fit(X, y, X_target)
-    assert clf.history_[:, "learning_rate"] == [1e-3] * 3 + [0.5] * 3
+    assert clf.history_[:, "learning_rate"] == [2e-3] * 3 + [0.5] * 3
     assert clf.net_.batch_size == 7
     assert "source_accuracy" in clf.history_[-1]
     assert "source_accuracy" not in clf.history_[0]

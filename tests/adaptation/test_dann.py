@@ -37,6 +37,8 @@ def one_step(X, y, X_target, **params):
         lambda_schedule="constant",
         optimizer=plain_sgd,
         learning_rate=LEARNING_RATE,
+        gradient_penalty=0.0,
+        average_weights=0.0,
         batch_size=1000,
         max_epochs=1,
         random_state=0,

@@ -48,18 +48,16 @@ def test_no_step_leaves_a_row_alone():
 
 @given(st.integers(1, 70), st.integers(0, 70), st.integers(2, 9), st.integers(2, 4))
 def test_shares_of_a_step_are_equal_and_leave_nothing_out(n_source, n_target, batch_size, size):
-    alone = list(make_batches(n_source, n_target, batch_size * size).epoch(0.0, 1.0))
     each = [
         list(make_batches(n_source, n_target, batch_size, share=(rank, size)).epoch(0.0, 1.0))
         for rank in range(size)
     ]
     for views in zip(*each, strict=True):
         assert len({len(view.source) for view in views}) == 1
-    seen = {row for batches in each for b in batches for row in b.source.rows.tolist()}
-    assert seen == {row for b in alone for row in b.source.rows.tolist()}
-    n_taken = sum(len(b.source) for batches in each for b in batches)
-    n_steps = len(each[0])
-    assert n_taken - sum(len(b.source) for b in alone) <= (size - 1) * n_steps
+    taken = [row for batches in each for b in batches for row in b.source.rows.tolist()]
+    if n_source >= n_target:  # the longest domain comes whole, and few of its rows twice
+        assert set(taken) == set(range(n_source))
+        assert len(taken) - n_source <= (size - 1) * len(each[0]) + max(0, 2 * size - n_source)
 
 
 @given(st.integers(1, 30), st.integers(31, 200))
