@@ -113,7 +113,9 @@ def test_a_search_of_the_depth_gives_the_bits_of_a_serial_one(cluster, domains, 
     serial = clone(search).fit(X, y)
     with parallel_config("dask"):
         search.fit(X, y)
-        with_memory = clone(search).set_params(estimator__frozen_cache=FrozenCache(memory=tmp_path)).fit(X, y)
+        with_memory = (
+            clone(search).set_params(estimator__frozen_cache=FrozenCache(memory=tmp_path)).fit(X, y)
+        )
     assert_same_search(search, serial, X_target)
     assert_same_search(with_memory, serial, X_target)
     assert list(tmp_path.glob("**/value*.npy")), "the workers kept nothing in the shared folder"
