@@ -38,6 +38,7 @@ from .network._network import TransferNetwork
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "game_adam": partial(torch.optim.Adam, betas=(0.5, 0.999)),
     "rmsprop": torch.optim.RMSprop,
     "sgd": partial(torch.optim.SGD, momentum=0.9),
 }
@@ -318,6 +319,6 @@ def look_up(given: Any, known: dict[str, Any]) -> Any:
 
 def _make_optimizer(given, device: torch.device):
     optimizer = look_up(given, OPTIMIZERS)
-    if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
+    if given in ("adam", "adamw", "game_adam") and device.type in ("cpu", "cuda"):
         return partial(optimizer, fused=True)
     return optimizer

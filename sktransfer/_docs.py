@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import textwrap
 from typing import TypeVar
 
@@ -33,7 +35,13 @@ entropy_weight : float, default=0.0
     loss where they overlap.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
-learning_rate : float, default=1e-3
+average_weights : float in [0, 1], default={average_weights}
+    Share of the training steps, the last ones, over which the weights are averaged:
+    `fit` ends with ``1/n sum_k theta_k`` over their ``n`` steps and with batch
+    statistics estimated anew, not with the last step's weights, which in a game of two
+    players may be anywhere on their way round each other. ``history_`` shows the
+    steps' own losses. 0 keeps the last weights.
+learning_rate : float, default={learning_rate}
     Step size of the optimizer.
 batch_size : int, default=64
     Most rows of each domain in a training step.
@@ -42,9 +50,11 @@ max_epochs : int, default=100
 """
 
 OPTIMIZER_PARAMETERS = """\
-optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-    "sgd" has momentum 0.9. A callable is called with ``(params, lr=...)``, for
-    example ``functools.partial(torch.optim.SGD, nesterov=True, momentum=0.9)``.
+optimizer : {"adam", "adamw", "game_adam", "rmsprop", "sgd"} or callable, default={optimizer}
+    "game_adam" is Adam with ``betas=(0.5, 0.999)``, whose short memory suits players that
+    move against each other; "sgd" has momentum 0.9. A callable is called with
+    ``(params, lr=...)``, for example ``functools.partial(torch.optim.SGD, nesterov=True,
+    momentum=0.9)``.
 learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="constant"
     Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
     is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p) ** 0.75``, a
@@ -183,11 +193,13 @@ BLOCKS = {
 
 
 def with_shared_docs(cls: T) -> T:
-    """Fill ``{body_parameters}`` and the like in the docstring of a class."""
+    """Fill ``{body_parameters}`` and the like, and ``default={name}``, in a class's docstring."""
     doc = cls.__doc__
     if doc is not None:  # python -OO strips docstrings
         for name, text in BLOCKS.items():
             block = textwrap.indent(text.rstrip(), "    ").lstrip()
             doc = doc.replace(f"{{{name}}}", block)
+        parameters = inspect.signature(cls).parameters
+        doc = re.sub(r"default=\{(\w+)\}", lambda m: f"default={parameters[m[1]].default!r}", doc)
         cls.__doc__ = doc
     return cls

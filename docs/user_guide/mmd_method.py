@@ -62,10 +62,11 @@ class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
     (100,)
     """
 
-    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the squared discrepancy, its gradient weighed by lambda."""
         assert batch.target is not None
-        return mmd_loss(
+        loss = mmd_loss(
             scale_gradient(batch.source.features, batch.lambda_),
             scale_gradient(batch.target.features, batch.lambda_),
         )
+        return {"domain_loss": loss}

@@ -17,6 +17,7 @@ from .._deep import BaseDeepEstimator, look_up
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, Sampler
+from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
 from ..engine._runtime import limited_threads
@@ -50,6 +51,7 @@ class BaseAdaptation(BaseDeepEstimator):
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
@@ -62,6 +64,7 @@ class BaseAdaptation(BaseDeepEstimator):
         lambda_=1.0,
         lambda_schedule="ramp",
         entropy_weight=0.0,
+        average_weights=0.25,
         hidden_layer_sizes=(100,),
         optimizer="adam",
         learning_rate=1e-3,
@@ -81,6 +84,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
         self.entropy_weight = entropy_weight
+        self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -96,8 +100,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.verbose = verbose
 
     @abstractmethod
-    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
-        """Return the loss that tells how far apart the domains' features are.
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return ``domain_loss``, which tells how far apart the domains' features are, and others.
 
         Its gradient to the features must be weighed by ``batch.lambda_``:
         `sktransfer.layers` has what reverses and scales gradients.
@@ -120,7 +124,7 @@ class BaseAdaptation(BaseDeepEstimator):
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
-            losses["domain_loss"] = self._domain_loss(network, batch)
+            losses |= self._domain_losses(network, batch)
             if self.entropy_weight > 0:
                 outputs = network.label_head(batch.target.features)
                 losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
@@ -150,16 +154,19 @@ class BaseAdaptation(BaseDeepEstimator):
             None if target is None else self._domain_rows(Domain(target.X)),
             seed,
         )
+        average = WeightAverage(network, self.average_weights)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
+            followers=[average] if self.average_weights > 0 else [],
             dataset=callback_dataset(source.X, source.labels),
         )
-        if target is not None:
-            with limited_threads(network.row_flops() * 2 * self.batch_size):
+        with limited_threads(network.row_flops() * 2 * self.batch_size):
+            if target is not None:
                 self._warn_of_failure(network, sampler)
+            if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
 
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
@@ -192,8 +199,10 @@ class BaseAdaptation(BaseDeepEstimator):
             warnings.warn(failure, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
-        assert sampler.target is not None
         source = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
-        target = (batch.target.X for batch in sampler.epoch(1.0, 0.0) if batch.target is not None)
-        network.estimate_statistics(source, target, len(sampler.target))
+        if sampler.target is None:
+            network.estimate_statistics(source, None, 0)
+        else:
+            target = (batch.target.X for batch in sampler.epoch(1.0, 0.0) if batch.target)
+            network.estimate_statistics(source, target, len(sampler.target))
         self.net_.engine.processes.average_statistics(network)

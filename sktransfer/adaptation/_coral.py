@@ -75,10 +75,11 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     (300,)
     """
 
-    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the CORAL loss, its gradient weighed by lambda."""
         assert batch.target is not None
-        return coral_loss(
+        loss = coral_loss(
             scale_gradient(batch.source.features, batch.lambda_),
             scale_gradient(batch.target.features, batch.lambda_),
         )
+        return {"domain_loss": loss}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import ClassVar
+from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._deep import DeepClassifierMixin
 from .._docs import with_shared_docs
-from .._validation import Integral, Interval
+from .._validation import Integral, Interval, Real
 from ..data._sampler import Batch, RowMetric
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
-from ..network._network import TransferNetwork
+from ..network._network import TransferNetwork, joint_features
 from ._base import BaseAdaptation
 
 
@@ -30,6 +30,36 @@ def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     """Return the share of right domains, mean of both domains' shares; 0.5 is chance."""
     right = (source_logits <= 0).mean(dtype=source_logits.dtype)
     return (right + (target_logits > 0).mean(dtype=target_logits.dtype)) / 2
+
+
+def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
+    """Return ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` of logits ``z`` and features ``f``.
+
+    The variances are taken over the rows, and no gradient reaches the features: with
+    them scaled by any factor the penalty of the same decisions is the same.
+    """
+    (slopes,) = torch.autograd.grad(logits.sum(), features, create_graph=True)
+    return slopes.square().sum(dim=1).mean() * features.detach().var(dim=0, correction=0).mean()
+
+
+class DomainClassifier(nn.Module):
+    """A head behind a gradient reversal.
+
+    Parameters
+    ----------
+    head : Module
+        ``(n, n_features) -> (n, 1)`` logits.
+    """
+
+    def __init__(self, head: nn.Module):
+        super().__init__()
+        self.reversal = GradientReversal(0.0)
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the domain logits of features, whose gradient is reversed."""
+        logits: Tensor = self.head(self.reversal(features))
+        return logits
 
 
 @with_shared_docs
@@ -66,6 +96,12 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
     domain_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of the domain classifier, where
         `domain_classifier` is None; ``()`` makes it linear.
+    gradient_penalty : float, default={gradient_penalty}
+        Weight of a penalty on the slopes of the domain classifier, added to its loss:
+        ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` over the rows of both domains,
+        with its logits ``z`` and the features ``f`` held fixed, so that the body learns
+        nothing of it. It keeps the two players from swinging round each other. 0 is
+        the method as published in 2016.
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -89,6 +125,8 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
     ----------
     Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
     (2016), eqs. 9, 13-18. https://jmlr.org/papers/v17/15-239.html
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML
+    2018, eqs. 9-10 (the zero-centred penalty, here on both domains and scaled).
 
     Examples
     --------
@@ -103,6 +141,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseAdaptation._parameter_constraints,
         "domain_classifier": [callable, None],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
@@ -116,9 +155,11 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         lambda_=1.0,
         lambda_schedule="ramp",
         entropy_weight=0.0,
+        gradient_penalty=5.0,
+        average_weights=0.25,
         hidden_layer_sizes=(100,),
-        optimizer="adam",
-        learning_rate=1e-3,
+        optimizer="game_adam",
+        learning_rate=2e-3,
         learning_rate_schedule="constant",
         batch_size=64,
         max_epochs=100,
@@ -136,6 +177,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             entropy_weight=entropy_weight,
+            average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,
             learning_rate=learning_rate,
@@ -152,15 +194,21 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         )
         self.domain_classifier = domain_classifier
         self.domain_layer_sizes = domain_layer_sizes
+        self.gradient_penalty = gradient_penalty
 
-    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
-        """Return the domain classifier's loss behind the gradient reversal."""
-        reversal: GradientReversal = network.get_submodule("domain_classifier.reversal")  # type: ignore[assignment]
-        reversal.lambda_ = batch.lambda_
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
+        classifier = cast(DomainClassifier, network.domain_classifier)
+        classifier.reversal.lambda_ = batch.lambda_
         source, target = network.forward_head("domain_classifier", batch)
         logits = source.detach(), target.detach()
         batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
-        return domain_adversarial_loss(source, target)
+        losses = {"domain_loss": domain_adversarial_loss(source, target)}
+        if self.gradient_penalty > 0:
+            features = joint_features(batch).detach().requires_grad_()
+            penalty = gradient_penalty(classifier.head(features), features)
+            losses["gradient_penalty"] = self.gradient_penalty * penalty
+        return losses
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
@@ -172,5 +220,4 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
             self.domain_classifier, "domain_classifier", features, 1, (features.shape[1],), mlp
         )
         # Made after body and label head, so that these do not depend on its draws.
-        modules = OrderedDict(reversal=GradientReversal(0.0), head=head)
-        return {"domain_classifier": nn.Sequential(modules)}
+        return {"domain_classifier": DomainClassifier(head)}

@@ -68,6 +68,8 @@ class Run:
                     if not self._goes_on_after(data):
                         break
                 self._set_learning_rates(1.0)
+                for follower in stage.followers:
+                    follower.finish()
                 net.notify("on_train_end", **{"X": None, "y": None, **rows})
         finally:
             net.callbacks_ = callbacks
@@ -84,8 +86,8 @@ class Run:
             if self.batch_events:
                 net.notify("on_batch_begin", batch=batch, training=True)
             losses = self._step(batch)
-            if stage.after_step is not None:
-                stage.after_step()
+            for follower in stage.followers:
+                follower.after_step(batch)
             recorder.add(losses, batch.metrics)
             if self.batch_events:
                 seen = {"loss": total(losses).detach(), "y_pred": batch.source_outputs.detach()}

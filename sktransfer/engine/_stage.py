@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skorch.callbacks import Callback
@@ -91,6 +91,16 @@ class AlternatingStep:
         return seen
 
 
+class Follower(Protocol):
+    """What goes along with training: a teacher, an average of the weights."""
+
+    def after_step(self, batch: Batch) -> None:
+        """Look at the weights after a step."""
+
+    def finish(self) -> None:
+        """Act at the end, before callbacks do."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of training.
@@ -110,8 +120,8 @@ class Stage:
         None goes on with the one there is.
     progress : tuple of float
         Where schedules stand at the beginning and the end.
-    after_step : callable or None
-        Called after each step, as teachers and averages of weights want.
+    followers : sequence of Follower
+        Called after each step and at the end.
     callbacks : list of (name, callback)
         Called besides those of the user.
     dataset : skorch Dataset or None
@@ -124,6 +134,6 @@ class Stage:
     row_flops: float
     groups: list[dict[str, Any]] | None = None
     progress: tuple[float, float] = (0.0, 1.0)
-    after_step: Callable[[], None] | None = None
-    callbacks: Sequence[tuple[str, Callback]] = field(default_factory=list)
+    followers: Sequence[Follower] = ()
+    callbacks: Sequence[tuple[str, Callback]] = ()
     dataset: Any = None

@@ -37,7 +37,7 @@ def estimate_statistics(
     network: nn.Module,
     norms: Sequence[_BatchNorm],
     source: Iterable[Any],
-    target: Iterable[Any],
+    target: Iterable[Any] | None,
     n_target: int,
 ) -> None:
     """Predict with the target's batch statistics, those of few rows drawn to the source's.
@@ -54,7 +54,7 @@ def estimate_statistics(
     norms : sequence of Module
         Its layers whose statistics are estimated.
     source, target : iterable of Tensor
-        Batches of either domain.
+        Batches of either domain; without a target the statistics are the source's.
     n_target : int
         Rows of the target.
     """
@@ -62,6 +62,8 @@ def estimate_statistics(
     if not norms:
         return
     of_source = _statistics(network, norms, source)
+    if target is None:
+        return
     of_target = _statistics(network, norms, target)
     share = n_target / (SOURCE_PRIOR_ROWS + n_target)
     with torch.no_grad():

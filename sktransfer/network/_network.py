@@ -99,15 +99,20 @@ class TransferNetwork(nn.Module):
         source, target = batch.source.features, batch.target.features
         if self._passes_apart[name]:
             return head(source), head(target)
-        joint = batch.joint_features
-        if joint is None:
-            joint = torch.cat([source, target])
-        of_source, of_target = head(joint).split([len(source), len(target)])
+        of_source, of_target = head(joint_features(batch)).split([len(source), len(target)])
         return of_source, of_target
 
     def estimate_statistics(
-        self, source: Iterable[Any], target: Iterable[Any], n_target: int
+        self, source: Iterable[Any], target: Iterable[Any] | None, n_target: int
     ) -> None:
-        """Estimate the batch statistics of what predicts anew, as the target's."""
+        """Estimate the batch statistics of what predicts anew, as the target's if there is one."""
         norms = batch_norms(nn.ModuleList([self.body, self.label_head]))
         estimate_statistics(self, norms, source, target, n_target)
+
+
+def joint_features(batch: Batch) -> Tensor:
+    """Return the features of both domains, the source's first."""
+    if batch.joint_features is not None:
+        return batch.joint_features
+    assert batch.target is not None
+    return torch.cat([batch.source.features, batch.target.features])

@@ -27,9 +27,9 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         return {"second_head": nn.Linear(features.shape[1], n_outputs).to(features.dtype)}
 
-    def _domain_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         first = network.label_head(batch.target.features)
-        return discrepancy(first, network.second_head(batch.target.features))
+        return {"domain_loss": discrepancy(first, network.second_head(batch.target.features))}
 
     def _make_step(self, network: TransferNetwork) -> Step:
         body = list(network.body.parameters())
@@ -45,7 +45,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         def disagree(batch: Batch) -> dict[str, Tensor]:
             losses = source(batch)
             if batch.target is not None:
-                losses["disagreement"] = -self._domain_loss(network, batch)
+                losses["disagreement"] = -self._domain_losses(network, batch)["domain_loss"]
             return losses
 
         def agree(batch: Batch) -> dict[str, Tensor]:
@@ -53,7 +53,8 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
             if batch.target is None:
                 return {"domain_loss": 0 * batch.source_outputs.sum()}
             batch.lambda_ = self.lambda_
-            return {"domain_loss": self.lambda_ * self._domain_loss(network, batch)}
+            losses = self._domain_losses(network, batch)
+            return {name: self.lambda_ * loss for name, loss in losses.items()}
 
         moves = [Move(source, body + heads), Move(disagree, heads)]
         return AlternatingStep([*moves, Move(agree, body, self.n_body_moves)])

@@ -13,7 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import DANNClassifier
-from sktransfer.adaptation._dann import domain_accuracy, domain_adversarial_loss
+from sktransfer.adaptation._dann import (
+    domain_accuracy,
+    domain_adversarial_loss,
+    gradient_penalty,
+)
 from sktransfer.datasets import make_shifted_moons
 
 LEARNING_RATE = 0.1
@@ -194,3 +198,74 @@ def test_adaptation_helps_on_the_shifted_moons():
         gains.append(clf.fit(Xs, ys, Xt).score(Xt, yt) - source_only.score(Xt, yt))
     # Single gains are 0.06 to 0.20 (six seeds, two instruction sets).
     assert np.mean(gains) > 0.03
+
+
+def mlp_domain_classifier():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+
+
+def test_gradient_penalty_equals_the_formula_by_plain_loops():
+    head, rng = mlp_domain_classifier(), np.random.default_rng(0)
+    rows = rng.normal(size=(7, 3)) * [1.0, 5.0, 0.1]
+    slopes = 0.0
+    for row in rows:
+        point = torch.tensor(row, requires_grad=True)
+        head(point).backward()
+        slopes += sum(float(slope) ** 2 for slope in point.grad) / len(rows)
+    variance = 0.0
+    for column in rows.T:
+        mean = sum(column) / len(column)
+        variance += sum((value - mean) ** 2 for value in column) / len(column) / 3
+    features = torch.from_numpy(rows).requires_grad_()
+    penalty = gradient_penalty(head(features), features)
+    assert penalty.item() == pytest.approx(slopes * variance, rel=1e-10)
+
+
+@given(st.floats(1e-3, 1e3))
+def test_gradient_penalty_does_not_depend_on_the_scale_of_the_features(scale):
+    head, scaled = mlp_domain_classifier(), mlp_domain_classifier()
+    with torch.no_grad():
+        scaled[0].weight /= scale  # the same decisions on scaled features
+    rows = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    penalties = []
+    for classifier, factor in ((head, 1.0), (scaled, scale)):
+        features = (factor * rows).requires_grad_()
+        penalties.append(gradient_penalty(classifier(features), features).item())
+    assert penalties[0] == pytest.approx(penalties[1], rel=1e-8)
+
+
+def test_gradient_penalty_of_a_constant_classifier_is_zero():
+    features = torch.randn(5, 3, requires_grad=True)
+    assert gradient_penalty((0 * features).sum(dim=1), features) == 0
+
+
+def test_the_penalty_teaches_the_domain_classifier_alone(domains):
+    X, y, X_target = domains
+
+    def step(weight):
+        torch.manual_seed(0)
+        clf = DANNClassifier(
+            nn.Linear(4, 3).double(),
+            domain_classifier=mlp_domain_classifier(),
+            gradient_penalty=weight,
+            average_weights=0.0,
+            lambda_schedule="constant",
+            optimizer=torch.optim.SGD,
+            learning_rate=0.1,
+            batch_size=90,
+            max_epochs=1,
+            random_state=0,
+        )
+        return clf.fit(X, y, X_target).net_.module_
+
+    without, with_penalty = step(0.0), step(3.0)
+    assert torch.equal(without.body.weight, with_penalty.body.weight)
+    assert torch.equal(without.label_head.weight, with_penalty.label_head.weight)
+    torch.manual_seed(0)
+    body, head = nn.Linear(4, 3).double(), mlp_domain_classifier()
+    features = body(torch.from_numpy(np.concatenate([X, X_target]))).detach().requires_grad_()
+    slopes = torch.autograd.grad(gradient_penalty(head(features), features), head[0].weight)[0]
+    weights = [net.domain_classifier.head[0].weight for net in (with_penalty, without)]
+    difference = weights[0] - weights[1]
+    torch.testing.assert_close(difference, -0.1 * 3.0 * slopes, rtol=1e-8, atol=1e-12)

@@ -1,0 +1,50 @@
+"""The mean of the weights over the last steps of training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..data._sampler import Batch
+
+
+class WeightAverage:
+    """Follows a network, and at the end of training puts the mean of its weights into it.
+
+    ``theta <- 1/n sum_{k = 1}^{n} theta_k`` over the ``n`` steps of the last share of
+    training (Polyak and Juditsky, 1992; as in Izmailov et al., "Averaging Weights Leads
+    to Wider Optima and Better Generalization", UAI 2018, but after every step).
+    Batch statistics are not averaged: they are to be estimated anew.
+
+    Parameters
+    ----------
+    network : Module
+        What is trained.
+    share : float in (0, 1]
+        Of the training steps, the last.
+    """
+
+    def __init__(self, network: nn.Module, share: float):
+        self.network, self.share = network, share
+        self.n_steps = 0
+        self.means: list[Tensor] = []
+
+    @torch.no_grad()
+    def after_step(self, batch: Batch) -> None:
+        """Take the weights into the mean, if training is far enough."""
+        if batch.progress < 1 - self.share:
+            return
+        self.n_steps += 1
+        weights = list(self.network.parameters())
+        if self.n_steps == 1:
+            self.means = [weight.detach().clone() for weight in weights]
+            return
+        for mean, weight in zip(self.means, weights, strict=True):
+            mean.lerp_(weight, 1 / self.n_steps)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Put the mean in the place of the weights; where training ended early there is none."""
+        for mean, weight in zip(self.means, self.network.parameters(), strict=bool(self.means)):
+            weight.copy_(mean)
+        self.means, self.n_steps = [], 0
