@@ -99,7 +99,7 @@ class BatchListener(Callback):
         self.events.append(("begin", len(batch.source), training))
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
-        self.events.append(("end", len(batch.X_target), float(loss) > 0))
+        self.events.append(("end", len(batch.target), float(loss) > 0))
 
     def on_grad_computed(self, net, named_parameters, batch=None, training=False, **kwargs):
         names = [name for name, p in named_parameters if p.grad is not None]

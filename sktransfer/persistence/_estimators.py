@@ -14,11 +14,11 @@ from torch import Tensor
 
 from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS
+from .._settings import Settings
 from .._task import Classification
 from .._version import __version__
 from ..engine._checks import check_device
 from ..engine._processes import Processes
-from ..finetuning._settings import Settings
 from ._bounds import PARAMETERS_OF, check_attributes, check_structure
 from ._files import shortened
 from ._values import Reader, to_json

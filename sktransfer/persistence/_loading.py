@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 from .._deep import BaseDeepEstimator
+from .._settings import Settings
 from ..engine._checks import check_device
-from ..finetuning._settings import Settings
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
     NOT_SAVED,
