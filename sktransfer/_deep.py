@@ -20,7 +20,7 @@ from . import schedules
 from ._estimator import BaseTransferEstimator
 from ._task import Classification, Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
-from .callbacks import EpochProgressBar
+from .callbacks import EpochProgressBar, holds_a_domain
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
 from .data._lazy import LazyArray
@@ -253,6 +253,12 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
                 f"rows of shape {self.input_shape_}. Bring X to that shape."
             )
         return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
+
+    def _for_other_domains(self) -> Any:
+        twin = super()._for_other_domains()
+        if twin.callbacks is not None:
+            twin.callbacks = [given for given in twin.callbacks if not holds_a_domain(given)]
+        return twin
 
     def _unfitted(self) -> Any:
         twin = super()._unfitted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from skorch.callbacks import Callback
@@ -48,6 +49,8 @@ class DomainScoring(Callback):
     >>> len(clf.fit(Xs, ys, X_target=Xt).history_[:, "target_accuracy"])
     3
     """
+
+    holds_a_domain = True
 
     def __init__(self, X_source, y_source, X_target, y_target):
         self.X_source = X_source
@@ -126,6 +129,8 @@ class TargetValidation(Callback):
     >>> bool(InfoMaxScorer(Xt)(clf) == max(history[:, "target_score"]))
     True
     """
+
+    holds_a_domain = True
 
     def __init__(self, scorer, X=None, y=None, *, patience=None, min_epochs=1):
         if not callable(scorer):
@@ -214,6 +219,12 @@ class TrainedSoFar:
 
     def _rows(self, X):
         return check_rows(X, "X", self._net.input_shape)
+
+
+def holds_a_domain(given: Any) -> bool:
+    """Whether a callback, or a pair of name and callback, says so by ``holds_a_domain``."""
+    callback = given[1] if isinstance(given, tuple) else given
+    return getattr(callback, "holds_a_domain", False)
 
 
 def _learns(net, module) -> bool:

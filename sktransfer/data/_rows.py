@@ -131,5 +131,3 @@ def make_rows(X: Any, device: torch.device, dtype: torch.dtype, num_workers: int
 def take_each(rows: Rows, steps: Iterable[Tensor]) -> Iterator[Any]:
     """Yield the rows of each step, read ahead where they are read at all."""
     return rows.take_each(steps) if isinstance(rows, LazyRows) else map(rows.take, steps)
-
-

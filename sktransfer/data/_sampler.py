@@ -262,4 +262,3 @@ class Sampler:
         missing = -len(rows) % self.n_processes
         filled = torch.cat([rows, rows.repeat(missing)[:missing]])
         return filled[self.rank :: self.n_processes]
-

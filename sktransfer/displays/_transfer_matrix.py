@@ -98,7 +98,7 @@ class TransferMatrixDisplay:
             Cloned for each of the ``n_domains ** 2`` fits. One whose `fit` takes
             `X_target`, also in `make_transfer_pipeline`, adapts; any other
             learns from the source alone. On the diagonal there is nothing to
-            adapt to, so `lambda_` and `entropy_weight` are set to 0.
+            adapt to, and ``estimator.source_only()`` is fitted.
         domains : dict of str to (X, y)
             At least two domains by name: rows of the same features, and a label
             for each. Labels of a target are used for scoring alone.
@@ -199,7 +199,7 @@ def takes_target(estimator) -> bool:
         them by its folds.
     """
     if isinstance(estimator, TransferPipeline):
-        return takes_target(estimator[-1])
+        return any(takes_target(step) for _, step in estimator.steps)
     if has_fit_parameter(estimator, "X_target"):
         return True
     is_pipeline = isinstance(estimator, Pipeline)

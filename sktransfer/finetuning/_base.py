@@ -65,7 +65,8 @@ class BaseFineTuning(BaseDeepEstimator):
             rows = self._training_rows(source)
             if self.backbone is None:
                 yield from self._stages([self._source_part()], rows, seeds[0])
-                _warn_of_no_transfer()
+                if self._transfers():
+                    _warn_of_no_transfer()
                 return
         elif target.y is not None:
             if not continues:

@@ -107,9 +107,7 @@ class TrainingRows:
         least = len(np.unique(y)) if self.task.is_stratified else 1
         size = max(round(fraction * len(rows)), least)
         try:
-            kept, out = train_test_split(
-                rows, test_size=size, random_state=seed, stratify=stratify
-            )
+            kept, out = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
         except ValueError as error:
             raise ValueError(
                 f"early_stopping holds out a fraction of {fraction} of the {len(rows)} labelled "

@@ -17,7 +17,7 @@ from .._validation import as_array
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, extract_features
-from ._source_only import adapting_parameters, make_source_only
+from ._source_only import make_source_only, transfers
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
 # Shares by less than which two fits do not differ.
@@ -28,7 +28,7 @@ WITNESSES = ("gap of class shares", "NeighborAgreementScorer", "SNDScorer")
 HEADLINES = {
     "helped": "Adaptation helped.",
     "nothing": "Adaptation did nothing.",
-    "harm": "Adaptation did harm (negative transfer): do without it, or with a smaller lambda_.",
+    "harm": "Adaptation did harm (negative transfer): do without it, or give it less weight.",
     "unclear": "Whether adaptation helped is unclear.",
 }
 
@@ -77,8 +77,8 @@ def adaptation_report(
 ) -> AdaptationReport:
     """Say whether adaptation helped, did nothing or did harm, beside a source-only twin.
 
-    The twin is a clone with ``lambda_=0`` and ``entropy_weight=0``, fitted on the
-    source alone from the same `random_state`. Where the two predict less than 1%
+    The twin is the estimator's ``source_only()``, fitted on the source alone from
+    the same `random_state`. Where the two predict less than 1%
     of the target rows differently, adaptation did nothing. With labels of the
     target their accuracies decide: a difference of more than 1.96 standard
     errors, those of the rows that only one of the two has right; less is "unclear",
@@ -101,8 +101,8 @@ def adaptation_report(
 
     Parameters
     ----------
-    estimator : adaptation classifier of this package, or a pipeline that ends in one
-        Fitted on the very data that follow, or not fitted: then a clone is fitted.
+    estimator : classifier with ``source_only()``, or a pipeline or search that holds one
+        As the classifiers of this package that take a target without labels. Fitted on the very data that follow, or not fitted: then a clone is fitted.
         It is not changed.
     X : array-like of shape (n_source, ...)
         Rows of the source.
@@ -127,8 +127,8 @@ def adaptation_report(
     Raises
     ------
     ValueError
-        Where the estimator does not adapt: without `lambda_`, or with all weights
-        at 0.
+        Where the estimator does not adapt: without ``source_only()``, or with
+        parameters by which a target without labels makes no difference.
 
     Examples
     --------
@@ -221,12 +221,12 @@ def judge_by_witnesses(
 
 
 def _check_adapts(estimator) -> None:
-    weights = adapting_parameters(estimator)
-    if not any(weight > 0 for weight in weights.values()):
+    if isinstance(estimator, type) or not transfers(estimator):
         raise ValueError(
-            f"estimator must adapt to a target without labels, but {estimator!r} has "
-            f"{weights or 'no lambda_'}: give a DANNClassifier, DeepCORALClassifier or a pipeline "
-            "that ends in one, with lambda_ above 0."
+            f"estimator must adapt to a target without labels, but {estimator!r} does not: give "
+            "an adaptation classifier of this package, or a pipeline that holds one, with the "
+            "weight of what adapts (lambda_ and its like) above 0. An estimator of your own says "
+            "that it adapts by a method source_only()."
         )
 
 

@@ -6,7 +6,6 @@ import inspect
 import warnings
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
 from .._docs import with_shared_docs
@@ -64,7 +63,7 @@ class ReverseValidationScorer(BaseTargetScorer):
         labels = np.asarray(estimator.predict(self.X_target))
         if len(np.unique(labels)) == 1:
             return float(np.mean(np.asarray(y) == labels[0]))
-        reverse = without_callbacks_of_a_domain(clone(estimator))
+        reverse = without_callbacks_of_a_domain(estimator)
         adapts = "X_target" in inspect.signature(reverse.fit).parameters
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

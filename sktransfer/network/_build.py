@@ -44,9 +44,7 @@ def make_module(
     return module
 
 
-def row_types(
-    body: nn.Module, given: torch.dtype, default: torch.dtype
-) -> list[torch.dtype]:
+def row_types(body: nn.Module, given: torch.dtype, default: torch.dtype) -> list[torch.dtype]:
     """List the types in which rows may be meant to reach the body, the likeliest first.
 
     Parameters

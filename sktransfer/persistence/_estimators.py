@@ -112,9 +112,7 @@ def _is_of_fit(name: str) -> bool:
     return name.isidentifier() and name.endswith("_") and not name.startswith("_")
 
 
-def set_state(
-    estimator: BaseDeepEstimator, description: dict[str, Any], reader: Reader
-) -> None:
+def set_state(estimator: BaseDeepEstimator, description: dict[str, Any], reader: Reader) -> None:
     """Set what `fit` has set, but the network.
 
     Raises
@@ -171,9 +169,7 @@ def restore_structure(
         network.restore_structure(structure)
 
 
-def difference(
-    estimator: BaseDeepEstimator, tensors: dict[str, Tensor], place: str
-) -> str | None:
+def difference(estimator: BaseDeepEstimator, tensors: dict[str, Tensor], place: str) -> str | None:
     """Say how the network made by the parameters differs from these weights, if it does."""
     made = estimator.net_.module_.state_dict()
     parameters = estimator.get_params(deep=False)

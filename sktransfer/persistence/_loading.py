@@ -101,9 +101,7 @@ def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
     return estimator
 
 
-def _rebuild(
-    estimator: BaseDeepEstimator, file: SavedFile, reader: Reader, *, given: bool
-) -> None:
+def _rebuild(estimator: BaseDeepEstimator, file: SavedFile, reader: Reader, *, given: bool) -> None:
     """Give the estimator its fitted state, from what is cheap to check to what is not."""
     description, tensors = file.description, file.tensors
     try:
