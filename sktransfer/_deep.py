@@ -26,7 +26,7 @@ from .data._domain import Domain, Domains
 from .data._lazy import LazyArray
 from .data._rows import Rows
 from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device, check_schedule, copy_callbacks
+from .engine._checks import CheckedOptimizer, check_device, check_schedule, copy_callbacks
 from .engine._engine import Engine
 from .engine._net import TransferNet
 from .engine._processes import Processes, draw_seeds, join_processes
@@ -323,7 +323,9 @@ def look_up(given: Any, known: dict[str, Any]) -> Any:
 
 
 def _make_optimizer(given, device: torch.device):
-    optimizer = look_up(given, OPTIMIZERS)
+    if not isinstance(given, str):
+        return CheckedOptimizer(given)
+    optimizer = OPTIMIZERS[given]
     if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
         return partial(optimizer, fused=True)
     return optimizer

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator, clone
 
-from ._validation import check_domains
+from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
 
 
@@ -57,6 +57,7 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
             instead.
         """
         self._validate_params()
+        refuse_booleans(self)
         if self._is_source_only:
             X_target = y_target = None
         fitted = self._unfitted()

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import unique_labels
 
+from .._arguments import check_random_state
 from ._drawing import SOURCE, TARGET, check_axes, import_pyplot, make_axes, make_class_colors
 from ._embedding import check_choices, check_transforms, draw_rows, embed_domains
 

@@ -9,12 +9,11 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
+from .._arguments import as_array, check_random_state
 from .._target_domain import TargetDomain
-from .._validation import as_array
 from ..model_selection import TransferPipeline
 from ..model_selection._source_only import make_source_only
 from ._drawing import check_axes, import_pyplot, make_axes
@@ -231,7 +230,14 @@ def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
         )
     # One seed for all, so that domains that show the same objects in one order are split alike.
     seed = check_random_state(random_state).randint(2**31 - 1)
-    return {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
+    splits = {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
+    shapes = {name: np.shape(split.X_train)[1:] for name, split in splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(
+            f"domains hold rows of the shapes {shapes}; all must have the same features in the "
+            "same order."
+        )
+    return splits
 
 
 def _split(name, domain, test_size, seed: int) -> Split:

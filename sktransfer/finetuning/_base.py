@@ -228,7 +228,7 @@ class BaseFineTuning(BaseDeepEstimator):
         """Return the losses of a batch by name."""
         network, source = self.net_.module_, batch.source
         X = source.X if self.augment is None else self._augmented(source.X)
-        source.features = network.features(X)
+        source.features = self._features_of(network, X, source.X)
         batch.source_outputs = part.head(source.features)
         batch.metrics["stage"] = part.name
         assert source.y is not None
@@ -236,6 +236,18 @@ class BaseFineTuning(BaseDeepEstimator):
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
         return losses
+
+    def _features_of(self, network: FineTuneNetwork, X, before) -> Tensor:
+        try:
+            return network.features(X)
+        except RuntimeError as error:
+            if X is before or X.shape == before.shape:
+                raise
+            shape = tuple(before.shape)
+            raise ValueError(
+                f"augment made a batch of shape {tuple(X.shape)} of one of shape {shape}, "
+                f"which the backbone does not take: {error}. Keep the shape of the rows."
+            ) from error
 
     def _augmented(self, X: Tensor) -> Tensor:
         augmented = self.augment(X)

@@ -10,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
+from .._arguments import check_random_state
 from .._validation import Integral, Real
 from ._moments import covariance
 from ._rows import check_domains, iter_rows, working_numbers

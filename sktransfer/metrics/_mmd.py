@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
-from sklearn.utils import check_random_state
 
+from .._arguments import check_random_state
 from .._validation import Real
 from ._moments import mean_row, total_variance
 from ._rows import check_domains, read_rows, row_blocks

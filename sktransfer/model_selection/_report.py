@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from .._validation import as_array
+from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, extract_features
@@ -102,8 +103,9 @@ def adaptation_report(
     Parameters
     ----------
     estimator : classifier with ``source_only()``, or a pipeline or search that holds one
-        As the classifiers of this package that take a target without labels. Fitted on the very data that follow, or not fitted: then a clone is fitted.
-        It is not changed.
+        As the classifiers of this package that take a target without labels. Fitted on
+        the very data that follow, or not fitted: then a clone is fitted. It is not
+        changed.
     X : array-like of shape (n_source, ...)
         Rows of the source.
     y : array-like of shape (n_source,)
@@ -143,6 +145,12 @@ def adaptation_report(
     _check_adapts(estimator)
     X_target = as_array(X_target, "X_target")
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
+    check_same_length(np.shape(X)[0] if hasattr(X, "shape") else len(X), "X", y, "y")
+    _check_scorers(scorers)
+    if source_only is not None and not _is_fitted(source_only):
+        raise ValueError(
+            f"source_only={source_only!r} is not fitted: fit it on X and y, or leave it out."
+        )
     if scorers is None:
         scorers = {kind.__name__: kind(X_target) for kind in (ClassAMIScorer, InfoMaxScorer)}
     if source_only is None:
@@ -230,12 +238,33 @@ def _check_adapts(estimator) -> None:
         )
 
 
-def _fitted(estimator, X, y, X_target):
+def _check_scorers(scorers) -> None:
+    if scorers is None:
+        return
+    if not isinstance(scorers, Mapping):
+        raise TypeError(
+            f"scorers must be a dict of name: scorer, or None; got a {type(scorers).__name__}."
+        )
+    for name, scorer in scorers.items():
+        if isinstance(scorer, type) or not callable(scorer):
+            raise TypeError(
+                f"scorers[{name!r}] must be a callable (estimator, X, y) -> float, such as "
+                f"InfoMaxScorer(X_target), not its class; got {scorer!r}."
+            )
+
+
+def _is_fitted(estimator) -> bool:
     try:
         check_is_fitted(estimator)
     except NotFittedError:
-        return clone(estimator).fit(X, y, X_target=X_target)
-    return estimator
+        return False
+    return True
+
+
+def _fitted(estimator, X, y, X_target):
+    if _is_fitted(estimator):
+        return estimator
+    return clone(estimator).fit(X, y, X_target=X_target)
 
 
 def _distance_of_domains(fit, X, X_target) -> float:

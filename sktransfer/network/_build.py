@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -173,4 +174,17 @@ def make_head(
             f"{name} gave shape {tuple(output.shape)} for features of shape "
             f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
         )
+    _warn_of_activation(head, name)
     return head
+
+
+def _warn_of_activation(head: nn.Module, name: str) -> None:
+    """Warn of a head that ends in what the loss applies itself."""
+    last = list(head.modules())[-1]
+    if isinstance(last, (nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid)):
+        warnings.warn(
+            f"{name} ends in {type(last).__name__}, and the loss applies another to what it gives: "
+            "it will learn little. Leave the last activation out, a head gives logits.",
+            UserWarning,
+            stacklevel=7,
+        )
