@@ -102,7 +102,8 @@ def named(name: str, given: Any = None) -> Iterator[None]:
                 'with make_transfer_pipeline(ColumnTransformer([("codes", OneHotEncoder(), '
                 f'{words[:10]})], remainder="passthrough"), ...), or drop them.'
             ) from error
-        if re.search(rf"\b({name}|y|sample_weight)\b", message):
+        others = "|y|sample_weight" if name == "X" else ""  # which are checked with X
+        if re.search(rf"\b({name}{others})\b", message):
             raise
         if "inhomogeneous" in message:
             message = f"its rows differ in length ({message}). Give rows of one length."

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from torch import Tensor, nn
 
+from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
 from .._task import Classification, encoded
 from ..data._domain import Domain, Domains
@@ -58,6 +59,8 @@ class BaseFineTuning(BaseDeepEstimator):
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
         continues = len(self.net_.history) > 0
         source, target = domains.source, domains.target
+        if self.augment is not None:
+            check_takes(self.augment, "augment", "X")
         self.unfrozen_layers_: list[str] = []
         self.n_pseudo_labels_ = 0
         rows: TrainingRows | None

@@ -115,6 +115,7 @@ def proxy_a_distance(X_source, X_target, *, classifier=None, cv=2, random_state=
     """
     if isinstance(cv, Integral) and cv < 2:
         raise ValueError(f"cv={cv!r} must be at least 2: each row is predicted from others.")
+    check_random_state(random_state)
     least_rows = int(cv) if isinstance(cv, Integral) else 2
     X_source, X_target = check_domains(
         X_source, X_target, least_rows=least_rows, why=f"cv={cv} needs"

@@ -72,7 +72,7 @@ def check_rows(X, name: str, *, accept_sparse: bool = False):
             f"sample: {name}.{shape}."
         )
     values = X.data if scipy.sparse.issparse(X) else X
-    largest = max(values.max(), -values.min()) if values.size else 0.0
+    largest = float(max(values.max(), -values.min())) if values.size else 0.0
     if largest > LARGEST:
         raise ValueError(
             f"{name} holds values up to {largest:g}, whose powers overflow; scale the features, "
