@@ -325,7 +325,7 @@ def look_up(given: Any, known: dict[str, Any]) -> Any:
 def _make_optimizer(given, device: torch.device):
     if not isinstance(given, str):
         return CheckedOptimizer(given)
-    optimizer = OPTIMIZERS[given]
+    optimizer = look_up(given, OPTIMIZERS)
     if given in ("adam", "adamw") and device.type in ("cpu", "cuda"):
         return partial(optimizer, fused=True)
     return optimizer
