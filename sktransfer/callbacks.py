@@ -195,7 +195,7 @@ class TargetValidation(Callback):
         """Restore the weights of the best epoch."""
         if self.best_weights_ is not None:
             net.module_.load_state_dict(self.best_weights_)
-        elif 0 < self.n_scored_ < self.min_epochs:
+        elif 0 < self.n_scored_ < int(self.min_epochs):
             warnings.warn(
                 f"TargetValidation kept no epoch: min_epochs={self.min_epochs}, but training ended "
                 f"after {self.n_scored_}. The weights are those of the last one.",
