@@ -20,13 +20,13 @@ from . import schedules
 from ._estimator import BaseTransferEstimator
 from ._task import Classification, Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
-from .callbacks import EpochProgressBar
+from .callbacks import EpochProgressBar, holds_a_domain
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
 from .data._lazy import LazyArray
 from .data._rows import Rows
 from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device, check_schedule, copy_callbacks
+from .engine._checks import CheckedOptimizer, check_device, check_schedule, copy_callbacks
 from .engine._engine import Engine
 from .engine._net import TransferNet
 from .engine._processes import Processes, draw_seeds, join_processes
@@ -256,6 +256,12 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
             )
         return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
 
+    def _for_other_domains(self) -> Any:
+        twin = super()._for_other_domains()
+        if twin.callbacks is not None:
+            twin.callbacks = [given for given in twin.callbacks if not holds_a_domain(given)]
+        return twin
+
     def _unfitted(self) -> Any:
         twin = super()._unfitted()
         if self.warm_start and hasattr(self, "net_"):
@@ -318,6 +324,8 @@ def look_up(given: Any, known: dict[str, Any]) -> Any:
 
 
 def _make_optimizer(given, device: torch.device):
+    if not isinstance(given, str):
+        return CheckedOptimizer(given)
     optimizer = look_up(given, OPTIMIZERS)
     if given in ("adam", "adamw", "game_adam") and device.type in ("cpu", "cuda"):
         return partial(optimizer, fused=True)

@@ -6,9 +6,9 @@ import copy
 from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
-from ._validation import check_domains
+from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
 
 
@@ -23,6 +23,9 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
+
+    # Set by `source_only`, kept by `clone`.
+    _is_source_only = False
 
     def fit(self, X, y=None, X_target=None, y_target=None, sample_weight=None):
         """Fit on a source and a target.
@@ -54,10 +57,52 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
             instead.
         """
         self._validate_params()
+        refuse_booleans(self)
+        if self._is_source_only:
+            X_target = y_target = None
         fitted = self._unfitted()
         fitted._fit(self._check(fitted, X, y, X_target, y_target, sample_weight))
         self.__dict__ = vars(fitted)
         return self
+
+    def source_only(self):
+        """Return an unfitted clone that transfers nothing, to compare with.
+
+        Its `fit` takes the same arguments, learns from the source alone whatever it
+        is given of a target, and does not warn of that. So do clones of it.
+
+        Returns
+        -------
+        estimator of the same class
+            With the same parameters, but for callbacks that hold a domain.
+
+        Examples
+        --------
+        >>> from sktransfer import DANNClassifier
+        >>> from sktransfer.datasets import make_shifted_moons
+        >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+        >>> clf = DANNClassifier(learning_rate=0.01, random_state=0).fit(Xs, ys, X_target=Xt)
+        >>> plain = clf.source_only().fit(Xs, ys)
+        >>> clf.score(Xt, yt) > plain.score(Xt, yt)
+        True
+        """
+        twin = self._for_other_domains()
+        twin._is_source_only = True
+        return twin
+
+    def _transfers(self) -> bool:
+        """Whether a target without labels makes a difference to `fit`."""
+        return not self._is_source_only
+
+    def _for_other_domains(self) -> Any:
+        """Return a clone without what holds rows of a domain besides those of `fit`."""
+        return clone(self)
+
+    def __sklearn_clone__(self) -> Any:
+        twin = super().__sklearn_clone__()
+        if self._is_source_only:
+            twin._is_source_only = True
+        return twin
 
     @abstractmethod
     def _fit(self, domains: Domains) -> None:

@@ -51,7 +51,12 @@ class TargetDomain:
     def __init__(self, data: Any) -> None:
         rows: Any = data.data if isinstance(data, TargetDomain) else data
         if not is_dataset(rows):
-            rows = rows if hasattr(rows, "shape") else np.asarray(rows)
+            try:
+                rows = rows if hasattr(rows, "shape") else np.asarray(rows)
+            except ValueError as error:
+                raise ValueError(
+                    f"TargetDomain wraps rows of one length; got {data!r:.80} ({error})."
+                ) from error
             if len(rows.shape) == 0:
                 raise ValueError(f"TargetDomain wraps an array of rows; got {data!r}.")
         self.data = rows

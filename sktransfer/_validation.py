@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from types import FrameType
 from typing import Any
@@ -22,6 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._arguments import as_array, check_same_length, named
 from ._target_domain import TargetDomain, is_dataset
 from .data._domain import Domain, Domains
 
@@ -116,6 +114,26 @@ def check_domains(
     return Domains(Domain(X, y, sample_weight), target)
 
 
+def refuse_booleans(estimator) -> None:
+    """Refuse True and False for parameters that are numbers, for which Python takes them.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter.
+    """
+    for name, constraints in estimator._parameter_constraints.items():
+        value = getattr(estimator, name)
+        if isinstance(value, (bool, np.bool_)) and any(
+            isinstance(constraint, Interval) for constraint in constraints
+        ):
+            wanted = " or ".join(str(one) for one in constraints if isinstance(one, Interval))
+            raise ValueError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}; got "
+                f"{value!r}, which is no number."
+            )
+
+
 def check_rows_to_predict(estimator, X, *, rows: ArrayRows | None = None, dtype="numeric"):
     """Check rows to predict for against those of `fit`.
 
@@ -129,91 +147,9 @@ def check_rows_to_predict(estimator, X, *, rows: ArrayRows | None = None, dtype=
     X = as_array(X, "X")
     if is_dataset(X):
         return rows.read_dataset(X, "X")
-    with _named("X"):
+    with named("X"):
         checked = validate_data(estimator, X, reset=False, **_accepted(estimator, dtype))
     return rows.keep(checked, X)
-
-
-def as_array(X, name: str):
-    """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave other rows as they are.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For what holds no rows of numbers or labels.
-    """
-    if isinstance(X, TargetDomain):
-        X = X.data
-    if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
-        raise TypeError(
-            f"{name} is {X!r:.80}, a text; give its rows as an array or frame, for example "
-            "pandas.read_csv(path)."
-        )
-    if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # SciPy's dok is a dict, too
-        raise TypeError(
-            f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "
-            f"sample. Arrays of one shape, such as token ids and mask, can be stacked, "
-            "numpy.stack([ids, mask], axis=1), and taken apart by the module."
-        )
-    if not hasattr(X, "__len__") and (isinstance(X, Iterator) or _is_iterable(X)):
-        raise TypeError(
-            f"{name} is a {type(X).__name__}, which gives its rows one after the other; give them "
-            f"at once: numpy.stack(list({name}))."
-        )
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(X, torch.utils.data.DataLoader):
-        raise TypeError(f"{name} is a DataLoader; give its Dataset, loader.dataset, or an array.")
-    if torch is not None and isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    if isinstance(X, np.ma.MaskedArray) and X.mask.any() and name.startswith("X"):
-        raise ValueError(
-            f"{name} is a masked array with {X.mask.sum()} values masked; fill them, "
-            f"{name}.filled(value), or drop their rows."
-        )
-    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
-        raise ValueError(f"{name} holds dates or times; give numbers, for example a difference.")
-    if isinstance(X, np.ndarray) and X.dtype.kind == "c":
-        raise ValueError(
-            f"{name} holds complex numbers. Complex data not supported: give real ones, for "
-            f"example numpy.abs({name}), or real and imaginary part as columns."
-        )
-    return X
-
-
-def _is_iterable(X) -> bool:
-    return hasattr(X, "__iter__") and not hasattr(X, "shape") and not hasattr(X, "__array__")
-
-
-@contextlib.contextmanager
-def _named(name: str, given: Any = None) -> Iterator[None]:
-    """Have what scikit-learn says of rows name the argument, and columns that are no numbers."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        message = str(error)
-        words = _columns_without_numbers(given)
-        if words:
-            raise ValueError(
-                f"{name} has columns that are no numbers: {words[:10]}. Encode them, for example "
-                'with make_transfer_pipeline(ColumnTransformer([("codes", OneHotEncoder(), '
-                f'{words[:10]})], remainder="passthrough"), ...), or drop them.'
-            ) from error
-        if re.search(rf"\b({name}|y|sample_weight)\b", message):
-            raise
-        raise type(error)(f"{name}: {message}") from error
-
-
-def _columns_without_numbers(X: Any) -> list[Any]:
-    def is_number(column: Any) -> bool:
-        try:
-            np.asarray(X[column]).astype(float)
-        except (ValueError, TypeError):
-            return False
-        return True
-
-    columns = getattr(X, "columns", None)
-    return [] if columns is None else [name for name in columns if not is_number(name)]
 
 
 def _accepted(estimator, dtype: Any) -> dict[str, Any]:
@@ -230,8 +166,8 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
     if is_dataset(X):
         checked = rows.read_dataset(X, "X")
         y = None if y is None else column_or_1d(y)
-        if y is not None and len(y) != len(checked):
-            raise ValueError(f"y has {len(y)} labels for the {len(checked)} rows of the Dataset.")
+        if y is not None:
+            check_same_length(len(checked), "X", y, "y")
         estimator.n_features_in_ = checked.shape[1]
     else:
         of_y: dict[str, Any] = {}
@@ -239,12 +175,15 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
             y = None if tags.target_tags.required else "no_validation"
         elif tags.estimator_type == "regressor":
             of_y = {"y_numeric": True, "multi_output": tags.target_tags.multi_output}
-        with _named("X", X):
+        n_rows = _n_rows(X)
+        if n_rows and not isinstance(y, str) and y is not None and np.ndim(y) > 0:
+            check_same_length(n_rows, "X", y, "y")
+        with named("X", X):
             checked = validate_data(estimator, X, y, **_accepted(estimator, dtype), **of_y)
         checked, y = checked if isinstance(checked, tuple) else (checked, None)
         checked = rows.keep(checked, X)
     if y is not None and tags.estimator_type == "classifier":
-        with _named("y"):
+        with named("y"):
             check_classification_targets(y)
     return checked, y
 
@@ -253,7 +192,7 @@ def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
     if is_dataset(X_target):
         X_target = rows.read_dataset(X_target, "X_target")
     else:
-        with _named("X_target"):
+        with named("X_target"):
             shape = X_target.shape if hasattr(X_target, "shape") else np.shape(X_target)
         if len(shape) < 2:
             raise ValueError(
@@ -263,7 +202,7 @@ def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
             )
         if shape[0] == 0:
             raise ValueError("X_target has no rows; give at least one, or leave it out.")
-        with _named("X_target", X_target):
+        with named("X_target", X_target):
             checked = check_array(
                 X_target,
                 input_name="X_target",
@@ -309,7 +248,8 @@ def _with_labels(estimator, target: Domain | None, y_target) -> Domain:
     """Return the target with its labels; missing ones are None, NaN, `pandas.NA` or masked."""
     if target is None:
         raise ValueError("y_target was given without X_target: pass the rows it labels too.")
-    has_label = find_labelled(y_target)
+    with named("y_target"):
+        has_label = find_labelled(y_target)
     if len(has_label) != len(target):
         raise ValueError(
             f"y_target has {len(has_label)} labels for the {len(target)} rows of X_target: give "
@@ -318,8 +258,9 @@ def _with_labels(estimator, target: Domain | None, y_target) -> Domain:
     if not has_label.any():
         return target
     known = np.array(np.ma.getdata(np.asarray(y_target))[has_label].tolist())
-    with _named("y_target"):
+    with named("y_target"):
         if get_tags(estimator).estimator_type == "classifier":
+            known = column_or_1d(known)
             check_classification_targets(known)
     y = np.full((len(has_label), *known.shape[1:]), known[0])
     y[has_label] = known
@@ -363,7 +304,7 @@ def _is_missing(value: Any) -> bool:
 def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
-    with _named("sample_weight"):
+    with named("sample_weight"):
         weights = check_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from skorch.callbacks import Callback
 
+from ._arguments import as_array, check_same_length, check_takes, named
 from .data._checks import check_rows
 
 __all__ = ["DomainScoring", "TargetValidation"]
@@ -49,6 +52,8 @@ class DomainScoring(Callback):
     3
     """
 
+    holds_a_domain = True
+
     def __init__(self, X_source, y_source, X_target, y_target):
         self.X_source = X_source
         self.y_source = y_source
@@ -58,14 +63,12 @@ class DomainScoring(Callback):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check that each row has a label and the shape of those trained on."""
         for domain in ("source", "target"):
-            n_rows = np.shape(getattr(self, f"X_{domain}"))[0]
-            n_labels = np.shape(getattr(self, f"y_{domain}"))[0]
-            if n_rows != n_labels:
-                raise ValueError(
-                    f"DomainScoring: X_{domain} has {n_rows} rows but y_{domain} {n_labels} "
-                    "labels; give one label for each row."
-                )
-            check_rows(getattr(self, f"X_{domain}"), f"X_{domain}", net.input_shape)
+            name, name_of_y = f"X_{domain}", f"y_{domain}"
+            X = check_rows(getattr(self, name), name, net.input_shape)
+            y = as_array(getattr(self, name_of_y), name_of_y)
+            check_same_length(X.shape[0], name, y, name_of_y)
+            with named(name_of_y):
+                net.score(X[:1], np.asarray(y)[:1])
 
     def on_epoch_end(self, net, **kwargs):
         """Record ``source_accuracy`` and ``target_accuracy``."""
@@ -127,12 +130,18 @@ class TargetValidation(Callback):
     True
     """
 
+    holds_a_domain = True
+
     def __init__(self, scorer, X=None, y=None, *, patience=None, min_epochs=1):
         if not callable(scorer):
             raise TypeError(
                 "scorer must be a callable (estimator, X, y) -> float such as "
                 f"InfoMaxScorer(X_target), or a class of such; got {scorer!r}."
             )
+        if not isinstance(scorer, type):
+            check_takes(scorer, "scorer", "estimator", "X", "y")
+        if X is not None and y is not None:
+            check_same_length(np.shape(X)[0] if hasattr(X, "shape") else len(X), "X", y, "y")
         if patience is not None and not (isinstance(patience, Integral) and int(patience) >= 1):
             raise ValueError(
                 f"patience must be an integer of at least 1 or None; got {patience!r}."
@@ -186,6 +195,13 @@ class TargetValidation(Callback):
         """Restore the weights of the best epoch."""
         if self.best_weights_ is not None:
             net.module_.load_state_dict(self.best_weights_)
+        elif 0 < self.n_scored_ < int(self.min_epochs):
+            warnings.warn(
+                f"TargetValidation kept no epoch: min_epochs={self.min_epochs}, but training ended "
+                f"after {self.n_scored_}. The weights are those of the last one.",
+                UserWarning,
+                stacklevel=2,
+            )
         self.best_weights_ = self.scorer_ = None
 
 
@@ -214,6 +230,12 @@ class TrainedSoFar:
 
     def _rows(self, X):
         return check_rows(X, "X", self._net.input_shape)
+
+
+def holds_a_domain(given: Any) -> bool:
+    """Whether a callback, or a pair of name and callback, says so by ``holds_a_domain``."""
+    callback = given[1] if isinstance(given, tuple) else given
+    return getattr(callback, "holds_a_domain", False)
 
 
 def _learns(net, module) -> bool:

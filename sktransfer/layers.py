@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -47,6 +48,13 @@ def scale_gradient(features: Tensor, factor: float) -> Tensor:
     >>> x.grad
     tensor([0.5000, 0.5000])
     """
+    if not isinstance(features, Tensor):
+        raise TypeError(
+            f"features must be a Tensor; got a {type(features).__name__}: give "
+            "torch.as_tensor(features)."
+        )
+    if not isinstance(factor, (Real, Tensor)):
+        raise TypeError(f"factor must be a number; got {factor!r:.80}.")
     scaled: Tensor = _ScaleGradient.apply(features, factor)  # type: ignore[no-untyped-call]
     return scaled
 
@@ -79,6 +87,8 @@ class GradientReversal(nn.Module):
 
     def __init__(self, lambda_: float = 1.0):
         super().__init__()
+        if not isinstance(lambda_, (Real, Tensor)):
+            raise TypeError(f"lambda_ must be a number; got {lambda_!r:.80}.")
         self.lambda_ = lambda_
 
     def forward(self, features: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ._arguments import check_number
+
 __all__ = ["constant", "cosine_annealing", "dann_annealing", "dann_ramp"]
 
 
@@ -54,7 +56,7 @@ def cosine_annealing(progress: float) -> float:
     >>> [round(cosine_annealing(p), 3) for p in (0, 0.25, 0.5, 1)]
     [1.0, 0.854, 0.5, 0.0]
     """
-    return (1.0 + math.cos(math.pi * progress)) / 2.0
+    return (1.0 + math.cos(math.pi * _check_progress(progress))) / 2.0
 
 
 def dann_ramp(progress: float, gamma: float = 10.0) -> float:
@@ -84,7 +86,8 @@ def dann_ramp(progress: float, gamma: float = 10.0) -> float:
     >>> [round(dann_ramp(p), 3) for p in (0, 0.1, 0.5, 1)]
     [0.0, 0.462, 0.987, 1.0]
     """
-    return 2.0 / (1.0 + math.exp(-gamma * progress)) - 1.0
+    gamma = check_number(gamma, "gamma", 0.0, math.inf, "a number of at least 0")
+    return 2.0 / (1.0 + math.exp(-gamma * _check_progress(progress))) - 1.0
 
 
 def dann_annealing(progress: float, alpha: float = 10.0, beta: float = 0.75) -> float:
@@ -114,5 +117,13 @@ def dann_annealing(progress: float, alpha: float = 10.0, beta: float = 0.75) -> 
     >>> [round(dann_annealing(p), 3) for p in (0, 0.1, 1)]
     [1.0, 0.595, 0.166]
     """
-    divisor: float = (1.0 + alpha * progress) ** beta
+    alpha = check_number(alpha, "alpha", 0.0, math.inf, "a number of at least 0")
+    beta = check_number(beta, "beta", 0.0, math.inf, "a number of at least 0")
+    divisor: float = (1.0 + alpha * _check_progress(progress)) ** beta
     return 1.0 / divisor
+
+
+def _check_progress(progress: float) -> float:
+    return check_number(
+        progress, "progress", 0.0, 1.0, "a number in [0, 1], the share of steps already taken"
+    )

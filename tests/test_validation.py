@@ -44,7 +44,7 @@ def with_value(X, value):
         (lambda X, y, Z: (X, np.full(90, "up"), Z), "y holds one class, .*up.*at least 2 classes"),
         (lambda X, y, Z: (X, None, Z), "requires y to be passed"),
         (lambda X, y, Z: (X, X[:, 0], Z), "Unknown label type: continuous"),
-        (lambda X, y, Z: (X.astype(str), y, Z), r"dtype='numeric' is not compatible|could not"),
+        (lambda X, y, Z: (X.astype(str), y, Z), "X holds strings, such as"),
         (lambda X, y, Z: (X.astype("M8[s]"), y, Z), "X holds dates or times"),
         (
             lambda X, y, Z: (X.reshape(90, 2, 2), y, Z.reshape(90, 2, 2)),

@@ -169,9 +169,12 @@ class BaseAdaptation(BaseDeepEstimator):
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
 
+    def _transfers(self) -> bool:
+        return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
+
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
         name, target = type(self).__name__, domains.target
-        if target is None and (self.lambda_ > 0 or self.entropy_weight > 0):
+        if target is None and self._transfers():
             warnings.warn(
                 f"{name} was fitted without X_target: no adaptation took place and it is a plain "
                 "model of the source. Pass X_target to adapt, or set lambda_=0 where this is "

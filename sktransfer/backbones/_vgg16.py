@@ -197,7 +197,7 @@ def _read_state_dict(weights: Any) -> Mapping[str, Tensor]:
     if isinstance(weights, (str, os.PathLike)):
         try:
             given = torch.load(weights, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except (pickle.UnpicklingError, LookupError, RuntimeError, EOFError) as error:
             raise ValueError(
                 f"weights={weights!r} is no file of plain tensors, which alone are read "
                 f"({type(error).__name__}). Write it by torch.save(model.state_dict(), path)."

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import fetch_file, fetch_openml, get_data_home, load_sample_images
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
+
+from .._arguments import check_path, check_random_state
 
 # One commit, not a branch: the same seed is to give the same images in years to come.
 BSDS500_URL = "https://github.com/BIDS/BSDS500/archive/a04b7c6c3a9f0ace74bf205c72a43d32e1c72722.zip"
@@ -207,7 +209,7 @@ def fetch_mnist_m(
     """
     pillow = _import_pillow("fetch_mnist_m")
     data_home = Path(get_data_home(data_home))
-    folder = _fetch_photos(data_home) if photos is None else Path(photos)
+    folder = _fetch_photos(data_home) if photos is None else Path(check_path(photos, "photos"))
     pictures = _read_photos(folder, pillow)
     # scikit-learn's other parser needs pandas, and with pandas 3.1 it fails on integer classes.
     mnist = fetch_openml(
@@ -266,8 +268,13 @@ def _read_photos(folder: Path, pillow) -> list[np.ndarray]:
         )
     pictures = []
     for file in files:
-        with pillow.open(file) as picture:
-            pictures.append(np.asarray(picture.convert("RGB")))
+        try:
+            with pillow.open(file) as picture:
+                pictures.append(np.asarray(picture.convert("RGB")))
+        except pillow.UnidentifiedImageError as error:
+            raise ValueError(
+                f"photos={str(folder)!r} holds {file.name}, which is no picture: take it out."
+            ) from error
     return pictures
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import make_moons
-from sklearn.utils import check_random_state
+
+from .._arguments import check_random_state
 
 # The midpoint of the noise-free moons, about which they are symmetric.
 CENTRE = np.array([0.5, 0.25])

@@ -6,9 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import unique_labels
 
+from .._arguments import check_random_state, named
 from ._drawing import SOURCE, TARGET, check_axes, import_pyplot, make_axes, make_class_colors
 from ._embedding import check_choices, check_transforms, draw_rows, embed_domains
 
@@ -270,7 +270,8 @@ def find_classes(*labels) -> np.ndarray:
     """Return the labels of both domains, each once and sorted."""
     known = [y[has_label(y)].tolist() for y in labels if y is not None]
     known = [y for y in known if y]
-    return unique_labels(*known) if known else np.array([])
+    with named("y_source and y_target"):
+        return unique_labels(*known) if known else np.array([])
 
 
 def color_labels(y, classes: np.ndarray, class_colors: list[str], n_rows: int) -> list[str]:

@@ -11,7 +11,7 @@ from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .._validation import as_array
+from .._arguments import as_array, named
 
 METHODS = ("pca", "tsne")
 PERPLEXITY = 30.0  # scikit-learn's default, lowered for few rows
@@ -80,7 +80,8 @@ def embed_domains(estimator, X_source, X_target, method: str, seed: int):
     ValueError
         For features that have no two columns.
     """
-    source, target = (_features(estimator, X) for X in (X_source, X_target))
+    source = _features(estimator, X_source, "X_source")
+    target = _features(estimator, X_target, "X_target")
     features = np.concatenate([source, target])
     if min(features.shape) < 2:
         raise ValueError(
@@ -97,7 +98,8 @@ def embed_domains(estimator, X_source, X_target, method: str, seed: int):
     return points[: len(source)], points[len(source) :]
 
 
-def _features(estimator, X) -> np.ndarray:
-    features = estimator.transform(X)
+def _features(estimator, X, name: str) -> np.ndarray:
+    with named(name):
+        features = estimator.transform(X)
     features = np.asarray(features.toarray() if hasattr(features, "toarray") else features)
     return features.reshape(len(features), -1)

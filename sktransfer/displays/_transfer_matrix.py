@@ -9,12 +9,11 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
+from .._arguments import as_array, check_random_state
 from .._target_domain import TargetDomain
-from .._validation import as_array
 from ..model_selection import TransferPipeline
 from ..model_selection._source_only import make_source_only
 from ._drawing import check_axes, import_pyplot, make_axes
@@ -98,7 +97,7 @@ class TransferMatrixDisplay:
             Cloned for each of the ``n_domains ** 2`` fits. One whose `fit` takes
             `X_target`, also in `make_transfer_pipeline`, adapts; any other
             learns from the source alone. On the diagonal there is nothing to
-            adapt to, so `lambda_` and `entropy_weight` are set to 0.
+            adapt to, and ``estimator.source_only()`` is fitted.
         domains : dict of str to (X, y)
             At least two domains by name: rows of the same features, and a label
             for each. Labels of a target are used for scoring alone.
@@ -201,7 +200,7 @@ def takes_target(estimator) -> bool:
         them by its folds.
     """
     if isinstance(estimator, TransferPipeline):
-        return takes_target(estimator[-1])
+        return any(takes_target(step) for _, step in estimator.steps)
     if has_fit_parameter(estimator, "X_target"):
         return True
     is_pipeline = isinstance(estimator, Pipeline)
@@ -233,7 +232,14 @@ def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
         )
     # One seed for all, so that domains that show the same objects in one order are split alike.
     seed = check_random_state(random_state).randint(2**31 - 1)
-    return {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
+    splits = {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
+    shapes = {name: np.shape(split.X_train)[1:] for name, split in splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(
+            f"domains hold rows of the shapes {shapes}; all must have the same features in the "
+            "same order."
+        )
+    return splits
 
 
 def _split(name, domain, test_size, seed: int) -> Split:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import Callback
+
+from .._arguments import check_takes
 
 
 def check_schedule(schedule: Callable[[float], float], name: str) -> Callable[[float], float]:
@@ -20,14 +23,60 @@ def check_schedule(schedule: Callable[[float], float], name: str) -> Callable[[f
     ValueError
         Where it does not.
     """
-    for progress in (0.0, 1.0):
-        factor = schedule(progress)
+    check_takes(schedule, name, "progress")
+    for progress in (0.0, 0.5, 1.0):
+        try:
+            factor = schedule(progress)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name}({progress}) raised {type(error).__name__}: {error}. It must return a "
+                "finite number, the factor for a training progress in [0, 1]."
+            ) from error
         if not isinstance(factor, Real) or not np.isfinite(float(factor)):
             raise ValueError(
                 f"{name}({progress}) returned {factor!r}; it must return a finite number, the "
                 "factor for a training progress in [0, 1]."
             )
     return schedule
+
+
+class CheckedOptimizer:
+    """What the user gave as `optimizer`, called and looked at.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(parameters, lr=learning_rate)``.
+    """
+
+    def __init__(self, make: Callable[..., Any]):
+        self.make = make
+
+    def __call__(self, *arguments: Any, **settings: Any) -> torch.optim.Optimizer:
+        """Return the optimizer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what makes none, and for one whose steps need a closure.
+        """
+        wanted = "a torch optimizer's class, or a callable (parameters, lr) that makes one"
+        try:
+            made = self.make(*arguments, **settings)
+        except TypeError as error:
+            raise TypeError(
+                f"optimizer={self.make!r:.80} cannot be called with parameters and lr ({error}). "
+                f"Give {wanted}."
+            ) from error
+        if not isinstance(made, torch.optim.Optimizer):
+            raise TypeError(f"optimizer={self.make!r:.80} made {made!r:.80}; give {wanted}.")
+        closure = inspect.signature(type(made).step).parameters.get("closure")
+        if closure is not None and closure.default is inspect.Parameter.empty:
+            raise ValueError(
+                f"optimizer={type(made).__name__} computes each loss several times, by a closure, "
+                "which training does not give: choose one that does not, such as Adam."
+            )
+        return made
 
 
 def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:

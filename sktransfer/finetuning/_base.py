@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from torch import Tensor, nn
 
+from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
 from .._task import Classification, encoded
 from ..data._domain import Domain, Domains
@@ -58,6 +59,8 @@ class BaseFineTuning(BaseDeepEstimator):
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
         continues = len(self.net_.history) > 0
         source, target = domains.source, domains.target
+        if self.augment is not None:
+            check_takes(self.augment, "augment", "X")
         self.unfrozen_layers_: list[str] = []
         self.n_pseudo_labels_ = 0
         rows: TrainingRows | None
@@ -65,7 +68,8 @@ class BaseFineTuning(BaseDeepEstimator):
             rows = self._training_rows(source)
             if self.backbone is None:
                 yield from self._stages([self._source_part()], rows, seeds[0])
-                _warn_of_no_transfer()
+                if self._transfers():
+                    _warn_of_no_transfer()
                 return
         elif target.y is not None:
             if not continues:
@@ -225,7 +229,7 @@ class BaseFineTuning(BaseDeepEstimator):
         """Return the losses of a batch by name."""
         network, source = self.net_.module_, batch.source
         X = source.X if self.augment is None else self._augmented(source.X)
-        source.features = network.features(X)
+        source.features = self._features_of(network, X, source.X)
         batch.source_outputs = part.head(source.features)
         batch.metrics["stage"] = part.name
         assert source.y is not None
@@ -233,6 +237,18 @@ class BaseFineTuning(BaseDeepEstimator):
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
         return losses
+
+    def _features_of(self, network: FineTuneNetwork, X, before) -> Tensor:
+        try:
+            return network.features(X)
+        except RuntimeError as error:
+            if X is before or X.shape == before.shape:
+                raise
+            shape = tuple(before.shape)
+            raise ValueError(
+                f"augment made a batch of shape {tuple(X.shape)} of one of shape {shape}, "
+                f"which the backbone does not take: {error}. Keep the shape of the rows."
+            ) from error
 
     def _augmented(self, X: Tensor) -> Tensor:
         augmented = self.augment(X)

@@ -11,9 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
+from .._arguments import check_random_state
 from .._validation import Integral, Real
 from ._moments import covariance
 from ._rows import check_domains, iter_rows, working_numbers
@@ -117,6 +118,7 @@ def proxy_a_distance(
     """
     if isinstance(cv, Integral) and cv < 2:
         raise ValueError(f"cv={cv!r} must be at least 2: each row is predicted from others.")
+    check_random_state(random_state)
     least_rows = int(cv) if isinstance(cv, Integral) else 2
     X_source, X_target = check_domains(
         X_source, X_target, least_rows=least_rows, why=f"cv={cv} needs"

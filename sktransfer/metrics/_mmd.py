@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
-from sklearn.utils import check_random_state
 
+from .._arguments import check_random_state
 from .._validation import Real
 from ._moments import mean_row, total_variance
 from ._rows import check_domains, read_rows, row_blocks
@@ -209,6 +209,9 @@ def mmd(
     >>> round(mmd([[0.0], [0.0]], [[1.0], [1.0]], bandwidth=1.0), 6)  # 2 - 2 exp(-1/2)
     0.786939
     """
+    if not isinstance(unbiased, (bool, np.bool_)):
+        raise TypeError(f"unbiased must be True or False; got {unbiased!r}.")
+    random_state = check_random_state(random_state)
     why = "the unbiased estimate needs" if unbiased else "a distance needs"
     X, Y = check_domains(X_source, X_target, least_rows=2 if unbiased else 1, why=why)
     check_kernel(kernel)

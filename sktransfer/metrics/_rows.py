@@ -12,7 +12,10 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .._validation import as_array
+from .._arguments import as_array, named
+
+# Of what is above this the fourth power, summed over rows, is beyond double precision.
+LARGEST = 1e60
 
 # Above this, blocks of rows take more memory and no less time.
 MOST_ROWS = 2048
@@ -52,19 +55,28 @@ def check_rows(X, name: str, *, accept_sparse: bool = False):
     ValueError, TypeError
         Naming the argument, what came and what is wanted.
     """
-    X = check_array(
-        as_array(X, name),
-        accept_sparse="csr" if accept_sparse else False,
-        dtype=[np.float64, np.float32],
-        ensure_2d=False,
-        allow_nd=True,
-        input_name=name,
-    )
+    X = as_array(X, name)
+    with named(name, X):
+        X = check_array(
+            X,
+            accept_sparse="csr" if accept_sparse else False,
+            dtype=[np.float64, np.float32],
+            ensure_2d=False,
+            allow_nd=True,
+            input_name=name,
+        )
     if X.ndim != 2:
         shape = "reshape(-1, 1) for one feature" if X.ndim == 1 else f"reshape({len(X)}, -1)"
         raise ValueError(
             f"{name} has shape {X.shape}; it must have two dimensions, a row of features for each "
             f"sample: {name}.{shape}."
+        )
+    values = X.data if scipy.sparse.issparse(X) else X
+    largest = float(max(values.max(), -values.min())) if values.size else 0.0
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} holds values up to {largest:g}, whose powers overflow; scale the features, "
+            "for example with sklearn.preprocessing.StandardScaler."
         )
     return X
 

@@ -17,6 +17,7 @@ from ._scoring import (
     LEAST_PROBABILITY,
     BaseTargetScorer,
     check_labelled_rows,
+    check_predicts,
     extract_features,
 )
 
@@ -96,15 +97,19 @@ class BaseImportanceScorer(BaseTargetScorer):
         super().__init__(X_target)
         if loss not in ("zero_one", "log_loss"):
             raise ValueError(f"loss must be 'zero_one' or 'log_loss'; got {loss!r}.")
-        if domain_classifier is not None and not hasattr(domain_classifier, "predict_proba"):
+        is_class = isinstance(domain_classifier, type)
+        if is_class or not (
+            domain_classifier is None or hasattr(domain_classifier, "predict_proba")
+        ):
             raise TypeError(
-                f"domain_classifier must have predict_proba, by which rows are weighed; got "
-                f"{domain_classifier!r}."
+                "domain_classifier must be an estimator (not its class) with predict_proba, by "
+                f"which rows are weighed; got {domain_classifier!r}."
             )
         self.loss = loss
         self.domain_classifier = domain_classifier
 
     def _weights_and_losses(self, estimator, X, y) -> tuple[np.ndarray, np.ndarray]:
+        check_predicts(self, estimator)
         check_labelled_rows(self, X, y)
         source = extract_features(estimator, X)
         target = extract_features(estimator, self.X_target)

@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._target_domain import TargetDomain
+from ._source_only import answer_of_parts
 
 
 class TransferPipeline(Pipeline):
@@ -73,6 +74,18 @@ class TransferPipeline(Pipeline):
             Predicted labels of the source.
         """
         return self.fit(X, y, X_target, **params).predict(X)
+
+    def source_only(self):
+        """Return an unfitted clone that transfers nothing, to compare with.
+
+        Its steps are those of their own ``source_only()``. Fit it without a target.
+
+        Returns
+        -------
+        TransferPipeline
+            With the same parameters.
+        """
+        return answer_of_parts(self, "source_only")
 
 
 def make_transfer_pipeline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,11 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from .._validation import as_array
+from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, extract_features
-from ._source_only import adapting_parameters, make_source_only
+from ._source_only import make_source_only, transfers
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
 # Shares by less than which two fits do not differ.
@@ -28,7 +29,7 @@ WITNESSES = ("gap of class shares", "NeighborAgreementScorer", "SNDScorer")
 HEADLINES = {
     "helped": "Adaptation helped.",
     "nothing": "Adaptation did nothing.",
-    "harm": "Adaptation did harm (negative transfer): do without it, or with a smaller lambda_.",
+    "harm": "Adaptation did harm (negative transfer): do without it, or give it less weight.",
     "unclear": "Whether adaptation helped is unclear.",
 }
 
@@ -84,8 +85,8 @@ def adaptation_report(
 ) -> AdaptationReport:
     """Say whether adaptation helped, did nothing or did harm, beside a source-only twin.
 
-    The twin is a clone with ``lambda_=0`` and ``entropy_weight=0``, fitted on the
-    source alone from the same `random_state`. Where the two predict less than 1%
+    The twin is the estimator's ``source_only()``, fitted on the source alone from
+    the same `random_state`. Where the two predict less than 1%
     of the target rows differently, adaptation did nothing. With labels of the
     target their accuracies decide: a difference of more than 1.96 standard
     errors, those of the rows that only one of the two has right; less is "unclear",
@@ -108,9 +109,10 @@ def adaptation_report(
 
     Parameters
     ----------
-    estimator : adaptation classifier of this package, or a pipeline that ends in one
-        Fitted on the very data that follow, or not fitted: then a clone is fitted.
-        It is not changed.
+    estimator : classifier with ``source_only()``, or a pipeline or search that holds one
+        As the classifiers of this package that take a target without labels. Fitted on
+        the very data that follow, or not fitted: then a clone is fitted. It is not
+        changed.
     X : array-like of shape (n_source, ...)
         Rows of the source.
     y : array-like of shape (n_source,)
@@ -134,8 +136,8 @@ def adaptation_report(
     Raises
     ------
     ValueError
-        Where the estimator does not adapt: without `lambda_`, or with all weights
-        at 0.
+        Where the estimator does not adapt: without ``source_only()``, or with
+        parameters by which a target without labels makes no difference.
 
     Examples
     --------
@@ -150,6 +152,12 @@ def adaptation_report(
     _check_adapts(estimator)
     X_target = as_array(X_target, "X_target")
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
+    check_same_length(np.shape(X)[0] if hasattr(X, "shape") else len(X), "X", y, "y")
+    _check_scorers(scorers)
+    if source_only is not None and not _is_fitted(source_only):
+        raise ValueError(
+            f"source_only={source_only!r} is not fitted: fit it on X and y, or leave it out."
+        )
     if scorers is None:
         scorers = {kind.__name__: kind(X_target) for kind in (ClassAMIScorer, InfoMaxScorer)}
     if source_only is None:
@@ -228,21 +236,42 @@ def judge_by_witnesses(
 
 
 def _check_adapts(estimator) -> None:
-    weights = adapting_parameters(estimator)
-    if not any(weight > 0 for weight in weights.values()):
+    if isinstance(estimator, type) or not transfers(estimator):
         raise ValueError(
-            f"estimator must adapt to a target without labels, but {estimator!r} has "
-            f"{weights or 'no lambda_'}: give a DANNClassifier, DeepCORALClassifier or a pipeline "
-            "that ends in one, with lambda_ above 0."
+            f"estimator must adapt to a target without labels, but {estimator!r} does not: give "
+            "an adaptation classifier of this package, or a pipeline that holds one, with the "
+            "weight of what adapts (lambda_ and its like) above 0. An estimator of your own says "
+            "that it adapts by a method source_only()."
         )
 
 
-def _fitted(estimator, X, y, X_target):
+def _check_scorers(scorers) -> None:
+    if scorers is None:
+        return
+    if not isinstance(scorers, Mapping):
+        raise TypeError(
+            f"scorers must be a dict of name: scorer, or None; got a {type(scorers).__name__}."
+        )
+    for name, scorer in scorers.items():
+        if isinstance(scorer, type) or not callable(scorer):
+            raise TypeError(
+                f"scorers[{name!r}] must be a callable (estimator, X, y) -> float, such as "
+                f"InfoMaxScorer(X_target), not its class; got {scorer!r}."
+            )
+
+
+def _is_fitted(estimator) -> bool:
     try:
         check_is_fitted(estimator)
     except NotFittedError:
-        return clone(estimator).fit(X, y, X_target=X_target)
-    return estimator
+        return False
+    return True
+
+
+def _fitted(estimator, X, y, X_target):
+    if _is_fitted(estimator):
+        return estimator
+    return clone(estimator).fit(X, y, X_target=X_target)
 
 
 def _distance_of_domains(fit, X, X_target) -> float:

@@ -7,11 +7,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
 from .._docs import with_shared_docs
-from ._scoring import BaseTargetScorer, check_labelled_rows
+from ._scoring import BaseTargetScorer, check_labelled_rows, predict_labels
 from ._source_only import without_callbacks_of_a_domain
 
 
@@ -62,10 +61,10 @@ class ReverseValidationScorer(BaseTargetScorer):
                 f"{type(self).__name__} fits a clone of the estimator, which one in the middle of "
                 "training has not: use it in a search, and another scorer in TargetValidation."
             )
-        labels = np.asarray(estimator.predict(self.X_target))
+        labels = predict_labels(self, estimator, self.X_target)
         if len(np.unique(labels)) == 1:
             return float(np.mean(np.asarray(y) == labels[0]))
-        reverse = without_callbacks_of_a_domain(clone(estimator))
+        reverse = without_callbacks_of_a_domain(estimator)
         adapts = "X_target" in inspect.signature(reverse.fit).parameters
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

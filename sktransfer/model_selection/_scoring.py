@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import check_classification_targets
 
+from .._arguments import as_array, check_same_length, named
 from .._docs import with_shared_docs
 from .._target_domain import TargetDomain, is_dataset
-from .._validation import as_array
+from .._validation import find_labelled
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps
@@ -51,7 +53,8 @@ def _check_rows(X_target):
     X_target = as_array(X_target, "X_target")
     of_dataset = is_dataset(X_target)  # which is not to be read whole
     if not of_dataset and not hasattr(X_target, "shape"):
-        X_target = np.asarray(X_target)
+        with named("X_target"):
+            X_target = np.asarray(X_target)
     shape = TargetDomain(X_target).shape
     if shape[0] < 2 or (len(shape) < 2 and not of_dataset):
         raise ValueError(
@@ -59,6 +62,33 @@ def _check_rows(X_target):
             "of shape (n_target, n_features) or (n_target, ...)."
         )
     return X_target
+
+
+def predict_labels(scorer: BaseTargetScorer, estimator, X) -> np.ndarray:
+    """Return the labels that an estimator predicts for rows.
+
+    Raises
+    ------
+    TypeError
+        For what predicts none.
+    """
+    check_predicts(scorer, estimator)
+    return np.asarray(estimator.predict(X))
+
+
+def check_predicts(scorer: BaseTargetScorer, estimator) -> None:
+    """Check that what is to be scored has `predict`.
+
+    Raises
+    ------
+    TypeError
+        Where it has not.
+    """
+    if not hasattr(estimator, "predict") or isinstance(estimator, type):
+        raise TypeError(
+            f"{type(scorer).__name__} scores a fitted estimator, which has predict; got "
+            f"{estimator!r:.80}."
+        )
 
 
 def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
@@ -99,6 +129,8 @@ def check_labelled_rows(scorer: BaseTargetScorer, X, y) -> None:
             "scorer(estimator, X, y); a search gives it those of the fold, and "
             "TargetValidation(scorer, X, y) those you give."
         )
+    n_rows = X.shape[0] if getattr(X, "shape", ()) else len(X)
+    check_same_length(n_rows, "X", as_array(y, "y"), "y")
 
 
 @with_shared_docs
@@ -140,7 +172,24 @@ class TargetAccuracyScorer(BaseTargetScorer):
                 f"y_target has shape {self.y_target.shape}, but X_target "
                 f"{n_rows} rows: give one label for each row."
             )
+        n_missing = int(np.sum(~find_labelled(self.y_target)))
+        if n_missing:
+            raise ValueError(
+                f"{n_missing} of the {n_rows} labels in y_target are missing. Give the labelled "
+                "rows alone: keep = pandas.notna(y_target), then X_target[keep], y_target[keep]."
+            )
+        with named("y_target"):
+            check_classification_targets(self.y_target)
 
     def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the accuracy; `X` and `y` are not looked at."""
-        return float(accuracy_score(self.y_target, estimator.predict(self.X_target)))
+        predicted = predict_labels(self, estimator, self.X_target)
+        classes = getattr(estimator, "classes_", predicted)
+        with named("y_target"):
+            accuracy = float(accuracy_score(self.y_target, predicted))
+        if accuracy == 0 and not np.isin(self.y_target, classes).any():
+            raise ValueError(
+                f"y_target holds {np.unique(self.y_target)[:5].tolist()}, but the estimator "
+                f"predicts {np.unique(classes)[:5].tolist()}: give labels of the same kind."
+            )
+        return accuracy

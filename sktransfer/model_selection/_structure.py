@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
 from .._docs import with_shared_docs
-from ._scoring import BaseTargetScorer, check_labelled_rows, extract_features
+from ._scoring import BaseTargetScorer, check_labelled_rows, extract_features, predict_labels
 
 # Starts of k-means, of which the best is taken.
 N_STARTS = 3
@@ -76,7 +76,9 @@ class ClassAMIScorer(BaseTargetScorer):
     def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score; `X` and `y` are not looked at."""
         features = normalize(extract_features(estimator, self.X_target))
-        return class_ami(features, estimator.predict(self.X_target), len(estimator.classes_))
+        return class_ami(
+            features, predict_labels(self, estimator, self.X_target), len(estimator.classes_)
+        )
 
 
 @with_shared_docs
@@ -125,5 +127,5 @@ class NeighborAgreementScorer(BaseTargetScorer):
         check_labelled_rows(self, X, y)
         source = normalize(extract_features(estimator, X))
         target = normalize(extract_features(estimator, self.X_target))
-        labels = np.asarray(estimator.predict(self.X_target))
+        labels = predict_labels(self, estimator, self.X_target)
         return neighbor_agreement(source, np.asarray(y), target, labels, self.n_neighbors)

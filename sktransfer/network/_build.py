@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,11 @@ def make_module(
 ) -> nn.Module:
     """Copy the user's module, or call the user's (or the default) function for one."""
     if isinstance(given, nn.Module):
+        if any(parameter.is_meta for parameter in given.parameters()):
+            raise ValueError(
+                f"{name} has weights on the device meta, which holds no numbers; give it weights: "
+                f"{name}.to_empty(device='cpu'), then those to start at."
+            )
         return copy.deepcopy(given)
     call = f"{name}({', '.join(map(repr, arguments))})"
     try:
@@ -137,7 +143,8 @@ def probe_as(types: Sequence[torch.dtype], module: nn.Module, name: str, X: Tens
 def check_layer_sizes(sizes: Any, name: str) -> list[int]:
     """Return widths of layers as a list of positive integers."""
     widths = np.atleast_1d(np.asarray(sizes))
-    if widths.ndim != 1 or any(int(width) != width or width < 1 for width in widths.tolist()):
+    are_numbers = widths.dtype.kind in "iuf" and widths.ndim == 1
+    if not are_numbers or any(int(width) != width or width < 1 for width in widths.tolist()):
         raise ValueError(
             f"{name} must hold positive integers, the widths of the layers; got {sizes!r}."
         )
@@ -173,4 +180,17 @@ def make_head(
             f"{name} gave shape {tuple(output.shape)} for features of shape "
             f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
         )
+    _warn_of_activation(head, name)
     return head
+
+
+def _warn_of_activation(head: nn.Module, name: str) -> None:
+    """Warn of a head that ends in what the loss applies itself."""
+    last = list(head.modules())[-1]
+    if isinstance(last, (nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid)):
+        warnings.warn(
+            f"{name} ends in {type(last).__name__}, and the loss applies another to what it gives: "
+            "it will learn little. Leave the last activation out, a head gives logits.",
+            UserWarning,
+            stacklevel=7,
+        )

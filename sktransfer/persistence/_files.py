@@ -17,6 +17,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from .._arguments import check_path
+
 # The entry of the header that is ours, and the version of what it holds. One entry alone, as
 # safetensors writes several in any order.
 ENTRY = "sktransfer"
@@ -82,7 +84,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     FileNotFoundError
         Where there is no such folder.
     """
-    target = Path(os.path.realpath(path))  # a link stays one
+    target = Path(os.path.realpath(check_path(path)))  # a link stays one
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {target.parent}; make it first.")
     unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
@@ -136,7 +138,7 @@ def read_file(path: str | os.PathLike) -> SavedFile:
     OSError
         Where there is no such file, or it may not be read.
     """
-    with open(path, "rb"):  # a plain OSError, where safetensors would raise its own
+    with open(check_path(path), "rb"):  # a plain OSError, where safetensors would raise its own
         pass
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:

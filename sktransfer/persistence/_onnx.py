@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._arguments import check_path
 from ..network._network import TransferNetwork
 from ._files import replacing
 from ._saving import check_saveable
@@ -84,6 +85,7 @@ def export_onnx(estimator, path):
     ...     probabilities, labels = session.run(None, {"X": Xt.astype("float32")})
     """
     check_saveable(estimator, "export_onnx")
+    check_path(path)
     onnx = _import_onnx()
     network = copy.deepcopy(estimator.net_.module_).cpu().float()
     integers = not network.row_type.is_floating_point

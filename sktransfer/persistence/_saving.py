@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._arguments import check_path
 from .._deep import BaseDeepEstimator
 from ._bounds import check_sizes, find_nonfinite
 from ._estimators import (
@@ -76,6 +77,7 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
     True
     """
     check_saveable(estimator, "save")
+    check_path(path)
     estimator._validate_params()
     tensors = estimator.net_.module_.state_dict()
     for name, tensor in tensors.items():

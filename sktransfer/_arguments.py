@@ -1,0 +1,210 @@
+"""Single arguments at the border, without torch: what each error says of them."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import sklearn.utils
+
+from ._target_domain import TargetDomain
+
+
+def as_array(X, name: str):
+    """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave other rows as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what holds no rows of numbers or labels.
+    """
+    is_labels = name.startswith("y")
+    if isinstance(X, TargetDomain):
+        X = X.data
+    if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
+        raise TypeError(
+            f"{name} is {X!r:.80}, a text; give its rows as an array or frame, for example "
+            "pandas.read_csv(path)."
+        )
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # SciPy's dok is a dict, too
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "
+            f"sample. Arrays of one shape, such as token ids and mask, can be stacked, "
+            "numpy.stack([ids, mask], axis=1), and taken apart by the module."
+        )
+    if not hasattr(X, "__len__") and (isinstance(X, Iterator) or _is_iterable(X)):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}, which gives its rows one after the other; give them "
+            f"at once: numpy.stack(list({name}))."
+        )
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(X, torch.utils.data.DataLoader):
+        raise TypeError(f"{name} is a DataLoader; give its Dataset, loader.dataset, or an array.")
+    if torch is not None and isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if X is None:
+        raise ValueError(
+            f"{name} is None; give one {'label' if is_labels else 'row'} for each sample, an array."
+        )
+    if _is_scalar(X) and name != "sample_weight":  # which may be one for all
+        raise ValueError(
+            f"{name} is {X!r:.80}, a single value. Expected 2D array, got scalar array instead: "
+            f"give an array with a {'label' if is_labels else 'row'} for each sample."
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "SU" and not is_labels:
+        raise ValueError(
+            f"{name} holds strings, such as {X.ravel()[:1].tolist()}; give numbers: encode "
+            f"categories (sklearn.preprocessing.OneHotEncoder), or {name}.astype(float)."
+        )
+    if isinstance(X, np.ma.MaskedArray) and X.mask.any() and not is_labels:
+        raise ValueError(
+            f"{name} is a masked array with {X.mask.sum()} values masked; fill them, "
+            f"{name}.filled(value), or drop their rows."
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        raise ValueError(f"{name} holds dates or times; give numbers, for example a difference.")
+    if isinstance(X, np.ndarray) and X.dtype.kind == "c":
+        raise ValueError(
+            f"{name} holds complex numbers. Complex data not supported: give real ones, for "
+            f"example numpy.abs({name}), or real and imaginary part as columns."
+        )
+    return X
+
+
+def _is_scalar(X) -> bool:
+    shape = getattr(X, "shape", None)
+    return isinstance(X, (Real, np.generic)) or (isinstance(shape, tuple) and len(shape) == 0)
+
+
+def _is_iterable(X) -> bool:
+    return hasattr(X, "__iter__") and not hasattr(X, "shape") and not hasattr(X, "__array__")
+
+
+@contextlib.contextmanager
+def named(name: str, given: Any = None) -> Iterator[None]:
+    """Have what scikit-learn says of rows name the argument, and columns that are no numbers."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        message = str(error)
+        words = _columns_without_numbers(given)
+        if words:
+            raise ValueError(
+                f"{name} has columns that are no numbers: {words[:10]}. Encode them, for example "
+                'with make_transfer_pipeline(ColumnTransformer([("codes", OneHotEncoder(), '
+                f'{words[:10]})], remainder="passthrough"), ...), or drop them.'
+            ) from error
+        others = "|y|sample_weight" if name == "X" else ""  # which are checked with X
+        if re.search(rf"\b({name}{others})\b", message):
+            raise
+        if "inhomogeneous" in message:
+            message = f"its rows differ in length ({message}). Give rows of one length."
+        raise type(error)(f"{name}: {message}") from error
+
+
+def _columns_without_numbers(X: Any) -> list[Any]:
+    def is_number(column: Any) -> bool:
+        try:
+            np.asarray(X[column]).astype(float)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    columns = getattr(X, "columns", None)
+    return [] if columns is None else [name for name in columns if not is_number(name)]
+
+
+def check_same_length(n_rows: int, name: str, y: Any, name_of_y: str) -> None:
+    """Check that there is a label (or another value) for each row.
+
+    Raises
+    ------
+    ValueError
+        Naming both.
+    """
+    n_labels = y.shape[0] if getattr(y, "shape", ()) else len(y)
+    if n_labels != n_rows:
+        raise ValueError(
+            f"{name_of_y} has {n_labels} labels for the {n_rows} rows of {name}: inconsistent "
+            "numbers of samples. Give one label for each row."
+        )
+
+
+def check_random_state(random_state: Any, name: str = "random_state") -> np.random.RandomState:
+    """Return the generator of a seed, as scikit-learn's namesake does.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter.
+    """
+    try:
+        return sklearn.utils.check_random_state(random_state)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{name}={random_state!r} is no seed ({error}): give an integer from 0 to 2**32 - 1, "
+            "a numpy.random.RandomState or None."
+        ) from error
+
+
+def check_takes(function: Callable[..., Any], name: str, *arguments: str) -> None:
+    """Check that a function of the user's can be called with so many arguments.
+
+    Raises
+    ------
+    TypeError
+        Where its signature says that it cannot.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of some functions written in C nothing is known
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} is called as {name}({', '.join(arguments)}), but what was given, "
+            f"{function!r:.80}, takes {signature} ({error}). Give a function of "
+            f"{len(arguments)} argument(s)."
+        ) from error
+
+
+def check_number(value: Any, name: str, least: float, most: float, wanted: str) -> float:
+    """Return a number between two others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is none, and for one beyond them.
+    """
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be {wanted}; got {value!r:.80}.")
+    if not least <= float(value) <= most:
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+    return float(value)
+
+
+def check_path(path: Any, name: str = "path") -> str | os.PathLike[str]:
+    """Check that an argument is the path of a file.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no path, and for an empty one.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"{name} must be the path of a file, a str or pathlib.Path; got a "
+            f"{type(path).__name__}."
+        )
+    if os.fspath(path) in ("", "."):
+        raise ValueError(f"{name} is empty; give the path of a file, as in 'model.safetensors'.")
+    return path

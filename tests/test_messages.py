@@ -1,0 +1,281 @@
+"""Wrong inputs are answered by a message that names them, none in silence."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sktransfer import DANNClassifier, FineTuneClassifier, TargetDomain, load, save
+from sktransfer._arguments import check_number, check_path, check_random_state, check_takes
+from sktransfer.callbacks import DomainScoring, TargetValidation
+from sktransfer.datasets import make_shifted_moons
+from sktransfer.displays import DomainEmbeddingDisplay, TransferMatrixDisplay
+from sktransfer.finetuning import SourceTraining
+from sktransfer.layers import GradientReversal, scale_gradient
+from sktransfer.metrics import (
+    coral_distance,
+    h_score,
+    leep,
+    logme,
+    mmd,
+    proxy_a_distance,
+    sliced_wasserstein_distance,
+)
+from sktransfer.model_selection import (
+    ClassAMIScorer,
+    DEVScorer,
+    InfoMaxScorer,
+    IWCVScorer,
+    NeighborAgreementScorer,
+    ReverseValidationScorer,
+    SNDScorer,
+    TargetAccuracyScorer,
+    adaptation_report,
+)
+from sktransfer.schedules import cosine_annealing, dann_annealing, dann_ramp
+
+Xs, ys, Xt, yt = make_shifted_moons(40, random_state=0)
+FAST = {"max_epochs": 2, "random_state": 0}
+DISTANCES = [coral_distance, mmd, proxy_a_distance, sliced_wasserstein_distance]
+
+
+@pytest.fixture(scope="module")
+def dann():
+    return DANNClassifier(**FAST).fit(Xs, ys, X_target=Xt)
+
+
+BAD_ROWS = {
+    "None": (None, "is None; give one row for each sample"),
+    "number": (3.0, "is 3.0, a single value"),
+    "strings": (Xs.astype(str), "holds strings, such as"),
+    "empty": (Xs[:0], "0 sample"),
+    "ragged": ([[1.0, 2.0], [1.0]], "rows differ in length"),
+    "complex": (Xs.astype(complex), "complex"),
+    "objects": (np.array([[object()] * 2] * 40), "float"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS)
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_distances_name_the_domain(distance, place, bad):
+    rows, message = BAD_ROWS[bad]
+    arguments = [Xs, Xt]
+    arguments[place] = rows
+    with pytest.raises((ValueError, TypeError), match=f"X_(source|target).*{message}") as caught:
+        distance(*arguments)
+    assert ("X_source", "X_target")[place] in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [name for name in BAD_ROWS if name != "complex"])
+@pytest.mark.parametrize(("rank", "name"), [(h_score, "features"), (logme, "features")])
+def test_rankings_name_the_features(rank, name, bad):
+    rows, message = BAD_ROWS[bad]
+    with pytest.raises((ValueError, TypeError), match=f"{name}.*{message}"):
+        rank(rows, ys)
+
+
+@pytest.mark.parametrize("measure", [*DISTANCES, h_score, logme])
+def test_values_whose_powers_overflow_are_refused(measure):
+    with pytest.raises(ValueError, match=r"holds values up to .*e\+200.*scale the features"):
+        measure(Xs * 1e200, Xt if measure in DISTANCES else ys)
+
+
+def test_labels_are_refused_as_before():
+    with pytest.raises(ValueError, match="source_probabilities"):
+        leep(None, ys)
+    with pytest.raises(ValueError, match="y is None; give one label"):
+        h_score(Xs, None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda seed: mmd(Xs, Xt, random_state=seed),
+        lambda seed: proxy_a_distance(Xs, Xt, random_state=seed),
+        lambda seed: sliced_wasserstein_distance(Xs, Xt, random_state=seed),
+        lambda seed: make_shifted_moons(10, random_state=seed),
+        check_random_state,
+    ],
+)
+@pytest.mark.parametrize("seed", [-1, "zzz", 1.5])
+def test_seeds_are_named(call, seed):
+    with pytest.raises(ValueError, match=rf"random_state={seed!r} is no seed"):
+        call(seed)
+
+
+def test_flags_are_no_numbers_and_numbers_no_flags():
+    with pytest.raises(TypeError, match="unbiased must be True or False; got 1"):
+        mmd(Xs, Xt, unbiased=1)
+    with pytest.raises(ValueError, match="'learning_rate'.*must be.*got True"):
+        DANNClassifier(learning_rate=True).fit(Xs, ys, X_target=Xt)
+    with pytest.raises(ValueError, match="'unfreeze_depth'.*must be.*got True"):
+        FineTuneClassifier(unfreeze_depth=True).fit(Xs, ys, Xt, yt)
+
+
+@pytest.mark.parametrize(
+    ("fit", "message"),
+    [
+        (lambda: DANNClassifier().fit(None, ys), "X is None"),
+        (lambda: DANNClassifier().fit(Xs, ys[:-1], Xt), "y has 39 labels for the 40 rows of X"),
+        (lambda: DANNClassifier().fit(Xs, ys, 3.0), r"X_target is 3\.0, a single value"),
+        (lambda: DANNClassifier().fit(Xs.astype(str), ys, Xt), "X holds strings"),
+        (lambda: FineTuneClassifier().fit(Xs, ys, Xt, 1), "y_target is 1, a single value"),
+        (lambda: FineTuneClassifier().fit(Xs, ys, Xt, np.c_[yt, yt]), "y_target.*1d array"),
+        (lambda: TargetDomain([[1, 2], [1]]), "TargetDomain wraps rows of one length"),
+    ],
+)
+def test_rows_and_labels_of_a_fit_are_named(fit, message):
+    with pytest.raises(ValueError, match=message):
+        fit()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"lambda_schedule": lambda: 1.0}, r"lambda_schedule is called as lambda_schedule\(prog"),
+        ({"lambda_schedule": lambda p: p / 0}, r"lambda_schedule\(0.0\) raised ZeroDivisionError"),
+        ({"lambda_schedule": lambda p: np.nan if 0 < p < 1 else 1.0}, r"\(0.5\) returned nan"),
+        ({"learning_rate_schedule": torch.optim.lr_scheduler.StepLR}, "learning_rate_schedule"),
+        ({"optimizer": lambda parameters: None}, "optimizer=.*cannot be called with parameters"),
+        ({"optimizer": lambda parameters, lr: 3}, "optimizer=.*made 3"),
+        ({"optimizer": torch.optim.LBFGS}, "optimizer=LBFGS.*closure"),
+        ({"hidden_layer_sizes": {"a": 1}}, "hidden_layer_sizes must hold positive integers"),
+        ({"feature_extractor": nn.Linear(2, 4, device="meta")}, "feature_extractor has weights on"),
+    ],
+)
+def test_what_says_how_to_train_is_named(parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        DANNClassifier(**FAST, **parameters).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.parametrize("activation", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()])
+def test_a_head_that_ends_in_an_activation_warns(activation):
+    head = nn.Sequential(nn.Linear(100, 2), activation)
+    clf = DANNClassifier(label_classifier=head, lambda_=0.0, **FAST)
+    with pytest.warns(UserWarning, match=f"label_classifier ends in {type(activation).__name__}"):
+        clf.fit(Xs, ys)
+
+
+@pytest.mark.parametrize(
+    ("augment", "error", "message"),
+    [
+        (lambda: 3, TypeError, "augment is called as augment"),
+        (lambda X: X[:, :1], ValueError, r"augment made a batch of shape \(\d+, 1\)"),
+    ],
+)
+def test_augment_is_named(augment, error, message):
+    clf = FineTuneClassifier(
+        source_training=SourceTraining(epochs=1), head_epochs=1, augment=augment, random_state=0
+    )
+    with pytest.raises(error, match=message):
+        clf.fit(Xs, ys, Xt, yt)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [InfoMaxScorer, SNDScorer, IWCVScorer, DEVScorer, NeighborAgreementScorer, ClassAMIScorer],
+)
+def test_scorers_name_the_target_and_what_is_scored(kind, dann):
+    with pytest.raises(ValueError, match="X_target is None"):
+        kind(None)
+    with pytest.raises(TypeError, match=kind.__name__):
+        kind(Xt)(3, Xs, ys)
+
+
+@pytest.mark.parametrize("kind", [IWCVScorer, DEVScorer, ReverseValidationScorer])
+def test_scorers_ask_for_a_label_for_each_row(kind, dann):
+    with pytest.raises(ValueError, match="y has 3 labels for the 40 rows of X"):
+        kind(Xt)(dann, Xs, ys[:3])
+
+
+def test_labels_of_the_target_must_be_of_the_classes(dann):
+    with pytest.raises(ValueError, match="y_target holds .*but the estimator predicts"):
+        TargetAccuracyScorer(Xt, yt + 7)(dann)
+    with pytest.raises(ValueError, match="y_target.*Mix of label input types"):
+        TargetAccuracyScorer(Xt, yt.astype(str))(dann)
+    with pytest.raises(ValueError, match="of the 40 labels in y_target are missing"):
+        TargetAccuracyScorer(Xt, np.where(yt == 1, np.nan, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"scorers": [InfoMaxScorer(Xt)]}, "scorers must be a dict.*got a list"),
+        ({"scorers": {"a": SNDScorer}}, r"scorers\['a'\] must be a callable.*not its class"),
+        ({"source_only": DANNClassifier()}, "source_only=.*is not fitted"),
+    ],
+)
+def test_the_report_names_its_parameters(dann, parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        adaptation_report(dann, Xs, ys, Xt, **parameters)
+    with pytest.raises(ValueError, match="y has 2 labels for the 40 rows of X"):
+        adaptation_report(dann, Xs, ys[:2], Xt)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (lambda: DomainScoring(None, ys, Xt, yt), "X_source is None"),
+        (lambda: DomainScoring(Xs, None, Xt, yt), "y_source is None"),
+        (lambda: DomainScoring(Xs, ys, Xt, yt[:3]), "y_target has 3 labels for the 40 rows"),
+        (lambda: DomainScoring(Xs, ys, Xt, yt.astype(str)), "y_target"),
+        (lambda: TargetValidation(lambda estimator: 1.0), "scorer is called as scorer"),
+        (lambda: TargetValidation(IWCVScorer, Xs[:3], ys), "y has 40 labels for the 3 rows"),
+    ],
+)
+def test_callbacks_name_what_they_hold(callback, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        DANNClassifier(callbacks=[callback()], **FAST).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.filterwarnings("ignore:The domain classifier still tells")
+def test_a_validation_that_keeps_no_epoch_says_so():
+    validation = TargetValidation(InfoMaxScorer, min_epochs=9)
+    with pytest.warns(UserWarning, match="kept no epoch: min_epochs=9, but training ended after 2"):
+        DANNClassifier(callbacks=[validation], **FAST).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.parametrize("schedule", [cosine_annealing, dann_annealing, dann_ramp])
+@pytest.mark.parametrize("progress", ["a", None, -1.0, 2.0, np.nan, np.array([0.0, 1.0])])
+def test_schedules_name_the_progress(schedule, progress):
+    with pytest.raises((ValueError, TypeError), match=r"progress must be a number in \[0, 1\]"):
+        schedule(progress)
+
+
+def test_schedules_and_layers_name_their_parameters():
+    with pytest.raises(ValueError, match="gamma must be"):
+        dann_ramp(1.0, gamma=-1e4)
+    with pytest.raises(ValueError, match="alpha must be"):
+        dann_annealing(1.0, alpha=-2)
+    with pytest.raises(TypeError, match="lambda_ must be a number; got 'a'"):
+        GradientReversal("a")
+    with pytest.raises(TypeError, match="features must be a Tensor; got a ndarray"):
+        scale_gradient(np.ones(2), 2.0)
+    with pytest.raises(TypeError, match="factor must be a number; got None"):
+        scale_gradient(torch.ones(2), None)
+
+
+@pytest.mark.parametrize("path", [None, 99, b"bytes", ""])
+def test_paths_are_named(path, dann):
+    for call in (lambda: load(path), lambda: save(dann, path), lambda: check_path(path)):
+        with pytest.raises((TypeError, ValueError), match="path (must be|is empty)"):
+            call()
+
+
+def test_displays_name_the_domain(dann):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ValueError, match="X_target: X has 1 features"):
+        DomainEmbeddingDisplay.from_estimator(dann, Xs, Xt[:, :1])
+    with pytest.raises(ValueError, match="X_source is None"):
+        DomainEmbeddingDisplay.from_estimator(dann, None, Xt)
+    with pytest.raises(ValueError, match="domains hold rows of the shapes"):
+        TransferMatrixDisplay.from_estimator(dann, {"a": (Xs, ys), "b": (Xt[:, :1], yt)})
+
+
+def test_single_arguments():
+    assert check_number(0.5, "share", 0, 1, "a share") == 0.5
+    check_takes(lambda a, b=1: a, "f", "a")
+    check_takes(max, "f", "a")  # of which no signature is known
+    with pytest.raises(TypeError, match=r"f is called as f\(a, b, c\)"):
+        check_takes(lambda a, b=1: a, "f", "a", "b", "c")
