@@ -1,0 +1,91 @@
+"""Tables of the runs in `holds.py`'s file: gain over the twin, worst task, regret."""
+
+import json
+
+import pandas as pd
+
+COLUMNS = ["name", "inputs", "method", "params", "seed"]
+TASK = ["dataset", "name", "inputs"]
+TOLERATED_TASK, TOLERATED_REGRET = 0.03, 0.02
+
+
+def to_frame(lines):
+    """Return a row for each run; ``twin`` and ``logistic`` are those of its problem and seed."""
+    runs = pd.DataFrame(
+        [{**dict(zip(COLUMNS, line["key"], strict=True)), **line} for line in lines]
+    )
+    runs["dataset"] = runs["name"].str.split(":").str[0]
+    place = ["name", "inputs", "seed"]
+    for method in ("twin", "logistic"):
+        plain = runs[(runs["method"] == method) & (runs["params"] == "{}")]
+        other = plain[[*place, "last"]].rename(columns={"last": method})
+        runs = runs.merge(other, how="left", on=place)
+    runs = runs[~runs["method"].isin(["twin", "logistic"])]
+    return runs.assign(gain=runs["last"] - runs["twin"], regret=runs["best"] - runs["last"])
+
+
+def by_dataset(runs):
+    """Return mean figures of each data set, and its worst task in the mean of seeds."""
+    columns = ["logistic", "twin", "last", "best", "gain", "regret", "seconds"]
+    of_task = runs.groupby(TASK)[columns].mean()
+    table = of_task.groupby(level="dataset").mean()
+    table.insert(5, "worst task", of_task["gain"].groupby(level="dataset").min())
+    table.insert(0, "runs", runs.groupby("dataset").size())
+    return table
+
+
+def left_out(runs):
+    """For each data set, the setting that the others would choose and its gain there.
+
+    A setting's figure is its mean gain over the data sets, less what its worst task and its
+    regret exceed the tolerated by. A method chooses among its own settings, and all of them are
+    judged on the runs that all of them have.
+    """
+    settings = dict(list(runs.groupby(["method", "params"])))
+    rows = []
+    for method in dict.fromkeys(method for method, _ in settings):
+        own = {params: by_dataset(r) for (name, params), r in settings.items() if name == method}
+        common = sorted(set.intersection(*(set(table.index) for table in own.values())))
+        for dataset in common:
+            rest = [name for name in common if name != dataset]
+            choice = max(own, key=lambda params: figure(own[params].loc[rest]))
+            there = own[choice].loc[dataset]
+            cells = [short(choice), there["gain"], there["worst task"], there["regret"]]
+            rows.append([method, dataset, *cells])
+    names = ["method", "left out", "chosen", "gain", "worst task", "regret"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def figure(table):
+    """Return what a setting is chosen by."""
+    harm = (-TOLERATED_TASK - table["worst task"]).clip(lower=0)
+    late = (table["regret"] - TOLERATED_REGRET).clip(lower=0)
+    return (table["gain"] - harm - late).mean()
+
+
+def short(params):
+    """Return parameters as they are written in a call."""
+    return ", ".join(f"{name}={value}" for name, value in json.loads(params).items()) or "defaults"
+
+
+def make_tables(lines):
+    """Return Markdown: the gain of each setting by data set, each in full, and those left out."""
+    runs = to_frame(lines)
+    overview, full = {}, []
+    for (method, params), own in runs.groupby(["method", "params"]):
+        table = by_dataset(own)
+        title = f"{method}, {short(params)}"
+        overview[title] = {
+            dataset: f"{row.gain:+.3f} ({row['worst task']:+.2f}; {row.regret:.3f})"
+            for dataset, row in table.iterrows()
+        }
+        full.append(f"### {title}\n\n{table.to_markdown(floatfmt='.3f')}")
+    return "\n\n".join(
+        [
+            "Mean gain over the twin (worst task; regret to the best epoch)",
+            pd.DataFrame(overview).T.fillna("").to_markdown(),
+            "Chosen on the other data sets",
+            left_out(runs).to_markdown(index=False, floatfmt=".3f"),
+            *full,
+        ]
+    )

@@ -1,0 +1,215 @@
+"""Do the defaults of adaptation hold? Each method against its twin that sees no target.
+
+    python benchmarks/holds.py RUNS.jsonl [options]
+    python benchmarks/holds.py RUNS.jsonl --table
+
+Every run adds one line of JSON to the file; a run whose line stands there is not made again, so
+that a killed one goes on where it was. ``--method NAME --params JSON`` runs a method with other
+parameters than its defaults; ``beta1`` and ``weight_decay`` go to Adam and ``min_steps`` raises
+`max_epochs`. The twin is the same network fitted on the source alone (``lambda_=0``, no
+`X_target`). All target rows are scored; their labels are seen by nothing else.
+"""
+
+import argparse
+import json
+import math
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from _holds_problems import INPUTS, PROBLEMS
+from _holds_tables import make_tables
+from sklearn.linear_model import LogisticRegression
+from skorch.callbacks import Callback
+
+from sktransfer import DANNClassifier, DeepCORALClassifier
+
+METHODS = {"dann": DANNClassifier, "coral": DeepCORALClassifier}
+BATCH_SIZE = 64
+FLIP_EPOCHS = 10
+WIDTH = 100
+ADAM = ("beta1", "weight_decay", "by_width")
+
+
+class TargetCurve(Callback):
+    """Record each epoch's accuracy on the target, and how many predictions it changed."""
+
+    def __init__(self, X, y):
+        self.X = X
+        self.y = y
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget the last fit."""
+        self.predictions_ = []
+
+    def on_epoch_end(self, net, **kwargs):
+        """Predict."""
+        self.predictions_.append(net.predict(self.X))
+
+    def accuracies(self):
+        """Return the target accuracy of each epoch."""
+        return [float(np.mean(answers == self.y)) for answers in self.predictions_]
+
+    def flips(self):
+        """Return the mean share of rows whose class changes between two of the last epochs."""
+        late = np.array(self.predictions_[-FLIP_EPOCHS:])
+        return float(np.mean(late[1:] != late[:-1])) if len(late) > 1 else 0.0
+
+    def disagreement(self, final):
+        """Return the mean share of rows that one of the last epochs answers otherwise."""
+        return float(np.mean(np.array(self.predictions_[-FLIP_EPOCHS:]) != final))
+
+
+def run_logistic(problem, inputs, seed):
+    """Return the accuracy of logistic regression on the source."""
+    Xs, ys, Xt, yt = problem.rows(seed, inputs)
+    flat = [X if X.ndim == 2 else X.reshape(len(X), -1) for X in (Xs, Xt)]
+    start = time.perf_counter()
+    clf = LogisticRegression(max_iter=300).fit(flat[0], ys)
+    return {"last": clf.score(flat[1], yt), "seconds": time.perf_counter() - start}
+
+
+def make_adam(groups, lr, beta1=0.9, weight_decay=0.0, by_width=False):
+    """Return Adam; by width, a layer's rate is ``lr sqrt(100 / inputs of a unit)``."""
+    fan_in, rates = WIDTH, []
+    for group in groups:
+        for parameter in group["params"]:
+            if by_width and parameter.ndim > 1:
+                fan_in = parameter[0].numel()
+            rates.append({"params": [parameter], "lr": lr * math.sqrt(WIDTH / fan_in)})
+    return torch.optim.AdamW(
+        rates, lr=lr, betas=(beta1, 0.999), weight_decay=weight_decay, fused=True
+    )
+
+
+def make_estimator(problem, method, params, n_rows, seed):
+    """Return the estimator with what the problem and the parameters say."""
+    params = {**problem.settings, **params}
+    adam = {name: params.pop(name) for name in ADAM if name in params}
+    if adam:
+        params["optimizer"] = partial(make_adam, **adam)
+    min_steps = params.pop("min_steps", 0)
+    if problem.body is None:
+        least = math.ceil(min_steps / math.ceil(n_rows / BATCH_SIZE))
+        params["max_epochs"] = max(params.get("max_epochs", 100), least)
+    else:
+        torch.manual_seed(seed)
+        params["feature_extractor"] = problem.body()
+    return METHODS[method](**params, random_state=seed)
+
+
+def run(problem, inputs, seed, method, params, twin):
+    """Return what one fit gave."""
+    Xs, ys, Xt, yt = problem.rows(seed, inputs)
+    clf = make_estimator(problem, method, params, max(Xs.shape[0], Xt.shape[0]), seed)
+    clf.set_params(callbacks=[TargetCurve(Xt, yt)])
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if twin:
+            clf.set_params(lambda_=0.0).fit(Xs, ys)
+        else:
+            clf.fit(Xs, ys, X_target=Xt)
+    seconds = time.perf_counter() - start
+    final = clf.predict(Xt)
+    # The estimator works with a copy of the callback that it is given.
+    curve = next(c for _, c in clf.net_.callbacks_ if isinstance(c, TargetCurve))
+    accuracies = curve.accuracies()
+    history = clf.history_
+    late = history[-FLIP_EPOCHS:]
+    record = {
+        "last": float(np.mean(final == yt)),
+        "last_epoch": accuracies[-1],
+        "best": max(accuracies),
+        "best_epoch": int(np.argmax(accuracies)) + 1,
+        "curve": [round(a, 3) for a in accuracies[:: max(1, len(accuracies) // 20)]],
+        "flips": curve.flips(),
+        "disagreement": curve.disagreement(final),
+        "label_loss": late[-1]["label_loss"],
+        "n_epochs": len(history),
+        "seconds": seconds,
+        "warned": [str(w.message)[:60] for w in caught],
+    }
+    for share, state in getattr(clf, "averaged_", {}).items():
+        clf.net_.module_.load_state_dict(state)
+        record[f"share_{share}"] = float(np.mean(clf.predict(Xt) == yt))
+    for name in ("domain_loss", "domain_accuracy"):
+        if name in late[-1]:
+            record[name] = [epoch[name] for epoch in late]
+    return record
+
+
+def key_of(problem, inputs, method, params, seed):
+    """Return what tells a run from all others."""
+    return [problem.name, inputs, method, json.dumps(params, sort_keys=True), seed]
+
+
+def read(path):
+    """Return the lines that were completed."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def main():
+    """Make the runs that are asked for and lack, or print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--method", nargs="+", default=["logistic", "twin", "dann", "coral"])
+    parser.add_argument("--params", type=json.loads, default={})
+    parser.add_argument("--datasets", nargs="+")
+    parser.add_argument("--tasks", type=int, help="so many tasks of each data set")
+    parser.add_argument("--inputs", nargs="+", default=list(INPUTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--table", action="store_true")
+    args = parser.parse_args()
+    if args.table:
+        print(make_tables(read(args.runs)))
+        return
+    done = {json.dumps(line["key"]) for line in read(args.runs)}
+    for seed in args.seeds:
+        for problem in chosen(args):
+            for inputs in args.inputs:
+                if inputs not in problem.inputs:
+                    continue
+                for method in args.method:
+                    key = key_of(problem, inputs, method, args.params, seed)
+                    if json.dumps(key) in done:
+                        continue
+                    record = {"key": key, **make_run(problem, inputs, seed, method, args.params)}
+                    with args.runs.open("a") as file:
+                        file.write(json.dumps(record) + "\n")
+                    figures = [round(record[name], 3) for name in ("last", "seconds")]
+                    print(*key, *figures, flush=True)
+
+
+def chosen(args):
+    """Return the problems that are asked for."""
+    problems, counts = [], {}
+    for problem in PROBLEMS:
+        counts[problem.dataset] = counts.get(problem.dataset, 0) + 1
+        if args.datasets and problem.dataset not in args.datasets:
+            continue
+        if args.tasks and counts[problem.dataset] > args.tasks:
+            continue
+        problems.append(problem)
+    return problems
+
+
+def make_run(problem, inputs, seed, method, params):
+    """Make one run of a method, of the twin, or of logistic regression."""
+    if method == "logistic":
+        return run_logistic(problem, inputs, seed)
+    if method == "twin":
+        return run(problem, inputs, seed, "dann", params, twin=True)
+    return run(problem, inputs, seed, method, params, twin=False)
+
+
+if __name__ == "__main__":
+    main()
