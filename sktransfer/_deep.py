@@ -187,9 +187,12 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
             generators.load_state_dict(before.engine.generators.state_dict())
         network = copy.deepcopy(before.module_)
         self._hold(network, before.task, generators, device, processes, shape)
-        if len(before.optimizer_.param_groups) == 1:
-            self.net_.optimizer_.load_state_dict(before.optimizer_.state_dict())
-            self.net_.optimizer_.param_groups[0]["lr"] = self.learning_rate
+        made, old = self.net_.optimizer_, before.optimizer_.state_dict()
+        rates = [group["lr"] for group in made.param_groups]
+        if _sizes(made.state_dict()) == _sizes(old):  # else a stage had an optimizer of its own
+            made.load_state_dict(old)
+            for group, rate in zip(made.param_groups, rates, strict=True):
+                group["lr"] = rate
         self.net_.history = copy.deepcopy(before.history)
 
     def _hold(
@@ -229,7 +232,13 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
             callbacks=[*copy_callbacks(self.callbacks), *progress_bar],
         )
         self.net_.initialize()
+        groups = self._parameter_groups_of(network)
+        self.net_.optimizer_ = self.net_.optimizer(groups, lr=self.learning_rate)
         self.input_shape_ = engine.input_shape
+
+    def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
+        """Say how fast what learns, for stages that do not say it themselves."""
+        return [{"params": list(network.parameters())}]
 
     def _sampler(self, source: DomainRows, target: DomainRows | None, seed: int) -> Sampler:
         engine = self.net_.engine
@@ -316,6 +325,10 @@ def _few_rows(X: Any) -> Tensor:
         return X.read(np.arange(min(2, len(X))))
     few = X[:2].toarray() if scipy.sparse.issparse(X) else np.array(X[:2])
     return torch.as_tensor(few)
+
+
+def _sizes(optimizer_state: dict[str, Any]) -> list[int]:
+    return [len(group["params"]) for group in optimizer_state["param_groups"]]
 
 
 def look_up(given: Any, known: dict[str, Any]) -> Any:

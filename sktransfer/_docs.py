@@ -42,7 +42,9 @@ average_weights : float in [0, 1], default={average_weights}
     players may be anywhere on their way round each other. ``history_`` shows the
     steps' own losses. 0 keeps the last weights.
 learning_rate : float, default={learning_rate}
-    Step size of the optimizer.
+    Step size of the optimizer for modules of yours. Layers that are built by default (the
+    MLP, the linear head, the domain classifier) learn at ``learning_rate * sqrt(100 /
+    n_inputs)``, the same relative step for narrow and wide rows.
 batch_size : int, default=64
     Most rows of each domain in a training step.
 max_epochs : int, default=100

@@ -6,7 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
-from ..network._build import make_body, make_head
+from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, domain_gradient
 
@@ -67,7 +67,7 @@ class BaseAdaptation(BaseDeepEstimator):
         average_weights=0.25,
         hidden_layer_sizes=(100,),
         optimizer="adam",
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         learning_rate_schedule="constant",
         batch_size=64,
         max_epochs=100,
@@ -110,6 +110,9 @@ class BaseAdaptation(BaseDeepEstimator):
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         """Return further modules that the method needs, by name, for features like these."""
         return {}
+
+    def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
+        return rates_by_width(network, self.learning_rate)
 
     def _make_step(self, network: TransferNetwork) -> Step:
         """Say how a batch changes weights."""

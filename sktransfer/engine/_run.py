@@ -142,7 +142,8 @@ class Run:
         net, processes = self.net, self.engine.processes
         for name, value in processes.average_records(recorder.finish(), self.engine.device).items():
             net.history.record(name, value)
-        net.history.record("learning_rate", net.optimizer_.param_groups[0]["lr"])
+        first = net.optimizer_.param_groups[0]
+        net.history.record("learning_rate", first["lr"] / first.get("scale", 1.0))
         loss = net.history[-1, "train_loss"]
         earlier = (e["train_loss"] for e in net.history[:-1] if "train_loss" in e)
         net.history.record("train_loss_best", loss < min(earlier, default=math.inf))

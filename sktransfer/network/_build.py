@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ._probe import Probe, probe
+
+# Inputs of a layer that learns at the learning rate itself.
+REFERENCE_INPUTS = 100
 
 # Makes a module, as the user's callable parameters do.
 Builder = Callable[..., nn.Module]
@@ -47,7 +51,47 @@ def make_module(
         ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
+    if given is None:
+        module.is_default = True  # type: ignore[assignment]
     return module
+
+
+def rates_by_width(network: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """Return parameter groups in which default layers learn at a rate by their inputs.
+
+    A layer with weights of ``n_in`` inputs a unit begins with weights of the order
+    ``1/sqrt(n_in)``, and Adam moves each of them by about the rate, whatever the
+    gradient. ``rate * sqrt(100 / n_in)`` is the same relative step for narrow and wide
+    layers (after Yang and Hu, "Tensor Programs IV", ICML 2021, who scale by width as
+    well). Modules of the user's, who may know their rate, learn at `rate`.
+
+    Parameters
+    ----------
+    network : Module
+        What learns.
+    rate : float
+        Step size of a layer with 100 inputs.
+
+    Returns
+    -------
+    list of dict
+        For an optimizer: ``params``, ``lr`` and, for reading, ``scale``.
+    """
+    scales: dict[int, float] = {}
+    for part in network.modules():
+        if getattr(part, "is_default", False):
+            for layer in part.modules():
+                weight = getattr(layer, "weight", None)
+                if isinstance(weight, Tensor) and weight.ndim > 1:
+                    scale = math.sqrt(REFERENCE_INPUTS / weight[0].numel())
+                    scales |= {id(p): scale for p in layer.parameters(recurse=False)}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        groups.setdefault(scales.get(id(parameter), 1.0), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate * scale, "scale": scale}
+        for scale, parameters in groups.items()
+    ]
 
 
 def row_types(body: nn.Module, given: torch.dtype, default: torch.dtype) -> list[torch.dtype]:
