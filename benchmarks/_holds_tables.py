@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+TWIN = " twin"
 COLUMNS = ["name", "inputs", "method", "params", "seed"]
 TASK = ["dataset", "name", "inputs"]
 TOLERATED_TASK, TOLERATED_REGRET = 0.03, 0.02
@@ -16,11 +17,14 @@ def to_frame(lines):
     )
     runs["dataset"] = runs["name"].str.split(":").str[0]
     place = ["name", "inputs", "seed"]
-    for method in ("twin", "logistic"):
-        plain = runs[(runs["method"] == method) & (runs["params"] == "{}")]
-        other = plain[[*place, "last"]].rename(columns={"last": method})
-        runs = runs.merge(other, how="left", on=place)
-    runs = runs[~runs["method"].isin(["twin", "logistic"])]
+    is_twin = runs["method"].str.endswith(TWIN)
+    twins = runs[is_twin].assign(method=runs["method"].str.removesuffix(TWIN))
+    own = [*place, "method", "params"]
+    logistic = runs[runs["method"] == "logistic"]
+    runs = runs[~is_twin & (runs["method"] != "logistic")]
+    for name, other, by in (("twin", twins, own), ("logistic", logistic, place)):
+        figures = other[[*by, "last"]].rename(columns={"last": name})
+        runs = runs.merge(figures, how="left", on=by)
     return runs.assign(gain=runs["last"] - runs["twin"], regret=runs["best"] - runs["last"])
 
 

@@ -5,17 +5,15 @@
 
 Every run adds one line of JSON to the file; a run whose line stands there is not made again, so
 that a killed one goes on where it was. ``--method NAME --params JSON`` runs a method with other
-parameters than its defaults; ``beta1`` and ``weight_decay`` go to Adam and ``min_steps`` raises
-`max_epochs`. The twin is the same network fitted on the source alone (``lambda_=0``, no
-`X_target`). All target rows are scored; their labels are seen by nothing else.
+parameters than its defaults. The twin of a method is its `source_only()`, with the same
+parameters, fitted on the source alone. All target rows are scored; their labels are seen by
+nothing else.
 """
 
 import argparse
 import json
-import math
 import time
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +26,9 @@ from skorch.callbacks import Callback
 from sktransfer import DANNClassifier, DeepCORALClassifier
 
 METHODS = {"dann": DANNClassifier, "coral": DeepCORALClassifier}
-BATCH_SIZE = 64
+TWIN = " twin"
+RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10
-WIDTH = 100
-ADAM = ("beta1", "weight_decay", "by_width")
 
 
 class TargetCurve(Callback):
@@ -72,30 +69,10 @@ def run_logistic(problem, inputs, seed):
     return {"last": clf.score(flat[1], yt), "seconds": time.perf_counter() - start}
 
 
-def make_adam(groups, lr, beta1=0.9, weight_decay=0.0, by_width=False):
-    """Return Adam; by width, a layer's rate is ``lr sqrt(100 / inputs of a unit)``."""
-    fan_in, rates = WIDTH, []
-    for group in groups:
-        for parameter in group["params"]:
-            if by_width and parameter.ndim > 1:
-                fan_in = parameter[0].numel()
-            rates.append({"params": [parameter], "lr": lr * math.sqrt(WIDTH / fan_in)})
-    return torch.optim.AdamW(
-        rates, lr=lr, betas=(beta1, 0.999), weight_decay=weight_decay, fused=True
-    )
-
-
-def make_estimator(problem, method, params, n_rows, seed):
+def make_estimator(problem, method, params, seed):
     """Return the estimator with what the problem and the parameters say."""
     params = {**problem.settings, **params}
-    adam = {name: params.pop(name) for name in ADAM if name in params}
-    if adam:
-        params["optimizer"] = partial(make_adam, **adam)
-    min_steps = params.pop("min_steps", 0)
-    if problem.body is None:
-        least = math.ceil(min_steps / math.ceil(n_rows / BATCH_SIZE))
-        params["max_epochs"] = max(params.get("max_epochs", 100), least)
-    else:
+    if problem.body is not None:
         torch.manual_seed(seed)
         params["feature_extractor"] = problem.body()
     return METHODS[method](**params, random_state=seed)
@@ -104,21 +81,18 @@ def make_estimator(problem, method, params, n_rows, seed):
 def run(problem, inputs, seed, method, params, twin):
     """Return what one fit gave."""
     Xs, ys, Xt, yt = problem.rows(seed, inputs)
-    clf = make_estimator(problem, method, params, max(Xs.shape[0], Xt.shape[0]), seed)
+    clf = make_estimator(problem, method, params, seed)
+    clf = clf.source_only() if twin else clf
     clf.set_params(callbacks=[TargetCurve(Xt, yt)])
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if twin:
-            clf.set_params(lambda_=0.0).fit(Xs, ys)
-        else:
-            clf.fit(Xs, ys, X_target=Xt)
+        clf.fit(Xs, ys, X_target=None if twin else Xt)
     seconds = time.perf_counter() - start
     final = clf.predict(Xt)
     # The estimator works with a copy of the callback that it is given.
     curve = next(c for _, c in clf.net_.callbacks_ if isinstance(c, TargetCurve))
-    accuracies = curve.accuracies()
-    history = clf.history_
+    accuracies, history = curve.accuracies(), clf.history_
     late = history[-FLIP_EPOCHS:]
     record = {
         "last": float(np.mean(final == yt)),
@@ -133,9 +107,6 @@ def run(problem, inputs, seed, method, params, twin):
         "seconds": seconds,
         "warned": [str(w.message)[:60] for w in caught],
     }
-    for share, state in getattr(clf, "averaged_", {}).items():
-        clf.net_.module_.load_state_dict(state)
-        record[f"share_{share}"] = float(np.mean(clf.predict(Xt) == yt))
     for name in ("domain_loss", "domain_accuracy"):
         if name in late[-1]:
             record[name] = [epoch[name] for epoch in late]
@@ -161,7 +132,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--method", nargs="+", default=["logistic", "twin", "dann", "coral"])
+    parser.add_argument("--method", nargs="+", default=RUNS)
     parser.add_argument("--params", type=json.loads, default={})
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--tasks", type=int, help="so many tasks of each data set")
@@ -179,10 +150,11 @@ def main():
                 if inputs not in problem.inputs:
                     continue
                 for method in args.method:
-                    key = key_of(problem, inputs, method, args.params, seed)
+                    params = {} if method == "logistic" else args.params
+                    key = key_of(problem, inputs, method, params, seed)
                     if json.dumps(key) in done:
                         continue
-                    record = {"key": key, **make_run(problem, inputs, seed, method, args.params)}
+                    record = {"key": key, **make_run(problem, inputs, seed, method, params)}
                     with args.runs.open("a") as file:
                         file.write(json.dumps(record) + "\n")
                     figures = [round(record[name], 3) for name in ("last", "seconds")]
@@ -203,12 +175,11 @@ def chosen(args):
 
 
 def make_run(problem, inputs, seed, method, params):
-    """Make one run of a method, of the twin, or of logistic regression."""
+    """Make one run of a method, of its twin, or of logistic regression."""
     if method == "logistic":
         return run_logistic(problem, inputs, seed)
-    if method == "twin":
-        return run(problem, inputs, seed, "dann", params, twin=True)
-    return run(problem, inputs, seed, method, params, twin=False)
+    twin = method.endswith(TWIN)
+    return run(problem, inputs, seed, method.removesuffix(TWIN), params, twin)
 
 
 if __name__ == "__main__":

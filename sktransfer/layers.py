@@ -89,7 +89,7 @@ class GradientReversal(nn.Module):
         super().__init__()
         if not isinstance(lambda_, (Real, Tensor)):
             raise TypeError(f"lambda_ must be a number; got {lambda_!r:.80}.")
-        self.lambda_ = lambda_
+        self.lambda_: float = lambda_
 
     def forward(self, features: Tensor) -> Tensor:
         """Return `features` as they are."""

@@ -16,6 +16,7 @@ from mmd_method import MMDClassifier, mmd_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sktransfer
+from sktransfer._exports import PACKAGES
 from sktransfer.metrics import mmd
 
 ROOT = Path(__file__).parents[1]
@@ -26,10 +27,11 @@ GUIDE = sorted((ROOT / "docs" / "user_guide").glob("*.rst"))
 
 
 def public_modules():
-    """Yield the package and all below it whose names do not start with an underscore."""
+    """Yield the package, what its root shows, and below it what has no underscore."""
     yield sktransfer
     for info in pkgutil.walk_packages(sktransfer.__path__, "sktransfer."):
-        if not any(part.startswith("_") for part in info.name.split(".")):
+        parts = info.name.split(".")[1:]
+        if parts[0] in PACKAGES and not any(part.startswith("_") for part in parts):
             yield importlib.import_module(info.name)
 
 

@@ -207,7 +207,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         if self.gradient_penalty > 0:
             features = joint_features(batch).detach().requires_grad_()
             penalty = gradient_penalty(classifier.head(features), features)
-            losses["gradient_penalty"] = self.gradient_penalty * penalty
+            losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
         return losses
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:

@@ -11,7 +11,6 @@ from sklearn.preprocessing import StandardScaler
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
-    FineTuneClassifier,
     make_transfer_pipeline,
 )
 from sktransfer.callbacks import DomainScoring, TargetValidation
