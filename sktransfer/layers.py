@@ -55,7 +55,7 @@ def scale_gradient(features: Tensor, factor: float) -> Tensor:
         )
     if not isinstance(factor, (Real, Tensor)):
         raise TypeError(f"factor must be a number; got {factor!r:.80}.")
-    scaled: Tensor = _ScaleGradient.apply(features, factor)  # type: ignore[no-untyped-call]
+    scaled: Tensor = _ScaleGradient.apply(features, factor)
     return scaled
 
 

@@ -216,11 +216,7 @@ def test_history_of_dann_holds_the_domain_accuracy(domains):
 def test_recorded_loss_is_the_sum_of_the_losses(domains):
     clf = fitted(domains, entropy_weight=0.3)
     for epoch in clf.history_:
-<<<<<<< HEAD
         names = ("label_loss", "domain_loss", "gradient_penalty_loss", "entropy_loss")
-=======
-        names = ("label_loss", "domain_loss", "entropy_loss", "gradient_penalty")
->>>>>>> refs/heads/migrate
         parts = sum(epoch[name] for name in names)
         assert epoch["train_loss"] == pytest.approx(parts)
 

@@ -107,9 +107,9 @@ def test_seeds_are_named(call, seed):
 def test_flags_are_no_numbers_and_numbers_no_flags():
     with pytest.raises(TypeError, match="unbiased must be True or False; got 1"):
         mmd(Xs, Xt, unbiased=1)
-    with pytest.raises(ValueError, match="'learning_rate'.*must be.*got True"):
+    with pytest.raises(ValueError, match=r"'learning_rate'.*must be.*got True"):
         DANNClassifier(learning_rate=True).fit(Xs, ys, X_target=Xt)
-    with pytest.raises(ValueError, match="'unfreeze_depth'.*must be.*got True"):
+    with pytest.raises(ValueError, match=r"'unfreeze_depth'.*must be.*got True"):
         FineTuneClassifier(unfreeze_depth=True).fit(Xs, ys, Xt, yt)
 
 
@@ -190,9 +190,9 @@ def test_scorers_ask_for_a_label_for_each_row(kind, dann):
 
 
 def test_labels_of_the_target_must_be_of_the_classes(dann):
-    with pytest.raises(ValueError, match="y_target holds .*but the estimator predicts"):
+    with pytest.raises(ValueError, match=r"y_target holds .*but the estimator predicts"):
         TargetAccuracyScorer(Xt, yt + 7)(dann)
-    with pytest.raises(ValueError, match="y_target.*Mix of label input types"):
+    with pytest.raises(ValueError, match=r"y_target.*Mix of label input types"):
         TargetAccuracyScorer(Xt, yt.astype(str))(dann)
     with pytest.raises(ValueError, match="of the 40 labels in y_target are missing"):
         TargetAccuracyScorer(Xt, np.where(yt == 1, np.nan, 0.0))
@@ -259,7 +259,7 @@ def test_schedules_and_layers_name_their_parameters():
 @pytest.mark.parametrize("path", [None, 99, b"bytes", ""])
 def test_paths_are_named(path, dann):
     for call in (lambda: load(path), lambda: save(dann, path), lambda: check_path(path)):
-        with pytest.raises((TypeError, ValueError), match="path (must be|is empty)"):
+        with pytest.raises((TypeError, ValueError), match=r"path (must be|is empty)"):
             call()
 
 

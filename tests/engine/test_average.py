@@ -1,6 +1,7 @@
 """The mean of the weights over the last steps, by hand and through an estimator."""
 
 import copy
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_training_that_ends_before_the_last_share_keeps_its_weights():
 class KeepsWeights(Callback):
     """Keeps the body's weights after each step."""
 
-    seen: list = []
+    seen: ClassVar[list] = []
 
     def on_batch_end(self, net, training=False, **kwargs):
         KeepsWeights.seen.append(net.module_.body.weight.detach().clone())

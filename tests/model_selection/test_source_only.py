@@ -101,8 +101,7 @@ def test_the_twin_learns_from_the_source_alone_and_does_not_warn(domains, estima
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_the_estimator_itself_stays_as_it_was(domains, estimator):
-    X, y, X_target = domains
+def test_the_estimator_itself_stays_as_it_was(estimator):
     one = clone(estimator)
     one.source_only()
     assert transfers(one)
