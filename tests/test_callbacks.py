@@ -47,7 +47,7 @@ def test_domain_scoring_does_not_change_training(domains):
 def test_domain_scoring_says_which_labels_are_missing(domains):
     X, y, X_target = domains
     scoring = DomainScoring(X, y, X_target, y[:5])
-    with pytest.raises(ValueError, match="X_target has 90 rows but y_target 5 labels"):
+    with pytest.raises(ValueError, match="y_target has 5 labels for the 90 rows of X_target"):
         DANNClassifier(callbacks=[scoring], **FAST).fit(X, y, X_target)
 
 

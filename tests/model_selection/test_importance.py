@@ -203,7 +203,7 @@ def test_what_is_missing_or_unknown_is_named(scorer):
         scorer(X_target)(Threshold())
     with pytest.raises(ValueError, match="loss must be 'zero_one' or 'log_loss'; got 'hinge'"):
         scorer(X_target, loss="hinge")
-    with pytest.raises(TypeError, match="domain_classifier must have predict_proba"):
+    with pytest.raises(TypeError, match="domain_classifier must be an estimator"):
         scorer(X_target, domain_classifier=LinearSVC())
     with pytest.raises(ValueError, match="learned from 1 rows of the source and 5 of the target"):
         scorer(X_target)(Threshold(), np.zeros((1, 1)), [0])
