@@ -85,7 +85,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
 
     net_: TransferNet
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict for each row.
 
         Parameters
@@ -101,7 +101,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         outputs = self._forward(X, "forward")
         return self.net_.task.answers(outputs)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the features on which the label head decides.
 
         Parameters
@@ -293,7 +293,7 @@ class DeepClassifierMixin(ClassifierMixin):
 
     net_: TransferNet
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class for each row.
 
         Parameters
@@ -306,7 +306,8 @@ class DeepClassifierMixin(ClassifierMixin):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; the softmax of the label head's logits.
         """
-        return softmax(self._forward(X, "forward"), axis=1)
+        probabilities: np.ndarray = softmax(self._forward(X, "forward"), axis=1)
+        return probabilities
 
     def _make_task(self, domains: Domains) -> Classification:
         name, labels = self._labels_to_predict(domains)

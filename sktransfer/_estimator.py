@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABCMeta, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
 
@@ -27,7 +27,14 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
     # Set by `source_only`, kept by `clone`.
     _is_source_only = False
 
-    def fit(self, X, y=None, X_target=None, y_target=None, sample_weight=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
         """Fit on a source and a target.
 
         Parameters
@@ -65,7 +72,7 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
         self.__dict__ = vars(fitted)
         return self
 
-    def source_only(self):
+    def source_only(self) -> Any:
         """Return an unfitted clone that transfers nothing, to compare with.
 
         Its `fit` takes the same arguments, learns from the source alone whatever it

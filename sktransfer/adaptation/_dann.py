@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class DomainClassifier(nn.Module):
         ``(n, n_features) -> (n, 1)`` logits.
     """
 
-    def __init__(self, head: nn.Module):
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.reversal = GradientReversal(0.0)
         self.head = head
@@ -147,30 +147,30 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
 
     def __init__(
         self,
-        feature_extractor=None,
+        feature_extractor: Any = None,
         *,
-        domain_classifier=None,
-        domain_layer_sizes=(100,),
-        label_classifier=None,
-        lambda_=1.0,
-        lambda_schedule="ramp",
-        entropy_weight=0.0,
-        gradient_penalty=5.0,
-        average_weights=0.25,
-        hidden_layer_sizes=(100,),
-        optimizer="game_adam",
-        learning_rate=2e-3,
-        learning_rate_schedule="constant",
-        batch_size=64,
-        max_epochs=100,
-        callbacks=None,
-        device="auto",
-        random_state=None,
-        warm_start=False,
-        data_parallel=False,
-        num_workers=0,
-        verbose=0,
-    ):
+        domain_classifier: Any = None,
+        domain_layer_sizes: Any = (100,),
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        entropy_weight: float = 0.0,
+        gradient_penalty: float = 5.0,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "game_adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
         super().__init__(
             feature_extractor,
             label_classifier=label_classifier,

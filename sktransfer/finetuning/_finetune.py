@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -111,33 +111,33 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     def __init__(
         self,
-        backbone=None,
+        backbone: Any = None,
         *,
-        head=None,
-        unfreeze_depth=1,
-        unfreezing=None,
-        source_training=None,
-        head_epochs=100,
-        learning_rate=3e-3,
-        finetune_epochs=50,
-        finetune_learning_rate=3e-4,
-        class_weight=None,
-        early_stopping=None,
-        augment=None,
-        adapter=None,
-        frozen_cache=None,
-        hidden_layer_sizes=(100,),
-        optimizer="adam",
-        learning_rate_schedule="constant",
-        batch_size=32,
-        callbacks=None,
-        device="auto",
-        random_state=None,
-        warm_start=False,
-        data_parallel=False,
-        num_workers=0,
-        verbose=0,
-    ):
+        head: Any = None,
+        unfreeze_depth: int | str = 1,
+        unfreezing: Unfreezing | None = None,
+        source_training: SourceTraining | None = None,
+        head_epochs: int = 100,
+        learning_rate: float = 3e-3,
+        finetune_epochs: int = 50,
+        finetune_learning_rate: float = 3e-4,
+        class_weight: Any = None,
+        early_stopping: HeldOut | None = None,
+        augment: Any = None,
+        adapter: LoRA | None = None,
+        frozen_cache: FrozenCache | None = None,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 32,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
         self.backbone = backbone
         self.head = head
         self.unfreeze_depth = unfreeze_depth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .._settings import Settings
 from .._validation import HasMethods, Integral, Interval, Real
@@ -36,7 +36,9 @@ class SourceTraining(Settings):
         "pseudo_label_threshold": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, *, epochs=100, learning_rate=1e-3, pseudo_label_threshold=0.9):
+    def __init__(
+        self, *, epochs: int = 100, learning_rate: float = 1e-3, pseudo_label_threshold: float = 0.9
+    ) -> None:
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.pseudo_label_threshold = pseudo_label_threshold
@@ -75,7 +77,14 @@ class Unfreezing(Settings):
         "freeze_batch_norm": ["boolean"],
     }
 
-    def __init__(self, *, layer_decay=1.0, gradual=False, l2_sp=0.0, freeze_batch_norm=False):
+    def __init__(
+        self,
+        *,
+        layer_decay: float = 1.0,
+        gradual: bool = False,
+        l2_sp: float = 0.0,
+        freeze_batch_norm: bool = False,
+    ) -> None:
         self.layer_decay = layer_decay
         self.gradual = gradual
         self.l2_sp = l2_sp
@@ -107,7 +116,7 @@ class HeldOut(Settings):
         "patience": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, fraction=0.1, patience=10):
+    def __init__(self, *, fraction: float = 0.1, patience: int = 10) -> None:
         self.fraction = fraction
         self.patience = patience
 
@@ -134,7 +143,7 @@ class LoRA(Settings):
         "rank": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, rank=8):
+    def __init__(self, *, rank: int = 8) -> None:
         self.rank = rank
 
 
@@ -169,7 +178,9 @@ class FrozenCache(Settings):
         "enabled": ["boolean"],
     }
 
-    def __init__(self, *, memory=None, memory_limit=None, enabled=True):
+    def __init__(
+        self, *, memory: Any = None, memory_limit: int | None = None, enabled: bool = True
+    ) -> None:
         self.memory = memory
         self.memory_limit = memory_limit
         self.enabled = enabled
