@@ -21,9 +21,6 @@ from torch import Tensor, nn
 from . import schedules
 from ._batches import Rows, make_rows
 from ._network import TransferNetwork, row_type
-from ._processes import Processes, draw_seeds, join_processes
-from ._runtime import PrivateGenerators
-from ._training import TransferNet
 from ._old_checks import (
     Integral,
     Interval,
@@ -36,6 +33,9 @@ from ._old_checks import (
     check_fit_data,
     check_schedule,
 )
+from ._processes import Processes, draw_seeds, join_processes
+from ._runtime import PrivateGenerators
+from ._training import TransferNet
 from .callbacks import EpochProgressBar
 
 OPTIMIZERS = {

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .._base import BaseTransferClassifier
 from .._network import check_layer_sizes
-from .._processes import Processes
 from .._old_checks import TrainingData, check_device
+from .._processes import Processes
 from ._values import from_json, to_json
 
 # Where a machine keeps activations is no matter of the model, and nothing that a stranger's

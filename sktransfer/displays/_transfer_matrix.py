@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
-from .._target_domain import TargetDomain
 from .._old_checks import as_array
+from .._target_domain import TargetDomain
 from ..model_selection import TransferPipeline
 from ..model_selection._source_only import make_source_only
 from ._drawing import check_axes, import_pyplot, make_axes

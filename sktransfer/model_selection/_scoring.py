@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from torch.utils.data import Dataset
 
 from .._docs import with_shared_docs
-from .._target_domain import TargetDomain
 from .._old_checks import as_array
+from .._target_domain import TargetDomain
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps
