@@ -72,7 +72,7 @@ class KernelMap:
         return Z if self.turn is None else Z @ self.turn
 
     def _turn(self, Z: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """With ``sqrt(weights) Z = Q S V'`` the kernel is ``Q S S Q'``, and ``Z V S`` is ``Q S S``."""
+        """Return ``Z V S``: with ``sqrt(weights) Z = Q S V'``, the kernel is ``Q S S Q'``."""
         scaled = Z * np.sqrt(weights)[:, None]
         values, vectors = np.linalg.eigh(scaled.T @ scaled)
         self.turn = vectors * np.sqrt(np.maximum(values, 0.0))

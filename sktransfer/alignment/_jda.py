@@ -167,7 +167,8 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         self._kernel_map = KernelMap(self.kernel, self.gamma, self.n_landmarks, self.random_state)
         features = self._kernel_map.fit(rows, weights)
         self.estimator_, pseudo_labels = None, None
-        for self.n_iter_ in range(1, 2 if target is None else self.max_iter + 1):
+        for n_iter in range(1, self.max_iter + 1):
+            self.n_iter_ = n_iter
             differences = joint_differences(weights, in_source, source.y, pseudo_labels)
             self.components_ = transfer_components(
                 features, weights, differences, self.regularization, self.n_components

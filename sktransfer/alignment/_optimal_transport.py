@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,11 +52,10 @@ def transport_cost(source: Domain, target: Domain) -> np.ndarray:
     ndarray of shape (n_source, n_target)
     """
     cost = euclidean_distances(source.X, target.X, squared=True)
-    shares = [domain.sample_weight / domain.sample_weight.sum() for domain in (source, target)]
-    mean = shares[0] @ cost @ shares[1]
+    mean = _shares(source) @ cost @ _shares(target)
     if mean > 0:
         cost /= mean
-    if target.y is not None:
+    if source.y is not None and target.y is not None:
         differs = source.y[:, None] != target.y[None, :]
         if target.has_label is not None:
             differs &= target.has_label[None, :]
@@ -80,13 +80,27 @@ def transport_plan(method, source, target, regularization, class_regularization)
     """
     ot = _import_pot()
     cost = transport_cost(source, target)
-    a, b = (domain.sample_weight / domain.sample_weight.sum() for domain in (source, target))
+    a, b = _shares(source), _shares(target)
     if method == "exact":
         return ot.emd(a, b, cost, numItermax=10**7)
     if method == "sinkhorn":
-        return ot.sinkhorn(a, b, cost, regularization)
+        return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-7)
     codes = np.unique(source.y, return_inverse=True)[1]
-    return ot.da.sinkhorn_lpl1_mm(a, codes, b, cost, regularization, eta=class_regularization)
+    return ot.da.sinkhorn_lpl1_mm(
+        a,
+        codes,
+        b,
+        cost,
+        regularization,
+        eta=class_regularization,
+        numInnerItermax=5000,
+        stopInnerThr=1e-7,
+    )
+
+
+def _shares(domain: Domain) -> np.ndarray:
+    weights = np.asarray(domain.sample_weight)
+    return weights / weights.sum()
 
 
 class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
@@ -260,10 +274,9 @@ def _as_bytes(X: np.ndarray) -> np.ndarray:
 
 def _import_pot() -> Any:
     try:
-        import ot
+        return importlib.import_module("ot")
     except ImportError as error:
         raise ImportError(
             "This method of OptimalTransport needs POT: pip install 'sktransfer[ot]'. "
             'method="linear" does without.'
         ) from error
-    return ot

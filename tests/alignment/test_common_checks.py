@@ -1,6 +1,5 @@
 """Every aligner, in every variant of one table, passes scikit-learn's checks."""
 
-
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
