@@ -109,9 +109,10 @@ def transfer_components(features, weights, differences, regularization, n_compon
     """Return the combinations V of features that vary most and differ least.
 
     ``max tr V'F'HFV`` subject to ``V' (F' D D' F + mu I) V = I``, with rows counted by
-    their weights, H the centring and D the differences; scaled so that each component has
-    variance 1. The metric on the right differs from ``mu I`` by few directions, whose
-    singular values give its inverse root: what remains is a symmetric eigenproblem.
+    their weights, H the centring and D the differences. Columns of V then get one length,
+    at which the mean variance of the components is 1. The metric on the right differs
+    from ``mu I`` by few directions, whose singular values give its inverse root: what
+    remains is a symmetric eigenproblem.
 
     Parameters
     ----------
@@ -150,6 +151,8 @@ def transfer_components(features, weights, differences, regularization, n_compon
     n_varying = int((values > 1e-12 * max(np.trace(scaled), 0.0)).sum())
     n_kept = max(1, min(n_components, n_varying))
     components = divide(vectors[:, :n_kept])
-    variances = np.einsum("ij,ij->j", components, scatter @ components) / weights.sum()
-    components /= np.where(variances > 0, np.sqrt(np.maximum(variances, 1e-300)), 1.0)
+    components /= np.linalg.norm(components, axis=0)
+    variance = np.einsum("ij,ij->j", components, scatter @ components).mean() / weights.sum()
+    if variance > 0:
+        components /= np.sqrt(variance)
     return svd_flip(components, None, u_based_decision=True)[0]

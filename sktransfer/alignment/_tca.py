@@ -35,10 +35,11 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
         max tr W'KHKW    subject to    W' (K d d' K + mu I) W = I
 
-    each scaled to variance 1. With ``kernel=None`` the features take the place of K. Both
-    domains pass through this one map, and new rows through their kernel with the rows of
-    `fit`. It shifts no class by itself: where classes moved in different ways, the
-    means of the domains agree and the classes need not (see `JDA`).
+    with columns of W scaled to one length, at which the mean variance of the components
+    is 1. With ``kernel=None`` the features take the place of K. Both domains pass through
+    this one map, and new rows through their kernel with the rows of `fit`. It knows no
+    classes: where these moved in different ways, the means of the domains agree and
+    those of the classes need not (see `JDA`).
 
     Parameters
     ----------
