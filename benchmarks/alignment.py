@@ -10,7 +10,6 @@ The last two need ``pip install skada POT`` (and adapt). The photos' features ar
 """
 
 import os
-import subprocess
 import sys
 import time
 import warnings
@@ -132,7 +131,10 @@ def accuracy():
             print(dataset, name, f"{of_problem[name]:.3f}", file=sys.stderr, end=" ")
             print(f"{time.perf_counter() - started:.1f} s", file=sys.stderr, flush=True)
         y_target, rest = few_labels(z, 3, seed=0)
-        for name, steps in {"few: stacked": ["passthrough"], "few: FA": [FeatureAugmentation()]}.items():
+        for name, steps in {
+            "few: stacked": ["passthrough"],
+            "few: FA": [FeatureAugmentation()],
+        }.items():
             pipe = make_transfer_pipeline(*steps, LogisticRegression(max_iter=1000))
             pipe.fit(X, y, X_target=Z, y_target=y_target)
             of_problem[name] = pipe.score(Z[rest], z[rest])

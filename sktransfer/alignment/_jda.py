@@ -82,7 +82,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         its neighbours; `transform` does as well.
     max_iter : int, default=10
         Most rounds; fewer, where the pseudo-labels stay as they are.
-    n_landmarks : int or None, default=2000
+    n_landmarks : int or None, default=1000
         Where both domains have more distinct rows, the kernel is approximated by so many
         of them (Nystroem); None for never.
     random_state : int, RandomState instance or None, default=None
@@ -146,7 +146,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         regularization=1.0,
         normalize=False,
         max_iter=10,
-        n_landmarks=2000,
+        n_landmarks=1000,
         random_state=None,
     ):
         self.n_components = n_components

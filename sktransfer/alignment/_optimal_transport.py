@@ -84,7 +84,7 @@ def transport_plan(method, source, target, regularization, class_regularization)
     if method == "exact":
         return ot.emd(a, b, cost, numItermax=10**7)
     if method == "sinkhorn":
-        return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-7)
+        return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-6)
     codes = np.unique(source.y, return_inverse=True)[1]
     return ot.da.sinkhorn_lpl1_mm(
         a,
@@ -94,7 +94,7 @@ def transport_plan(method, source, target, regularization, class_regularization)
         regularization,
         eta=class_regularization,
         numInnerItermax=5000,
-        stopInnerThr=1e-7,
+        stopInnerThr=1e-6,
     )
 
 

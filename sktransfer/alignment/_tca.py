@@ -51,7 +51,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         Of "rbf" and "laplacian"; None for ``1 / (n_features * variance of all values)``.
     regularization : float, default=1.0
         The formula's mu: a small one holds the means together at any price.
-    n_landmarks : int or None, default=2000
+    n_landmarks : int or None, default=1000
         Where both domains have more distinct rows, the kernel is approximated by so many
         of them (Nystroem); None for never. "linear" with fewer features than rows, and
         None, need no approximation.
@@ -101,7 +101,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         kernel="rbf",
         gamma=None,
         regularization=1.0,
-        n_landmarks=2000,
+        n_landmarks=1000,
         random_state=None,
     ):
         self.n_components = n_components
