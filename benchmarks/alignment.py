@@ -2,11 +2,8 @@
 
     python benchmarks/alignment.py published   # 1-NN, TCA and JDA on digits and objects
     python benchmarks/alignment.py accuracy    # each at defaults, with LogisticRegression
-    python benchmarks/alignment.py speed       # seconds and memory, 1,000 and 10,000 rows
-    python benchmarks/alignment.py peers       # the same numbers as skada's, ADAPT's and POT's
 
-The last two need ``pip install skada POT`` (and adapt). The photos' features are those of
-`_holds_features.py`.
+Optimal transport by plans needs POT. The photos' features are those of `_holds_features.py`.
 """
 
 import os
@@ -151,5 +148,5 @@ def accuracy():
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", "No step of the pipeline takes X_target")
-    for part in sys.argv[1:] or ["published", "accuracy", "speed", "peers"]:
+    for part in sys.argv[1:] or ["published", "accuracy"]:
         globals()[part]()
