@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.extmath import svd_flip
 
 from .._validation import Integral, Interval
-from ._base import BaseAligner, merge_rows, weighted_mean_and_covariance
+from ._base import BaseAligner, merge_rows
 
 
 def principal_axes(X, sample_weight, n_components: int):
@@ -31,22 +31,23 @@ def principal_axes(X, sample_weight, n_components: int):
     axes : ndarray of shape (n_features, at most n_components)
         Orthonormal columns, by decreasing variance.
     """
-    n_rows, n_features = X.shape
-    if n_features <= n_rows:
-        mean, covariance = weighted_mean_and_covariance(X, sample_weight)
-        first = max(0, n_features - n_components)
-        variances, axes = scipy.linalg.eigh(covariance, subset_by_index=[first, n_features - 1])
-        variances, axes = variances[::-1], axes[:, ::-1]
-        scale = np.trace(covariance)
-    else:
-        shares = sample_weight / sample_weight.sum()
-        mean = shares @ X
-        scaled = (X - mean) * np.sqrt(shares)[:, None]
-        _, singular, rows = scipy.linalg.svd(scaled, full_matrices=False)
-        variances, axes, scale = singular**2, rows.T, (singular**2).sum()
-    size = scale + np.finfo(float).eps * (mean @ mean)
-    n_varying = int((variances > 1e-12 * size).sum())
-    axes = axes[:, : max(1, min(n_components, n_varying))]
+    shares = sample_weight / sample_weight.sum()
+    mean = shares @ X
+    scaled = (X - mean) * np.sqrt(shares)[:, None]
+    is_wide = X.shape[1] > X.shape[0]  # the smaller of both products has the same variances
+    product = scaled @ scaled.T if is_wide else scaled.T @ scaled
+    last = len(product) - 1
+    variances, axes = scipy.linalg.eigh(
+        product, subset_by_index=[max(0, last + 1 - n_components), last]
+    )
+    variances, axes = variances[::-1], axes[:, ::-1]
+    size = np.trace(product) + np.finfo(float).eps * (mean @ mean)
+    n_kept = max(1, int((variances > 1e-12 * size).sum()))
+    axes = axes[:, :n_kept]
+    if is_wide:
+        axes = scaled.T @ axes
+        lengths = np.linalg.norm(axes, axis=0)
+        axes = axes / lengths if lengths.all() else np.eye(X.shape[1], 1)
     return mean, svd_flip(axes, None, u_based_decision=True)[0]
 
 
