@@ -31,9 +31,9 @@ def measure(n_rows, shares, generator):
 
 # %%
 # Each aligner is a step of a pipeline. At ``fit`` the source passes its ``fit_transform`` and the
-# target its ``transform``; at ``predict`` rows are the target's. CORAL with a small ``regularization``
-# makes the covariances equal, and so does optimal transport of Gaussians, which turns nothing that it
-# need not turn.
+# target its ``transform``; at ``predict`` rows are the target's. CORAL with a small
+# ``regularization`` makes the covariances equal, and so does optimal transport of Gaussians, which
+# turns nothing that it need not turn.
 
 ALIGNERS = {
     "none": None,
@@ -66,8 +66,8 @@ for name, aligner in ALIGNERS.items():
     print(f"{name:<34}{means[0]:>14.3f}{means[1]:>14.3f}")
 
 # %%
-# The pictures show equal shares: colours are the materials of the source, grey dots the target, whose
-# materials no aligner knows.
+# The pictures show equal shares: colours are the materials of the source, grey dots the target,
+# whose materials no aligner knows.
 
 figure, axes = plt.subplots(1, len(ALIGNERS), figsize=(12, 3.2), layout="constrained")
 for axis, (name, aligner) in zip(axes, ALIGNERS.items(), strict=True):

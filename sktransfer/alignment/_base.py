@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
+from sklearn.preprocessing import FunctionTransformer
 
 from .._estimator import BaseTransferEstimator
 from .._validation import check_domains, check_rows_to_predict
@@ -79,6 +80,16 @@ class BaseAligner(TransformerMixin, BaseTransferEstimator):
             The rows, aligned with the target.
         """
         return self._map_source(check_rows_to_predict(self, X, dtype=np.float64))
+
+    def source_only(self):
+        """Return the step that stands here without transfer: rows pass as they are.
+
+        Returns
+        -------
+        transformer
+            Not fitted.
+        """
+        return FunctionTransformer(accept_sparse=True, feature_names_out="one-to-one")
 
     @abstractmethod
     def _learn(self, source: Domain, target: Domain | None) -> None:

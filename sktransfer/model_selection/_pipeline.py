@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from typing import Any
 
-import numpy as np
-import scipy.sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -16,7 +13,7 @@ from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_memory
 
 from .._target_domain import TargetDomain
-from .._validation import find_labelled
+from ._travelling_rows import TravellingRows, by_method, fit_transform_step
 
 # What a step that takes them gets without having asked.
 OF_THE_GRAMMAR = ("X_target", "y_target", "sample_weight", "domains")
@@ -129,6 +126,21 @@ class TransferPipeline(Pipeline):
         with config_context(enable_metadata_routing=True):
             return self.steps[-1][1].predict(source)
 
+    def source_only(self):
+        """Return the pipeline without transfer, its twin: each step as it says of itself.
+
+        Returns
+        -------
+        TransferPipeline
+            Not fitted.
+        """
+        twin = clone(self)
+        twin.steps = [
+            (name, step.source_only() if hasattr(step, "source_only") else step)
+            for name, step in twin.steps
+        ]
+        return twin
+
     def get_metadata_routing(self):
         """Return what the steps request, and what of the grammar they take besides.
 
@@ -165,11 +177,11 @@ class TransferPipeline(Pipeline):
             for place, (name, step) in enumerate(self.steps[:-1]):
                 started = time.perf_counter()
                 if step is not None and step != "passthrough":
-                    rows = _Rows(X, y, moving, given)
+                    rows = TravellingRows(X, y, moving, given)
                     fitted, X, moving = self._fit_transformer(step, rows, routed[name])
                     self.steps[place] = (name, fitted)
                 self._report(place, started)
-            return self._fit_last(method, _Rows(X, y, moving, given), routed)
+            return self._fit_last(method, TravellingRows(X, y, moving, given), routed)
 
     def _taken(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
         """Return what is routed: all but a target that the steps have no use for."""
@@ -186,20 +198,20 @@ class TransferPipeline(Pipeline):
             name: value for name, value in given.items() if name not in target or name in consumed
         }
 
-    def _fit_transformer(self, step, rows: _Rows, routed):
+    def _fit_transformer(self, step, rows: TravellingRows, routed):
         memory = check_memory(self.memory)
         if getattr(memory, "location", memory) is not None:
             step = clone(step)  # what the cache gives back is another object in any case
-        return memory.cache(_fit_transform_step)(
-            step, rows.X, rows.y, rows.moving, _by_method(routed, rows)
+        return memory.cache(fit_transform_step)(
+            step, rows.X, rows.y, rows.moving, by_method(routed, rows)
         )
 
-    def _fit_last(self, method: str, rows: _Rows, routed):
+    def _fit_last(self, method: str, rows: TravellingRows, routed):
         name, last = self.steps[-1]
         started = time.perf_counter()
         X, y = rows.X, rows.y
         if last is not None and last != "passthrough":
-            params = _by_method(routed[name], rows)
+            params = by_method(routed[name], rows)
             if method == "fit_transform" and hasattr(last, "fit_transform"):
                 X = last.fit_transform(X, y, **params["fit_transform"])
             else:
@@ -219,84 +231,9 @@ class TransferPipeline(Pipeline):
             print(f"[Pipeline] {message}, {time.perf_counter() - started:.1f} s")
 
 
-class _Rows:
-    """What a step gets: the rows so far, and what travels with them.
-
-    Parameters
-    ----------
-    X, y
-        Rows of the source and their labels.
-    moving : dict
-        Rows of other sets, transformed up to here, by name.
-    given : dict
-        The same before any step, and all that is not transformed.
-    """
-
-    def __init__(self, X, y, moving: dict[str, Any], given: dict[str, Any]):
-        self.X, self.y, self.moving, self.given = X, y, moving, given
-
-    def current(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return a step's parameters with rows as they are by now, whatever its names are."""
-        by_id = {id(self.given[name]): rows for name, rows in self.moving.items()}
-        return {name: by_id.get(id(value), value) for name, value in params.items()}
-
-    def with_labelled_target(self, params: dict[str, Any]):
-        """Return source and labelled target rows as one set, with labels and parameters of fit.
-
-        Target rows weigh 1 where the source's have weights.
-        """
-        if "X_target" not in self.given:
-            raise ValueError("y_target was given without X_target: pass the rows it labels too.")
-        rows, labels = self.moving["X_target"], self.given["y_target"]
-        n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
-        labelled = np.flatnonzero(find_labelled(labels))
-        if len(labels) != n_rows:
-            raise ValueError(
-                f"y_target has {len(labels)} labels for the {n_rows} rows of X_target: give one "
-                "label for each row (None or NaN where it is not known)."
-            )
-        if self.y is None:
-            raise ValueError("y_target was given without y: pass the source's labels too.")
-        if not len(labelled):
-            return self.X, self.y, params
-        known = np.array(np.ma.getdata(np.asarray(labels))[labelled].tolist())
-        stacked_y = np.concatenate([np.asarray(self.y), known])
-        for name in params:
-            if params[name] is self.given.get("sample_weight"):
-                params = {**params, name: np.r_[params[name], np.ones(len(labelled))]}
-        return _stack(self.X, rows, labelled), stacked_y, params
-
-
-def _fit_transform_step(step, X, y, moving, params):
-    """Fit a transformer; return it, the source transformed, and what travels with it."""
-    if hasattr(step, "fit_transform"):
-        transformed = step.fit_transform(X, y, **params["fit_transform"])
-    else:
-        transformed = step.fit(X, y, **params["fit"]).transform(X, **params["transform"])
-    return step, transformed, {name: step.transform(rows) for name, rows in moving.items()}
-
-
-def _by_method(routed, rows: _Rows) -> dict[str, dict[str, Any]]:
-    """Return a step's parameters of each method, with rows as they are by now."""
-    return {
-        method: rows.current(dict(routed.get(method, {})))
-        for method in ("fit", "fit_transform", "transform")
-    }
-
-
 def _takes_target(step) -> bool:
     router = TransferPipeline([("step", step)]).get_metadata_routing()
     return bool(router.consumes("fit", ["X_target"]))
-
-
-def _stack(X, rows, labelled):
-    """Return `X` with the labelled rows below, as a frame, a CSR matrix or an array."""
-    if hasattr(X, "iloc") and hasattr(rows, "iloc"):
-        pandas = sys.modules["pandas"]  # whose frames these are
-        return pandas.concat([X, rows.iloc[labelled]], ignore_index=True)
-    if scipy.sparse.issparse(X) or scipy.sparse.issparse(rows):
-        return scipy.sparse.vstack([X, scipy.sparse.csr_array(rows)[labelled]], format="csr")
-    return np.concatenate([np.asarray(X), np.asarray(rows)[labelled]])
 
 
 def make_transfer_pipeline(*steps, memory=None, verbose=False) -> TransferPipeline:

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sktransfer import TargetDomain, make_transfer_pipeline
 from sktransfer.alignment import (
@@ -177,6 +178,17 @@ def test_feeds_any_estimator_in_a_pipeline(aligner):
     np.testing.assert_allclose(
         pipe.predict_proba(X_target), model.predict_proba(by_hand.transform(X_target))
     )
+
+
+@every_aligner
+def test_the_twin_without_transfer_hands_rows_on(aligner):
+    X, y, X_target = shifted()
+    pipe = make_transfer_pipeline(clone(aligner), LogisticRegression())
+    twin = pipe.source_only().fit(X, y)
+    is_scaler = isinstance(aligner, DomainStandardScaler)
+    plain = make_pipeline(*[StandardScaler()] * is_scaler, LogisticRegression()).fit(X, y)
+    np.testing.assert_allclose(twin.predict_proba(X_target), plain.predict_proba(X_target))
+    assert pipe[0] is not twin[0]
 
 
 def test_what_reads_no_labels_takes_any_and_says_so_of_the_targets():
