@@ -9,7 +9,7 @@ from typing import Any
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.metadata_routing import MetadataRequest, process_routing
 from sklearn.utils.validation import check_memory
 
 from .._target_domain import TargetDomain
@@ -142,12 +142,18 @@ class TransferPipeline(Pipeline):
         return twin
 
     def get_metadata_routing(self):
-        """Return what the steps request, and what of the grammar they take besides.
+        """Return what the steps request or take of the grammar, and the pipeline itself.
 
         Returns
         -------
         MetadataRouter
         """
+        own = MetadataRequest(owner=self)
+        for name in ("X_target", "y_target"):  # weights, only where a step takes them
+            own.fit.add_request(param=name, alias=True)
+        return self._routing_to_steps().add_self_request(own)
+
+    def _routing_to_steps(self):
         router = super().get_metadata_routing()
         for _, pair in router:
             requests: Any = getattr(pair.router, "fit", None)  # a nested router has none
@@ -186,7 +192,7 @@ class TransferPipeline(Pipeline):
     def _taken(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
         """Return what is routed: all but a target that the steps have no use for."""
         target = {"X_target", "y_target"} & {*given}
-        consumed = self.get_metadata_routing().consumes(method, target)
+        consumed = self._routing_to_steps().consumes(method, target)
         if "X_target" in target and "X_target" not in consumed:
             labels = "" if "y_target" not in target else " but by the rows that y_target labels"
             warnings.warn(
@@ -232,7 +238,7 @@ class TransferPipeline(Pipeline):
 
 
 def _takes_target(step) -> bool:
-    router = TransferPipeline([("step", step)]).get_metadata_routing()
+    router = TransferPipeline([("step", step)])._routing_to_steps()
     return bool(router.consumes("fit", ["X_target"]))
 
 

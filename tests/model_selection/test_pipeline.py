@@ -358,3 +358,26 @@ def test_the_users_steps_keep_what_they_request(domains):
         learner.set_fit_request(sample_weight=False)
     pipe.fit(X, y, X_target, sample_weight=np.ones(len(X)))
     assert learner.seen_[2] is None
+
+
+def test_labels_and_weights_pass_a_search_to_a_last_step_that_knows_no_target(domains, routing):
+    X, y, X_target = domains
+    y_target = np.full(len(X_target), None)
+    y_target[7] = "up"
+    # Routed weights would reach `score` as well, which is asked of `Learner` alone.
+    weights = {} if routing else {"sample_weight": np.ones(len(X))}
+    search = cross_validate(
+        make_transfer_pipeline(Scaling(), Learner()),
+        X,
+        y,
+        cv=2,
+        params={
+            "X_target": TargetDomain(X_target),
+            "y_target": TargetDomain(y_target),
+            **weights,
+        },
+        return_estimator=True,
+        error_score="raise",
+    )
+    for pipe in search["estimator"]:
+        assert {len(part) for part in pipe[-1].seen_ if part is not None} == {46}
