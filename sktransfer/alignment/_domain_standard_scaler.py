@@ -21,7 +21,9 @@ class DomainStandardScaler(OneToOneFeatureMixin, BaseAligner):
 
     with standard deviations divided by the number of rows; of a constant feature
     it is taken for 1. Shares of classes that differ between the domains are taken for a
-    shift of the features, and removed as such: then it does harm.
+    shift of the features, and removed as such: then it does harm. So it does where features
+    hardly vary (pixels at the border, rare words), which become as large as the rest: .025 of
+    accuracy on digits and objects as pixels.
 
     Parameters
     ----------

@@ -39,7 +39,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     is 1. With ``kernel=None`` the features take the place of K. Both domains pass through
     this one map, and new rows through their kernel with the rows of `fit`. It knows no
     classes: where these moved in different ways, the means of the domains agree and
-    those of the classes need not (see `JDA`).
+    those of the classes need not (see `JDA`). What tells classes apart may lie outside
+    of few components: at defaults it loses .035 of accuracy on bearings' spectra.
 
     Parameters
     ----------
