@@ -152,8 +152,14 @@ def merge_rows(domain: Domain, with_labels: bool = False) -> Domain:
         if domain.has_label is not None:
             codes = np.where(domain.has_label, codes, 0.0)
         keys = np.column_stack([rows, codes])
+    order = np.argsort(keys[:, 0], kind="stable")
+    first = keys[order, 0]
+    if (first[1:] != first[:-1]).all():  # no two rows are equal
+        merged = domain.take(order)
+        return Domain(rows[order], merged.y, weights[order], merged.has_label)
     as_bytes = np.dtype((np.void, keys.dtype.itemsize * keys.shape[1]))
     order = np.argsort(np.ascontiguousarray(keys).view(as_bytes).ravel(), kind="stable")
+    order = order[np.argsort(keys[order, 0], kind="stable")]
     keys = keys[order]
     is_first = np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)]
     # Summed from the smallest: the order among equal rows does not show.

@@ -15,6 +15,9 @@ from .._validation import Interval, Real, StrOptions, check_domains
 from ..data._domain import Domain
 from ._base import BaseAligner, merge_rows, symmetric_power, weighted_mean_and_covariance
 
+# Of the class regularization: its concave roots are replaced by tangents so many times.
+N_MAJORISATIONS, EPSILON = 10, 1e-3
+
 
 def gaussian_transport_matrix(source_covariance, target_covariance) -> np.ndarray:
     """Return ``A = C_S^(-1/2) (C_S^(1/2) C_T C_S^(1/2))^(1/2) C_S^(-1/2)``.
@@ -85,17 +88,24 @@ def transport_plan(method, source, target, regularization, class_regularization)
         return ot.emd(a, b, cost, numItermax=10**7)
     if method == "sinkhorn":
         return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-6)
-    codes = np.unique(source.y, return_inverse=True)[1]
-    return ot.da.sinkhorn_lpl1_mm(
-        a,
-        codes,
-        b,
-        cost,
-        regularization,
-        eta=class_regularization,
-        numInnerItermax=5000,
-        stopInnerThr=1e-6,
-    )
+    penalty, potentials = np.zeros_like(cost), None
+    for _ in range(N_MAJORISATIONS):
+        plan, log = ot.sinkhorn(
+            a,
+            b,
+            cost + class_regularization * penalty,
+            regularization,
+            numItermax=1000,
+            stopThr=1e-6,
+            warmstart=potentials,
+            log=True,
+            warn=False,
+        )
+        potentials = np.log(log["u"]), np.log(log["v"])
+        for label in np.unique(source.y):
+            of_class = source.y == label
+            penalty[of_class] = 0.5 / np.sqrt(plan[of_class].sum(axis=0) + EPSILON)
+    return plan
 
 
 def _shares(domain: Domain) -> np.ndarray:
@@ -113,7 +123,7 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
         "linear"             m_T + (x - m_S) A,   A C_S A = C_T
         "exact"              sum_j G_ij x_j / sum_j G_ij,   G = argmin <G, M>
         "sinkhorn"           the same, of <G, M> + r sum_ij G_ij log G_ij
-        "class_regularized"  the same, plus q sum_j sum_c (sum_{i in c} G_ij)^(1/2)
+        "class_regularized"  the same, plus q sum_j sum_c (.001 + sum_{i in c} G_ij)^(1/2)
 
     with C + r I (r times the mean variance of both) for the linear map's covariances;
     the target stays as it is. Every share of the source goes somewhere: where the shares
@@ -238,14 +248,15 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
 
     def _learn_plan(self, source: Domain, target: Domain | None) -> None:
         source = merge_rows(source, with_labels=True)
-        self.source_rows_ = self.transported_rows_ = merge_rows(Domain(source.X)).X
+        # Equal rows stand together; those of several labels are one from here on.
+        starts = np.r_[0, 1 + np.flatnonzero((source.X[1:] != source.X[:-1]).any(axis=1))]
+        self.source_rows_ = self.transported_rows_ = source.X[starts]
         if target is None:
             return
         target = merge_rows(target, with_labels=True)
         plan = transport_plan(
             self.method, source, target, self.regularization, self.class_regularization
         )
-        starts = np.r_[0, 1 + np.flatnonzero((source.X[1:] != source.X[:-1]).any(axis=1))]
         plan = np.add.reduceat(plan, starts)
         self.transported_rows_ = plan @ target.X / plan.sum(axis=1, keepdims=True)
 
@@ -255,9 +266,9 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
         if self.method == "linear":
             return (X - self.source_mean_) @ self.matrix_ + self.target_mean_
         nearest = pairwise_distances_argmin(X, self.source_rows_)
-        places = np.searchsorted(_as_bytes(self.source_rows_), _as_bytes(X))
-        places = np.minimum(places, len(self.source_rows_) - 1)
-        nearest = np.where((self.source_rows_[places] == X).all(axis=1), places, nearest)
+        places = {row.tobytes(): place for place, row in enumerate(self.source_rows_)}
+        known = [places.get(row.tobytes(), -1) for row in np.ascontiguousarray(X + 0.0)]
+        nearest = np.where(np.array(known) >= 0, known, nearest)
         return X + (self.transported_rows_ - self.source_rows_)[nearest]
 
     def _map_target(self, X):
@@ -267,11 +278,6 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.method == "class_regularized"
         return tags
-
-
-def _as_bytes(X: np.ndarray) -> np.ndarray:
-    rows = np.ascontiguousarray(X + 0.0)
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
 
 
 def _import_pot() -> Any:
