@@ -147,7 +147,8 @@ SKADA = {
     "SA": "_subspace.SubspaceAlignmentAdapter(n_components=20)",
     "TCA": '_subspace.TransferComponentAnalysisAdapter("rbf", 20)',
     "OT linear": "_mapping.LinearOTMappingAdapter()",
-    "OT exact": "_mapping.OTMappingAdapter()",
+    # Its default stops before the optimum: 545 in place of 525 at 10,000 rows.
+    "OT exact": "_mapping.OTMappingAdapter(max_iter=10**7)",
     # The same problem: regularization in units of the mean cost.
     "OT sinkhorn": "_mapping.EntropicOTMappingAdapter(reg_e=0.1 * mean)",
     "OT class": "_mapping.ClassRegularizerOTMappingAdapter(reg_e=0.1 * mean, reg_cl=0.1 * mean)",
@@ -202,14 +203,14 @@ def measure(call, n, skada):
     return [float(number) for number in done.stdout.split()]
 
 
-def speed(sizes=(1000, 10000)):
+def speed(sizes=(1000, 10000), names=tuple(OURS)):
     """Print seconds and memory of each method; rows are those of both domains together."""
     print(
         "| method | rows | s | skada, s | ratio | MiB | skada, MiB |\n|---|---|---|---|---|---|---|"
     )
     for n in sizes:
-        for name, call in OURS.items():
-            ours = measure(call, n, False)
+        for name in names:
+            ours = measure(OURS[name], n, False)
             theirs = measure(SKADA[name], n, True) if name in SKADA else None
             missing = f"> {LIMIT}" if name in SKADA else "-"
             cells = (
