@@ -265,10 +265,11 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
             return X.copy()
         if self.method == "linear":
             return (X - self.source_mean_) @ self.matrix_ + self.target_mean_
-        nearest = pairwise_distances_argmin(X, self.source_rows_)
         places = {row.tobytes(): place for place, row in enumerate(self.source_rows_)}
-        known = [places.get(row.tobytes(), -1) for row in np.ascontiguousarray(X + 0.0)]
-        nearest = np.where(np.array(known) >= 0, known, nearest)
+        rows = np.ascontiguousarray(X + 0.0)
+        nearest = np.array([places.get(row.tobytes(), -1) for row in rows])
+        if (is_new := nearest < 0).any():
+            nearest[is_new] = pairwise_distances_argmin(X[is_new], self.source_rows_)
         return X + (self.transported_rows_ - self.source_rows_)[nearest]
 
     def _map_target(self, X):
