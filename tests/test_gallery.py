@@ -60,6 +60,14 @@ def test_dann_moves_the_boundary_off_the_target(run_example, capsys):
     assert [ax.get_title().split(":")[0] for ax in names["axes"][:2]] == ["source only", "DANN"]
 
 
+def test_aligners_bring_two_instruments_to_one_scale(run_example, capsys):
+    accuracy = run_example("plot_alignment", SEEDS="range(3)")["accuracy"]
+    for name, (equal_shares, unequal) in accuracy.items():
+        assert (equal_shares > 0.9) == (name != "none")
+        assert unequal < equal_shares - 0.1
+    assert "OptimalTransport" in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings("ignore:The domain classifier still tells")
 def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
     short = "DANNClassifier(hidden_layer_sizes=20, max_epochs=10)"

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from typing import Any
 
-import numpy as np
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.metadata_routing import MetadataRequest, process_routing
+from sklearn.utils.validation import check_memory
 
 from .._target_domain import TargetDomain
 from ._source_only import answer_of_parts
+from ._travelling_rows import TravellingRows, by_method, fit_transform_step
+
+# What a step that takes them gets without having asked.
+OF_THE_GRAMMAR = ("X_target", "y_target", "sample_weight", "domains")
 
 
 class TransferPipeline(Pipeline):
     """A `Pipeline` that sends `X_target` through its transformers as well.
 
-    Its transformers learn from the source; the last step gets both domains
-    transformed. Make one with `make_transfer_pipeline`.
+    A transformer that takes `X_target` (those of `sktransfer.alignment`) learns from
+    both domains, ``fit_transform`` giving the source and ``transform`` the target; others
+    learn from the source. A last step that takes `X_target` gets both domains; any
+    other is trained on the source, and on the target rows that `y_target` labels.
+    Make one with `make_transfer_pipeline`.
     """
 
-    def fit(self, X: Any, y: Any = None, X_target: Any = None, **params: Any) -> TransferPipeline:
-        """Fit the steps one after the other on the source, and the last on both domains.
+    steps: list[tuple[str, Any]]
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_weight: Any = None,
+        domains: Any = None,
+        **params: Any,
+    ) -> TransferPipeline:
+        """Fit the steps one after the other, each on what the one before made of the rows.
 
         Parameters
         ----------
@@ -30,6 +52,13 @@ class TransferPipeline(Pipeline):
             Their labels.
         X_target : array-like of shape (n_target, ...), default=None
             Rows of the target, which pass through the same transformers.
+        y_target : array-like of shape (n_target,), default=None
+            Labels of the target rows, missing where not known: for the steps that
+            take them. A last step without `X_target` trains on the rows labelled.
+        sample_weight : array-like of shape (n_source,), default=None
+            Weights of the source rows, for the steps that take them.
+        domains : array-like of shape (n_source,), default=None
+            Names of several sources, for the steps that take them.
         **params : dict
             What else the steps request.
 
@@ -37,35 +66,56 @@ class TransferPipeline(Pipeline):
         -------
         self : TransferPipeline
             The fitted pipeline.
+
+        Raises
+        ------
+        TypeError
+            For a parameter that no step takes.
         """
-        if X_target is not None:
-            params["X_target"] = X_target
-        with config_context(enable_metadata_routing=True):
-            return super().fit(X, y, **_unwrap(params))
+        self._fit_steps("fit", X, y, X_target, y_target, sample_weight, domains, params)
+        return self
 
     def fit_transform(
-        self, X: Any, y: Any = None, X_target: Any = None, **params: Any
-    ) -> np.ndarray:
-        """Fit as `fit` does and return the last step's features of `X`.
+        self,
+        X: Any,
+        y: Any = None,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_weight: Any = None,
+        domains: Any = None,
+        **params: Any,
+    ) -> Any:
+        """Fit as `fit` does and return what the last step makes of the source.
 
         Parameters
         ----------
-        X, y, X_target, **params
+        X, y, X_target, y_target, sample_weight, domains, **params
             As for `fit`.
 
         Returns
         -------
         ndarray of shape (n_source, n_features_out)
-            Features of the source.
+            Features of the source, aligned where a step aligns.
         """
-        return self.fit(X, y, X_target, **params).transform(X)
+        return self._fit_steps(
+            "fit_transform", X, y, X_target, y_target, sample_weight, domains, params
+        )
 
-    def fit_predict(self, X: Any, y: Any = None, X_target: Any = None, **params: Any) -> np.ndarray:
-        """Fit as `fit` does and predict the labels of `X`.
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_weight: Any = None,
+        domains: Any = None,
+        **params: Any,
+    ) -> Any:
+        """Fit as `fit` does and predict the labels of the source.
 
         Parameters
         ----------
-        X, y, X_target, **params
+        X, y, X_target, y_target, sample_weight, domains, **params
             As for `fit`.
 
         Returns
@@ -73,25 +123,126 @@ class TransferPipeline(Pipeline):
         ndarray of shape (n_source,)
             Predicted labels of the source.
         """
-        return self.fit(X, y, X_target, **params).predict(X)
+        source = self._fit_steps("fit", X, y, X_target, y_target, sample_weight, domains, params)
+        with config_context(enable_metadata_routing=True):
+            return self.steps[-1][1].predict(source)
 
-    def source_only(self):
-        """Return an unfitted clone that transfers nothing, to compare with.
-
-        Its steps are those of their own ``source_only()``. Fit it without a target.
+    def source_only(self) -> TransferPipeline:
+        """Return the pipeline without transfer, its twin: each step as it says of itself.
 
         Returns
         -------
         TransferPipeline
-            With the same parameters.
+            Not fitted.
         """
-        return answer_of_parts(self, "source_only")
+        twin: TransferPipeline = answer_of_parts(self, "source_only")
+        return twin
+
+    def get_metadata_routing(self):
+        """Return what the steps request or take of the grammar, and the pipeline itself.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        own = MetadataRequest(owner=self)
+        for name in ("X_target", "y_target"):  # weights, only where a step takes them
+            own.fit.add_request(param=name, alias=True)
+        return self._routing_to_steps().add_self_request(own)
+
+    def _routing_to_steps(self):
+        router = super().get_metadata_routing()
+        for _, pair in router:
+            requests: Any = getattr(pair.router, "fit", None)  # a nested router has none
+            for name, alias in [*getattr(requests, "requests", {}).items()]:
+                if alias is None and name in OF_THE_GRAMMAR:
+                    requests.add_request(param=name, alias=True)
+        return router
+
+    def _fit_steps(self, method, X, y, X_target, y_target, sample_weight, domains, params):
+        """Fit all steps; return what the last gave of the source, or what it was trained on."""
+        self._validate_params()
+        self.steps = [*self.steps]
+        self._validate_steps()
+        grammar = zip(OF_THE_GRAMMAR, (X_target, y_target, sample_weight, domains), strict=True)
+        given = {**params, **{name: value for name, value in grammar if value is not None}}
+        given = {
+            name: value.data if isinstance(value, TargetDomain) else value
+            for name, value in given.items()
+        }
+        with config_context(enable_metadata_routing=True):
+            routed = process_routing(self, method, **self._taken(method, given))
+            moving = {
+                name: given[name]
+                for name in dict.fromkeys(["X_target", *(self.transform_input or [])])
+                if name in given
+            }
+            for place, (name, step) in enumerate(self.steps[:-1]):
+                started = time.perf_counter()
+                if step is not None and step != "passthrough":
+                    rows = TravellingRows(X, y, moving, given)
+                    fitted, X, moving = self._fit_transformer(step, rows, routed[name])
+                    self.steps[place] = (name, fitted)
+                self._report(place, started)
+            return self._fit_last(method, TravellingRows(X, y, moving, given), routed)
+
+    def _taken(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what is routed: all but a target that the steps have no use for."""
+        target = {"X_target", "y_target"} & {*given}
+        consumed = self._routing_to_steps().consumes(method, target)
+        if "X_target" in target and "X_target" not in consumed:
+            labels = "" if "y_target" not in target else " but by the rows that y_target labels"
+            warnings.warn(
+                f"No step of the pipeline takes X_target: nothing is transferred{labels}.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return {
+            name: value for name, value in given.items() if name not in target or name in consumed
+        }
+
+    def _fit_transformer(self, step, rows: TravellingRows, routed):
+        memory = check_memory(self.memory)
+        if getattr(memory, "location", memory) is not None:
+            step = clone(step)  # what the cache gives back is another object in any case
+        return memory.cache(fit_transform_step)(
+            step, rows.X, rows.y, rows.moving, by_method(routed, rows)
+        )
+
+    def _fit_last(self, method: str, rows: TravellingRows, routed):
+        name, last = self.steps[-1]
+        started = time.perf_counter()
+        X, y = rows.X, rows.y
+        if last is not None and last != "passthrough":
+            params = by_method(routed[name], rows)
+            if method == "fit_transform" and hasattr(last, "fit_transform"):
+                X = last.fit_transform(X, y, **params["fit_transform"])
+            else:
+                of_fit = params["fit"]
+                train_X, train_y = X, y
+                if "y_target" in rows.given and not _takes_target(last):
+                    train_X, train_y, of_fit = rows.with_labelled_target(of_fit)
+                last.fit(train_X, train_y, **of_fit)
+                if method == "fit_transform":
+                    X = last.transform(X, **params["transform"])
+        self._report(len(self.steps) - 1, started)
+        return X
+
+    def _report(self, place: int, started: float) -> None:
+        message = self._log_message(place)
+        if message is not None:
+            print(f"[Pipeline] {message}, {time.perf_counter() - started:.1f} s")
+
+
+def _takes_target(step) -> bool:
+    router = TransferPipeline([("step", step)])._routing_to_steps()
+    return bool(router.consumes("fit", ["X_target"]))
 
 
 def make_transfer_pipeline(
     *steps: Any, memory: Any = None, verbose: bool = False
 ) -> TransferPipeline:
-    """Chain transformers and a transfer classifier, the target going the same way.
+    """Chain transformers and an estimator, the target going the same way as the source.
 
     A plain `Pipeline` hands `X_target` to the classifier untransformed unless it
     has ``transform_input=["X_target"]`` and metadata routing is switched on. This
@@ -100,7 +251,8 @@ def make_transfer_pipeline(
     Parameters
     ----------
     *steps : estimators
-        Transformers, then a classifier of this package.
+        Transformers, those of `sktransfer.alignment` or any other, then a
+        classifier of this package or any other.
     memory : str, object with the joblib.Memory interface or None, default=None
         As in scikit-learn's `make_pipeline`.
     verbose : bool, default=False
@@ -113,11 +265,12 @@ def make_transfer_pipeline(
 
     Examples
     --------
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from sktransfer import DANNClassifier, make_transfer_pipeline
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import make_transfer_pipeline
+    >>> from sktransfer.alignment import DomainStandardScaler
     >>> from sktransfer.datasets import make_shifted_moons
     >>> Xs, ys, Xt, yt = make_shifted_moons(100, random_state=0)
-    >>> pipe = make_transfer_pipeline(StandardScaler(), DANNClassifier(random_state=0))
+    >>> pipe = make_transfer_pipeline(DomainStandardScaler(), LogisticRegression())
     >>> pipe.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (100,)
     """
@@ -125,11 +278,3 @@ def make_transfer_pipeline(
     return TransferPipeline(
         named_steps, transform_input=["X_target"], memory=memory, verbose=verbose
     )
-
-
-def _unwrap(params: dict) -> dict:
-    """Take targets out of their `TargetDomain`: frames and sparse matrices stay what they are."""
-    return {
-        name: value.data if isinstance(value, TargetDomain) else value
-        for name, value in params.items()
-    }

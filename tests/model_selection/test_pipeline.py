@@ -1,13 +1,14 @@
 """Target data through pipelines, searches and meta-estimators, with routing off and on."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn import config_context, get_config
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
@@ -20,6 +21,7 @@ from sklearn.model_selection import (
     cross_validate,
     learning_curve,
 )
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
@@ -223,3 +225,176 @@ def test_output_containers_reach_the_features(domains, routing):
 
 def test_importing_changes_no_setting():
     assert get_config()["enable_metadata_routing"] is False
+
+
+class Scaling(TransformerMixin, BaseEstimator):
+    """Centres each domain by itself, and notes what reached it."""
+
+    __metadata_request__fit: ClassVar = {"X_target": True}
+
+    def fit(self, X, y=None, X_target=None, sample_weight=None):
+        self.seen_ = {"X_target": X_target, "sample_weight": sample_weight}
+        self.means_ = X.mean(axis=0), (X if X_target is None else X_target).mean(axis=0)
+        return self
+
+    def fit_transform(self, X, y=None, X_target=None, sample_weight=None):
+        return self.fit(X, y, X_target, sample_weight)[0](X)
+
+    def __getitem__(self, domain):
+        return lambda X: X - self.means_[domain]
+
+    def transform(self, X):
+        return self[1](X)
+
+
+class Learner(ClassifierMixin, BaseEstimator):
+    """Notes what it was trained on."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X, y, sample_weight
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.where(X[:, 0] > 0, self.classes_[-1], self.classes_[0])
+
+
+def test_an_aligner_gets_the_target_and_a_plain_last_step_the_aligned_source(domains, routing):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(StandardScaler(), Scaling(), Learner())
+    pipe.fit(X, y, X_target=TargetDomain(X_target))
+    scaler = StandardScaler().fit(X)
+    np.testing.assert_allclose(pipe[1].seen_["X_target"], scaler.transform(X_target))
+    np.testing.assert_allclose(pipe[-1].seen_[0], scaler.transform(X), atol=1e-12)
+    np.testing.assert_allclose(pipe[:-1].transform(X_target).mean(axis=0), 0, atol=1e-12)
+    assert get_config()["enable_metadata_routing"] == routing
+
+
+def test_each_aligner_gets_the_target_as_the_one_before_left_it(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(Scaling(), Scaling(), Learner()).fit(X, y, X_target)
+    np.testing.assert_allclose(pipe[1].seen_["X_target"], X_target - X_target.mean(axis=0))
+
+
+def test_target_rows_with_a_label_train_a_last_step_that_knows_no_target(domains, routing):
+    X, y, X_target = domains
+    y_target = np.full(len(X_target), None)
+    y_target[[3, 5]] = "up", "down"
+    pipe = make_transfer_pipeline(Scaling(), Learner())
+    pipe.fit(X, y, X_target, y_target, np.full(len(X), 2.0))
+    rows, labels, weights = pipe[-1].seen_
+    np.testing.assert_array_equal(rows[len(X) :], (X_target - X_target.mean(axis=0))[[3, 5]])
+    np.testing.assert_array_equal(labels, [*y, "up", "down"])
+    np.testing.assert_array_equal(weights, [*[2.0] * len(X), 1, 1])
+    sparse = make_transfer_pipeline(MaxAbsScaler(), Learner())
+    csr = scipy.sparse.csr_matrix
+    with pytest.warns(UserWarning, match="by the rows that y_target labels"):
+        sparse.fit(csr(X), y, csr(X_target), y_target)
+    assert sparse[-1].seen_[0].shape == (len(X) + 2, X.shape[1])
+
+
+def test_labels_without_rows_or_of_another_length_are_refused(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(Scaling(), Learner())
+    with pytest.raises(ValueError, match="without X_target"):
+        pipe.fit(X, y, y_target=y)
+    with pytest.raises(ValueError, match="3 labels for the 90 rows"):
+        pipe.fit(X, y, X_target, [0, 1, 0])
+
+
+def test_positional_labels_and_weights_reach_the_steps_that_take_them(domains, routing):
+    X, y, X_target = domains
+    weights = np.linspace(1, 2, len(X))
+    clf = SeeingDANN(max_epochs=2, random_state=0)
+    pipe = make_transfer_pipeline(Scaling(), clf).fit(X, y, X_target, None, weights)
+    np.testing.assert_array_equal(pipe[0].seen_["sample_weight"], weights)
+    X_centred, target_centred = X - X.mean(axis=0), X_target - X_target.mean(axis=0)
+    by_hand = clone(clf).fit(X_centred, y, target_centred, sample_weight=weights)
+    np.testing.assert_array_equal(
+        pipe[-1].predict_proba(target_centred), by_hand.predict_proba(target_centred)
+    )
+    with pytest.raises(TypeError, match="sample_weight"):
+        make_transfer_pipeline(Scaling2(), KNeighborsClassifier()).fit(
+            X, y, X_target, sample_weight=weights
+        )
+
+
+class Scaling2(Scaling):
+    """Takes no weights."""
+
+    def fit(self, X, y=None, X_target=None):
+        return super().fit(X, y, X_target)
+
+    def fit_transform(self, X, y=None, X_target=None):
+        return self.fit(X, y, X_target)[0](X)
+
+
+def test_a_pipeline_of_aligners_gives_the_source_aligned(domains, routing):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(Scaling(), Scaling())
+    aligned = pipe.fit_transform(X, y, X_target=X_target)
+    np.testing.assert_allclose(aligned, X - X.mean(axis=0))
+    nested = make_transfer_pipeline(pipe, Learner()).fit(X, y, X_target)
+    np.testing.assert_allclose(nested[-1].seen_[0], X - X.mean(axis=0))
+    predicted = make_transfer_pipeline(Scaling(), Learner()).fit_predict(X, y, X_target)
+    np.testing.assert_array_equal(predicted, np.where(X[:, 0] > X[:, 0].mean(), "up", "down"))
+
+
+def test_a_target_that_no_step_takes_is_said(domains):
+    X, y, X_target = domains
+    with pytest.warns(UserWarning, match="No step of the pipeline takes X_target"):
+        make_transfer_pipeline("passthrough", Learner()).fit(X, y, X_target)
+
+
+def test_the_cache_tells_targets_and_weights_apart(domains, tmp_path):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(Scaling(), Learner(), memory=str(tmp_path))
+    plain = make_transfer_pipeline(Scaling(), Learner())
+    weights = np.linspace(1, 2, len(X))
+    for target, weight in [(X_target, None), (X_target + 1, None), (X_target, weights)] * 2:
+        pipe.fit(X, y, target, sample_weight=weight)
+        plain.fit(X, y, target, sample_weight=weight)
+        np.testing.assert_array_equal(pipe[0].means_[1], target.mean(axis=0))
+        np.testing.assert_array_equal(pipe.predict(X_target), plain.predict(X_target))
+        assert (pipe[0].seen_["sample_weight"] is None) == (weight is None)
+
+
+def test_steps_are_named_as_they_are_fitted(domains, capsys):
+    X, y, X_target = domains
+    make_transfer_pipeline(Scaling(), Learner(), verbose=True).fit(X, y, X_target)
+    assert "(step 1 of 2) Processing scaling" in capsys.readouterr().out
+
+
+def test_the_users_steps_keep_what_they_request(domains):
+    X, y, X_target = domains
+    learner = Learner()
+    pipe = make_transfer_pipeline(Scaling(), learner)
+    pipe.fit(X, y, X_target, sample_weight=np.ones(len(X)))
+    assert learner.get_metadata_routing().fit.requests["sample_weight"] is None
+    with config_context(enable_metadata_routing=True):
+        learner.set_fit_request(sample_weight=False)
+    pipe.fit(X, y, X_target, sample_weight=np.ones(len(X)))
+    assert learner.seen_[2] is None
+
+
+def test_labels_and_weights_pass_a_search_to_a_last_step_that_knows_no_target(domains, routing):
+    X, y, X_target = domains
+    y_target = np.full(len(X_target), None)
+    y_target[7] = "up"
+    # Routed weights would reach `score` as well, which is asked of `Learner` alone.
+    weights = {} if routing else {"sample_weight": np.ones(len(X))}
+    search = cross_validate(
+        make_transfer_pipeline(Scaling(), Learner()),
+        X,
+        y,
+        cv=2,
+        params={
+            "X_target": TargetDomain(X_target),
+            "y_target": TargetDomain(y_target),
+            **weights,
+        },
+        return_estimator=True,
+        error_score="raise",
+    )
+    for pipe in search["estimator"]:
+        assert {len(part) for part in pipe[-1].seen_ if part is not None} == {46}

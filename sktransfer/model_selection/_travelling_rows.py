@@ -1,0 +1,86 @@
+"""What travels through a pipeline: rows of the source, of the target, and what is known of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .._validation import find_labelled
+
+
+class TravellingRows:
+    """What a step gets: the rows so far, and what travels with them.
+
+    Parameters
+    ----------
+    X, y
+        Rows of the source and their labels.
+    moving : dict
+        Rows of other sets, transformed up to here, by name.
+    given : dict
+        The same before any step, and all that is not transformed.
+    """
+
+    def __init__(self, X, y, moving: dict[str, Any], given: dict[str, Any]):
+        self.X, self.y, self.moving, self.given = X, y, moving, given
+
+    def current(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return a step's parameters with rows as they are by now, whatever its names are."""
+        by_id = {id(self.given[name]): rows for name, rows in self.moving.items()}
+        return {name: by_id.get(id(value), value) for name, value in params.items()}
+
+    def with_labelled_target(self, params: dict[str, Any]):
+        """Return source and labelled target rows as one set, with labels and parameters of fit.
+
+        Target rows weigh 1 where the source's have weights.
+        """
+        if "X_target" not in self.given:
+            raise ValueError("y_target was given without X_target: pass the rows it labels too.")
+        rows, labels = self.moving["X_target"], self.given["y_target"]
+        n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+        labelled = np.flatnonzero(find_labelled(labels))
+        if len(labels) != n_rows:
+            raise ValueError(
+                f"y_target has {len(labels)} labels for the {n_rows} rows of X_target: give one "
+                "label for each row (None or NaN where it is not known)."
+            )
+        if self.y is None:
+            raise ValueError("y_target was given without y: pass the source's labels too.")
+        if not len(labelled):
+            return self.X, self.y, params
+        known = np.array(np.ma.getdata(np.asarray(labels))[labelled].tolist())
+        stacked_y = np.concatenate([np.asarray(self.y), known])
+        for name in params:
+            if params[name] is self.given.get("sample_weight"):
+                params = {**params, name: np.r_[params[name], np.ones(len(labelled))]}
+        return _stack(self.X, rows, labelled), stacked_y, params
+
+
+def fit_transform_step(step, X, y, moving, params):
+    """Fit a transformer; return it, the source transformed, and what travels with it."""
+    if hasattr(step, "fit_transform"):
+        transformed = step.fit_transform(X, y, **params["fit_transform"])
+    else:
+        transformed = step.fit(X, y, **params["fit"]).transform(X, **params["transform"])
+    return step, transformed, {name: step.transform(rows) for name, rows in moving.items()}
+
+
+def by_method(routed, rows: TravellingRows) -> dict[str, dict[str, Any]]:
+    """Return a step's parameters of each method, with rows as they are by now."""
+    return {
+        method: rows.current(dict(routed.get(method, {})))
+        for method in ("fit", "fit_transform", "transform")
+    }
+
+
+def _stack(X, rows, labelled):
+    """Return `X` with the labelled rows below, as a frame, a CSR matrix or an array."""
+    if hasattr(X, "iloc") and hasattr(rows, "iloc"):
+        pandas = sys.modules["pandas"]  # whose frames these are
+        return pandas.concat([X, rows.iloc[labelled]], ignore_index=True)
+    if scipy.sparse.issparse(X) or scipy.sparse.issparse(rows):
+        return scipy.sparse.vstack([X, scipy.sparse.csr_array(rows)[labelled]], format="csr")
+    return np.concatenate([np.asarray(X), np.asarray(rows)[labelled]])

@@ -1,0 +1,79 @@
+"""Kernel features and the components that they give."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from sklearn.metrics.pairwise import pairwise_kernels
+
+from sktransfer.alignment._components import (
+    KernelMap,
+    mean_difference,
+    stack_domains,
+    transfer_components,
+)
+from sktransfer.data._domain import Domain
+from tests.alignment.problems import shifted
+
+
+def test_components_solve_the_generalised_problem():
+    rng = np.random.default_rng(0)
+    features, weights = rng.normal(size=(30, 6)), rng.uniform(0.5, 2, 30)
+    differences, mu = rng.normal(size=(30, 2)), 0.7
+    V = transfer_components(features, weights, differences, mu, 6)
+    share = np.diag(weights)
+    H = share - np.outer(weights, weights) / weights.sum()
+    scatter = features.T @ H @ features
+    metric = features.T @ differences @ differences.T @ features + mu * np.eye(6)
+    values, vectors = scipy.linalg.eigh(scatter, metric)
+    vectors = vectors[:, ::-1] / np.linalg.norm(vectors[:, ::-1], axis=0)
+    found = V / np.linalg.norm(V, axis=0)
+    np.testing.assert_allclose(np.abs((found * vectors).sum(axis=0)), 1.0)
+    np.testing.assert_allclose(scatter @ V, metric @ V * values[::-1], atol=1e-8)
+    np.testing.assert_allclose(np.linalg.norm(V, axis=0), np.linalg.norm(V[:, 0]))
+    np.testing.assert_allclose(np.trace(V.T @ scatter @ V) / 6 / weights.sum(), 1.0)
+
+
+def test_a_small_mu_holds_the_means_together():
+    X, _, X_target = shifted()
+    rows, weights, in_source = stack_domains(
+        Domain(X, None, np.ones(len(X))), Domain(X_target, None, np.ones(len(X_target)))
+    )
+    difference = mean_difference(weights, in_source, ~in_source)[:, None]
+    gaps = []
+    for mu in (1e-6, 1e3):
+        V = transfer_components(rows, weights, difference, mu, 2)
+        gaps.append(np.abs(difference.T @ rows @ V).max())
+    assert gaps[0] < 1e-4 < gaps[1]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "laplacian", "cosine"])
+@pytest.mark.parametrize("n_landmarks", [None, 29])
+def test_kernel_features_span_the_kernel(kernel, n_landmarks):
+    # All but one row for landmarks, or the features for a linear kernel.
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    weights = np.random.default_rng(1).uniform(0.5, 2, 30)
+    kernel_map = KernelMap(kernel, 0.01, n_landmarks, 0)
+    F = kernel_map.fit(X, weights)
+    np.testing.assert_allclose(kernel_map.transform(X), F)
+    gamma = {"gamma": 0.01} if kernel in {"rbf", "laplacian"} else {}
+    K = pairwise_kernels(X, metric=kernel, **gamma) * np.sqrt(weights)
+    if n_landmarks is None or kernel in {"linear", "cosine"}:  # these have rank 4
+        np.testing.assert_allclose(F @ F.T, K @ K.T, atol=1e-6)
+    else:
+        np.testing.assert_allclose(F @ F.T, K @ K.T, atol=0.05)
+
+
+def test_gamma_by_scale_knows_no_unit():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    features = [KernelMap("rbf", None, None, 0).fit(scale * X, np.ones(30)) for scale in (1, 100)]
+    np.testing.assert_allclose(*features)
+    assert np.isfinite(KernelMap("rbf", None, None, 0).fit(np.ones((2, 2)), np.ones(2))).all()
+
+
+def test_mean_difference_by_loops_and_where_one_side_is_empty():
+    weights, F = np.array([1.0, 3.0, 2.0]), np.array([[1.0], [2.0], [5.0]])
+    difference = mean_difference(
+        weights, np.array([True, True, False]), np.array([False, False, True])
+    )
+    np.testing.assert_allclose(difference @ F, (1 * 1 + 3 * 2) / 4 - 5)
+    assert mean_difference(weights, np.zeros(3, bool), np.ones(3, bool)) is None
