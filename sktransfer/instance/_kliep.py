@@ -8,10 +8,11 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.metrics.pairwise import rbf_kernel
 
+from .._row_order import draw_rows
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
-from ._rows import draw_rows, median_distance
+from ._rows import median_distance
 from ._ulsif import BANDWIDTHS
 
 # Rows of the target that bandwidths are compared on.

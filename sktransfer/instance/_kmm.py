@@ -8,10 +8,11 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from sklearn.metrics.pairwise import rbf_kernel
 
+from .._row_order import draw_rows, shuffle_rows
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
-from ._rows import draw_rows, median_distance, shuffle_rows
+from ._rows import median_distance
 
 
 def match_means(

@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from .._row_order import shuffle_rows
 from .._validation import HasMethods, Integral, Interval
 from .._wrapping import fit_weighted, stack_rows
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
-from ._rows import shuffle_rows
 
 # Probabilities of a domain are kept this far from 0 and 1.
 LEAST_PROBABILITY = 1e-6

@@ -1,4 +1,4 @@
-"""Draw rows at random, yet in a way that does not depend on the order they come in."""
+"""Figures of rows: how far they are apart, and how many they are worth."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 
+from .._row_order import draw_rows
+
 # Rows that a bandwidth is estimated from.
 MOST_ROWS_FOR_MEDIAN = 500
-
-
-def shuffle_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
-    """Return a random order of rows; the same rows come first however `X` is ordered.
-
-    Rows are sorted by their projection on a random direction and shuffled then, so equal
-    seeds give equal rows (not equal row numbers).
-    """
-    projection = np.asarray(X @ random_state.normal(size=X.shape[1])).ravel()
-    return np.argsort(projection, kind="stable")[random_state.permutation(X.shape[0])]
-
-
-def draw_rows(X: Any, n_rows: int, random_state: np.random.RandomState) -> Any:
-    """Return at most `n_rows` rows of `X`, drawn without replacement."""
-    return X[shuffle_rows(X, random_state)[:n_rows]]
 
 
 def median_distance(X: Any, X_target: Any, random_state: np.random.RandomState) -> float:

@@ -12,11 +12,11 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
+from .._row_order import shuffle_rows
 from .._validation import Integral, Interval, check_rows_to_predict
 from .._wrapping import WrapperMixin, check_labelled_target
 from ..data._domain import Domain, Domains
 from ._boosting import BOOSTING_CONSTRAINTS, LEAST_ERROR, fit_alone, fit_round, stack_domains
-from ._rows import shuffle_rows
 from ._tradaboost_r2 import odds_of_error, relative_errors, weighted_median
 
 

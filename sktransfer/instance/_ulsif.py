@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.metrics.pairwise import rbf_kernel
 
+from .._row_order import draw_rows, shuffle_rows
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
-from ._rows import draw_rows, median_distance, shuffle_rows
+from ._rows import median_distance
 
 # Bandwidths that are tried, times the median distance, and ridge penalties.
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 3.0)
