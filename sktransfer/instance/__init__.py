@@ -3,6 +3,7 @@
 from ._importance_weighting import ImportanceWeightingClassifier, ImportanceWeightingRegressor
 from ._kliep import KLIEP
 from ._kmm import KMM
+from ._label_shift import LabelShiftClassifier
 from ._logistic_ratio import LogisticRatio
 from ._tradaboost import TrAdaBoostClassifier
 from ._tradaboost_r2 import TrAdaBoostRegressor
@@ -15,6 +16,7 @@ __all__ = [
     "ULSIF",
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
+    "LabelShiftClassifier",
     "LogisticRatio",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
