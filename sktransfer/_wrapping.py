@@ -52,11 +52,11 @@ def fit_weighted(estimator: Any, X, y, sample_weight: np.ndarray | None) -> Any:
                 "cannot be weighed. Give one that does, for example LogisticRegression, SVC or "
                 "HistGradientBoostingClassifier."
             )
-        name, inner = "sample_weight", estimator
+        steps, inner = [], estimator
         while isinstance(inner, Pipeline):
             last, inner = inner.steps[-1]
-            name = f"{last}__{name}"
-        return estimator.fit(X, y, **{name: sample_weight})
+            steps.append(last)
+        return estimator.fit(X, y, **{"__".join([*steps, "sample_weight"]): sample_weight})
 
 
 def check_labelled_target(estimator: Any, domains: Domains) -> Domain | None:

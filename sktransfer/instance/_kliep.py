@@ -30,8 +30,8 @@ def fit_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> np.ndarray:
     ``a`` does by ``c``, it equals ``argmin -1/m sum_j log a'f(z_j) + a'g`` over ``a >= 0``, which
     L-BFGS-B solves (its solution has ``a'g = 1`` by itself).
     """
-    source_mean = np.maximum(source_mean, LEAST_RATIO)
-    basis = target / source_mean  # of unit mean each, so that coefficients are of one size
+    means = np.maximum(source_mean, LEAST_RATIO)
+    basis = target / means  # of unit mean each, so that coefficients are of one size
 
     def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
         ratio = basis @ u + LEAST_RATIO
@@ -46,7 +46,8 @@ def fit_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> np.ndarray:
         bounds=[(0, None)] * n_centers,
         options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6},
     )
-    return found.x / found.x.sum() / source_mean
+    coefficients = found.x / means
+    return coefficients / max(coefficients @ source_mean, np.finfo(float).tiny)
 
 
 def held_out_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> float:

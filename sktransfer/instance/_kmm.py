@@ -151,9 +151,7 @@ class KMM(BaseDensityRatio):
         weights = np.empty(n_rows)
         order = shuffle_rows(X, random_state)
         for rows in np.array_split(order, n_blocks):
-            target = X_target
-            if X_target.shape[0] > self.block_size:
-                target = draw_rows(X_target, self.block_size, random_state)
+            target = draw_rows(X_target, self.block_size, random_state)
             weights[rows] = self._match(X[rows], target, masses[rows])
         self._X, self._masses, self._weights = X, masses, weights * masses
         return weights
