@@ -75,7 +75,8 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
     target_priors_ : ndarray of shape (n_classes,)
         ``q``; missing before a target was seen.
     target_priors_interval_ : ndarray of shape (2, n_classes) or None
-        Its lower and upper ends, percentiles over the draws.
+        Its lower and upper ends, percentiles over the draws; an end below the share of a single
+        row is 0.
     p_value_ : float
         Of the test that predicted classes are as frequent in the target as on held-out rows of the
         source. A small one says that there is some shift, not that it is one of labels.
@@ -257,7 +258,8 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
             counts = random_state.multinomial(n_target, np.full(n_target, 1 / n_target))
             draws.append(estimate_priors(self.method, drawn, target, counts.astype(float), start))
         tail = (1 - self.confidence) / 2
-        return np.quantile(draws, [tail, 1 - tail], axis=0)
+        low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
+        return np.stack([np.where(low < 1 / n_target, 0.0, low), high])
 
     def _calibrated(self, X: Any) -> np.ndarray:
         probabilities = self.estimator_.predict_proba(X)

@@ -88,8 +88,8 @@ def test_last_half_votes(n_rounds, kept):
 def test_misleading_rows_of_the_source_fade():
     gains = []
     for seed in range(5):
-        X, y, X_target, y_target = half_wrong(seed)
-        few, rest = slice(0, 15), slice(15, None)
+        X, y, X_target, y_target = half_wrong(seed, n_target=40)
+        few, rest = slice(0, 40), slice(40, None)
         boosted = TrAdaBoostClassifier(n_estimators=20)
         boosted.fit(X, y, X_target[few], y_target[few])
         plain = LogisticRegression().fit(
@@ -101,14 +101,14 @@ def test_misleading_rows_of_the_source_fade():
         )
         wrong = X[:, 0] > 0.5
         assert boosted.source_weights_[wrong].mean() < boosted.source_weights_[~wrong].mean()
-    assert np.mean(gains) > 0.05
+    assert np.mean(gains) > 0.15
 
 
 def test_many_classes_ask_no_more_than_to_beat_chance():
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(300, 2)), rng.normal(size=(40, 2))
     angle = lambda rows: np.floor((np.arctan2(*rows.T) + np.pi) / (2 * np.pi) * 6 % 6)  # noqa: E731
-    clf = TrAdaBoostClassifier(DecisionTreeClassifier(max_depth=2), random_state=0)
+    clf = TrAdaBoostClassifier(DecisionTreeClassifier(max_depth=1), random_state=0)
     clf.fit(X, angle(X), X_target, angle(X_target))
     assert clf.estimator_errors_.max() > 0.5
     assert clf.estimator_weights_.max() > 0
