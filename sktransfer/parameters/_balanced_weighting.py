@@ -61,7 +61,7 @@ class BaseBalancedWeighting(DelegatingMixin, BaseTransferEstimator):
 
     _parameter_constraints: ClassVar = {
         **DelegatingMixin._parameter_constraints,
-        "target_weight": [Interval(Real, 0, None, closed="left")],
+        "target_weight": [Interval(Real, 0, np.inf, closed="both")],
     }
 
     def __init__(self, estimator=None, target_weight=1.0):

@@ -18,7 +18,7 @@ from ..data._domain import Domain, Domains
 
 PRIOR_CONSTRAINTS: dict[str, list[object]] = {
     "source": [None, HasMethods(["fit", "predict"])],
-    "strength": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+    "strength": [StrOptions({"auto"}), Interval(Real, 0, np.inf, closed="both")],
     "shrink_intercept": ["boolean"],
 }
 
