@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.tree import DecisionTreeRegressor
@@ -99,7 +100,7 @@ def load_tasks(folder):
     digits = np.load(folder / "jda_digits_objects.npz")
     for a, b in (("MNIST", "USPS"), ("USPS", "MNIST"), ("COIL1", "COIL2"), ("COIL2", "COIL1")):
         X, X_target = (normalize(digits[f"{name}_X"].astype(np.float64)) for name in (a, b))
-        X, X_target = standardized(X, X_target)
+        X, X_target = (StandardScaler().fit_transform(rows) for rows in (X, X_target))
         yield f"{a} to {b}", (X, digits[f"{a}_y"], X_target, digits[f"{b}_y"])
     bearings = np.load(folder / "bearings_fan_end.npz")
     spectra = np.log1p(np.abs(np.fft.rfft(bearings["X"].astype(np.float64))))[:, 1:257]
@@ -332,6 +333,7 @@ def speed(sizes=(1000, 10_000)):
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="The weights of")
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
     warnings.filterwarnings("ignore", message=".*found no row of the source")
     if sys.argv[1] == "speed":
         speed()
