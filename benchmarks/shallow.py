@@ -280,10 +280,9 @@ def load_peers():
 
             return fit
 
-        peers["KMM", "skada"] = skada_fit(skada.KMMReweightAdapter, max_iter=1000)
-        peers["KLIEP", "skada"] = skada_fit(
-            skada.KLIEPReweightAdapter, gamma=[0.02, 0.1, 0.5], max_iter=1000
-        )
+        widths = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
+        peers["KMM", "skada"] = skada_fit(skada.KMMReweightAdapter, gamma=0.1)
+        peers["KLIEP", "skada"] = skada_fit(skada.KLIEPReweightAdapter, gamma=widths)
     except ImportError as error:
         print(f"without skada: {error}")
     try:
@@ -291,7 +290,7 @@ def load_peers():
         from adapt.instance_based import KMM as AdaptKMM
         from adapt.instance_based import ULSIF as AdaptULSIF
 
-        widths = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]
+        widths = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
         peers["KMM", "ADAPT"] = lambda X, Z: AdaptKMM(
             kernel="rbf", gamma=0.1, verbose=0
         ).fit_weights(X, Z)
@@ -309,7 +308,7 @@ def load_peers():
 def speed(sizes=(1000, 10_000)):
     """Show seconds beside other libraries, on the same rows in one run."""
     peers = load_peers()
-    own = {"KMM": KMM, "KLIEP": KLIEP, "ULSIF": ULSIF}
+    own = {"KMM": lambda **seed: KMM(0.1, **seed), "KLIEP": KLIEP, "ULSIF": ULSIF}
     for n_rows in sizes:
         rng = np.random.default_rng(0)
         X, Z = rng.normal(size=(n_rows, 10)), rng.normal(0.3, 1, size=(n_rows, 10))

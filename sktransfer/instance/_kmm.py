@@ -45,7 +45,7 @@ def match_means(
             return b @ (product / 2 + linear) / n_rows, (product + linear) / n_rows
 
         # More digits resolve directions in which the domains' means do not differ measurably.
-        options = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-9, "gtol": 1e-9, "maxcor": 30}
+        options = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-8, "gtol": 1e-9, "maxcor": 30}
         return minimize(
             objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
         ).x
