@@ -19,11 +19,16 @@ from ._ulsif import BANDWIDTHS
 MOST_ROWS_COMPARED = 1000
 N_FOLDS = 5
 
+# Relative change of the likelihood that ends a fit by which bandwidths are compared.
+LOOSE = 1e-6
+
 # A ratio of 0 has no logarithm: it counts as this.
 LEAST_RATIO = 1e-12
 
 
-def fit_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> np.ndarray:
+def fit_log_ratio(
+    target: np.ndarray, source_mean: np.ndarray, tolerance: float = 1e-10
+) -> np.ndarray:
     """Return ``argmax 1/m sum_j log a'f(z_j)`` over ``a >= 0`` with ``a'g = 1``.
 
     ``g`` is the `source_mean` of the basis functions. As the objective grows by ``log c`` when
@@ -44,7 +49,7 @@ def fit_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> np.ndarray:
         jac=True,
         method="L-BFGS-B",
         bounds=[(0, None)] * n_centers,
-        options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6},
+        options={"maxiter": 500, "ftol": tolerance, "gtol": 1e-6},
     )
     coefficients = found.x / means
     return coefficients / max(coefficients @ source_mean, np.finfo(float).tiny)
@@ -55,7 +60,7 @@ def held_out_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> float:
     folds = np.array_split(np.arange(len(target)), min(N_FOLDS, len(target)))
     logs = []
     for fold in folds:
-        coefficients = fit_log_ratio(np.delete(target, fold, axis=0), source_mean)
+        coefficients = fit_log_ratio(np.delete(target, fold, axis=0), source_mean, LOOSE)
         logs.append(np.log(target[fold] @ coefficients + LEAST_RATIO))
     return float(np.concatenate(logs).mean())
 

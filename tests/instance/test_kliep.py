@@ -50,7 +50,7 @@ def test_held_out_likelihood_is_that_of_refits():
         rest = [i for i in range(10) if i not in (first, first + 1)]
         coef = fit_log_ratio(target[rest], mean)
         logs += [np.log(target[i] @ coef) for i in (first, first + 1)]
-    assert held_out_log_ratio(target, mean) == pytest.approx(np.mean(logs))
+    assert held_out_log_ratio(target, mean) == pytest.approx(np.mean(logs), abs=1e-3)
 
 
 def test_weighted_mean_is_one():
