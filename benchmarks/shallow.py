@@ -1,11 +1,10 @@
-"""Weights, boosting, priors and label shift beside the plain estimator; speed beside others.
+"""Weights, boosting, priors and label shift beside the plain estimator.
 
     python benchmarks/shallow.py DATA transfer|shift|size
-    python benchmarks/shallow.py speed
 
 DATA is a folder with newsgroups.npz, bearings_fan_end.npz, jda_digits_objects.npz,
-school.npz and mnist.npz. Everything runs at its defaults. `speed` wants ADAPT and skada in the
-environment; what is missing is left out.
+school.npz and mnist.npz. Everything runs at its defaults. The speed of others stands in
+shallow_peers.py.
 """
 
 import resource
@@ -247,9 +246,7 @@ def shift(folder):
 
 def size(_):
     """Show seconds and memory from 10 to 100,000 rows."""
-    print(
-        "| rows | " + " | ".join(["KMM", "KLIEP", "uLSIF", "logistic", "label shift"]) + " | MiB |"
-    )
+    print("| rows | " + " | ".join(["seconds"] * 5) + " | MiB |\n" + "|---" * 7 + "|")
     for n_rows in (10, 100, 1000, 10_000, 100_000):
         rng = np.random.default_rng(0)
         X, X_target = rng.normal(size=(n_rows, 10)), rng.normal(0.3, 1, size=(n_rows, 10))
@@ -265,76 +262,8 @@ def size(_):
         sys.stdout.flush()
 
 
-def load_peers():
-    """Return fits by other libraries that are installed."""
-    peers = {}
-    try:
-        import skada
-
-        def skada_fit(kind, **parameters):
-            def fit(X, Z):
-                rows = np.concatenate([X, Z])
-                domain = np.repeat([1, -1], [len(X), len(Z)])
-                adapter = kind(**parameters)
-                adapter.fit(rows, sample_domain=domain)
-
-            return fit
-
-        widths = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
-        peers["KMM", "skada"] = skada_fit(skada.KMMReweightAdapter, gamma=0.1)
-        peers["KLIEP", "skada"] = skada_fit(skada.KLIEPReweightAdapter, gamma=widths)
-    except ImportError as error:
-        print(f"without skada: {error}")
-    try:
-        from adapt.instance_based import KLIEP as AdaptKLIEP
-        from adapt.instance_based import KMM as AdaptKMM
-        from adapt.instance_based import ULSIF as AdaptULSIF
-
-        widths = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
-        peers["KMM", "ADAPT"] = lambda X, Z: AdaptKMM(
-            kernel="rbf", gamma=0.1, verbose=0
-        ).fit_weights(X, Z)
-        peers["KLIEP", "ADAPT"] = lambda X, Z: AdaptKLIEP(
-            kernel="rbf", gamma=widths, verbose=0
-        ).fit_weights(X, Z)
-        peers["ULSIF", "ADAPT"] = lambda X, Z: AdaptULSIF(
-            kernel="rbf", gamma=widths, lambdas=[0.001, 0.01, 0.1, 1, 10], verbose=0
-        ).fit_weights(X, Z)
-    except ImportError as error:
-        print(f"without ADAPT: {error}")
-    return peers
-
-
-def speed(sizes=(1000, 10_000)):
-    """Show seconds beside other libraries, on the same rows in one run."""
-    peers = load_peers()
-    own = {"KMM": lambda **seed: KMM(0.1, **seed), "KLIEP": KLIEP, "ULSIF": ULSIF}
-    for n_rows in sizes:
-        rng = np.random.default_rng(0)
-        X, Z = rng.normal(size=(n_rows, 10)), rng.normal(0.3, 1, size=(n_rows, 10))
-        for name, make in own.items():
-            start = time.perf_counter()
-            make(random_state=0).fit(X, X_target=Z)
-            ours = time.perf_counter() - start
-            print(f"{n_rows} rows, {name}: {ours:.2f} s")
-            for (method, library), fit in peers.items():
-                if method == name:
-                    start = time.perf_counter()
-                    try:
-                        fit(X, Z)
-                    except Exception as error:  # what a peer cannot do is a result, too
-                        print(f"    {library}: {type(error).__name__} {error}")
-                        continue
-                    theirs = time.perf_counter() - start
-                    print(f"    {library}: {theirs:.2f} s, {theirs / ours:.1f} times")
-            sys.stdout.flush()
-
-
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="The weights of")
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     warnings.filterwarnings("ignore", message=".*found no row of the source")
-    if sys.argv[1] == "speed":
-        speed()
-    else:
-        {"transfer": transfer, "shift": shift, "size": size}[sys.argv[2]](Path(sys.argv[1]))
+    {"transfer": transfer, "shift": shift, "size": size}[sys.argv[2]](Path(sys.argv[1]))

@@ -93,7 +93,7 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
     -----
     The target's labels are not used. Before a target was seen, predictions are the estimator's own.
     Classes that the source does not have are not looked for. Where rows of a class change too, the
-    shares absorb it, wrongly: compare `p_value_` and a look at some labels.
+    shares absorb it, wrongly.
 
     References
     ----------
@@ -157,8 +157,8 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
             )
         if target is None:
             warnings.warn(
-                "LabelShiftClassifier was fitted without X_target: predictions are its "
-                "estimator's until adapt(X_target) shows it a target.",
+                "LabelShiftClassifier was fitted without X_target: predictions are its estimator's "
+                "until adapt(X_target).",
                 UserWarning,
                 stacklevel=3,
             )
@@ -297,7 +297,7 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         ndarray of shape (n_rows,)
             Labels.
         """
-        X = check_rows_to_predict(self, X)
         if not hasattr(self, "target_priors_"):
+            X = check_rows_to_predict(self, X)
             return self.estimator_.predict(X)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
