@@ -16,19 +16,17 @@ from .._validation import Integral, Interval, Real, StrOptions, check_rows_to_pr
 from .._wrapping import WrapperMixin, find_classes, fit_weighted
 from ..data._domain import Domain, Domains
 from ._calibration import calibrate, fit_calibration
-from ._priors import HeldOut, estimate_priors, joint_confusion, shift_p_value, source_shares
+from ._priors import (
+    HeldOut,
+    correct_probabilities,
+    estimate_priors,
+    joint_confusion,
+    shift_p_value,
+    source_shares,
+)
 
 # Below this singular value of P(predicted | class), shares are hardly determined.
 LEAST_SINGULAR_VALUE = 0.05
-
-
-def correct_probabilities(
-    probabilities: np.ndarray, priors: np.ndarray, target_priors: np.ndarray
-) -> np.ndarray:
-    """Return ``(q_k / p_k) p_ik``, scaled so that each row sums to 1."""
-    ratio = target_priors / np.maximum(priors, np.finfo(float).tiny)
-    corrected = np.maximum(probabilities * ratio, np.finfo(float).tiny)
-    return corrected / corrected.sum(axis=1, keepdims=True)
 
 
 class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator):

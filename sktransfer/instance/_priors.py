@@ -29,6 +29,15 @@ def source_shares(held_out: HeldOut) -> np.ndarray:
     return np.average(held_out.probabilities, axis=0, weights=held_out.weights)
 
 
+def correct_probabilities(
+    probabilities: np.ndarray, priors: np.ndarray, target_priors: np.ndarray
+) -> np.ndarray:
+    """Return ``(q_k / p_k) p_ik``, scaled so that each row sums to 1."""
+    ratio = target_priors / np.maximum(priors, np.finfo(float).tiny)
+    corrected = np.maximum(probabilities * ratio, np.finfo(float).tiny)
+    return corrected / corrected.sum(axis=1, keepdims=True)
+
+
 def maximize_likelihood(
     probabilities: np.ndarray,
     priors: np.ndarray,

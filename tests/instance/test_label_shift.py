@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 
 from sktransfer import TargetDomain, make_transfer_pipeline
 from sktransfer.instance import LabelShiftClassifier
-from sktransfer.instance._label_shift import correct_probabilities
+from sktransfer.instance._priors import correct_probabilities
 
 CENTERS = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
 
