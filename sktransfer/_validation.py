@@ -262,7 +262,8 @@ def _with_labels(estimator, target: Domain | None, y_target) -> Domain:
         if get_tags(estimator).estimator_type == "classifier":
             known = column_or_1d(known)
             check_classification_targets(known)
-    y = np.full((len(has_label), *known.shape[1:]), known[0])
+    # Of the type of all: that of the first label alone would cut longer texts to its length.
+    y = np.full((len(has_label), *known.shape[1:]), known[0], dtype=known.dtype)
     y[has_label] = known
     return Domain(target.X, y, None, None if has_label.all() else has_label)
 

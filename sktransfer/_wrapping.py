@@ -1,0 +1,172 @@
+"""What estimators share that fit another estimator and predict by it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import has_fit_parameter
+
+from ._validation import HasMethods, check_rows_to_predict
+from .data._domain import Domain, Domains
+
+
+def stack_rows(*parts: Any) -> Any:
+    """Return arrays or CSR matrices of as many columns as one."""
+    if any(sparse.issparse(part) for part in parts):
+        return sparse.vstack(parts, format="csr")
+    return np.concatenate(parts)
+
+
+def takes_sample_weight(estimator: Any) -> bool:
+    """Whether `fit`, or that of a pipeline's last step, has a `sample_weight`."""
+    if isinstance(estimator, Pipeline):
+        return takes_sample_weight(estimator.steps[-1][1])
+    return has_fit_parameter(estimator, "sample_weight")
+
+
+def fit_weighted(estimator: Any, X, y, sample_weight: np.ndarray | None) -> Any:
+    """Fit with weights, which a pipeline hands to its last step; None fits without.
+
+    Raises
+    ------
+    TypeError
+        For weights, where the estimator takes none.
+    """
+    # Meta-estimators refuse unrequested weights where routing is on, as it is inside a
+    # TransferPipeline; the weights here are ours and not the caller's to request.
+    with config_context(enable_metadata_routing=False):
+        if sample_weight is None:
+            return estimator.fit(X, y)
+        if not takes_sample_weight(estimator):
+            raise TypeError(
+                f"estimator is {type(estimator).__name__}, whose fit takes no sample_weight: rows "
+                "cannot be weighed. Give one that does, for example LogisticRegression, SVC or "
+                "HistGradientBoostingClassifier."
+            )
+        steps, inner = [], estimator
+        while isinstance(inner, Pipeline):
+            last, inner = inner.steps[-1]
+            steps.append(last)
+        return estimator.fit(X, y, **{"__".join([*steps, "sample_weight"]): sample_weight})
+
+
+def check_labelled_target(estimator: Any, domains: Domains) -> Domain | None:
+    """Return the labelled rows of the target, None where there is no target.
+
+    Raises
+    ------
+    ValueError
+        For a target without labels, from which nothing could be learned.
+    """
+    if domains.target is None:
+        return None
+    if domains.target.y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} learns from labelled rows of the target, but y_target is "
+            "None or has no label. Give those that are known (None or NaN for the others), or "
+            "take a method that needs none, such as ImportanceWeightingClassifier."
+        )
+    return domains.target.labelled()
+
+
+def find_classes(*parts: Domain | None) -> np.ndarray:
+    """Return the sorted labels of domains."""
+    return np.unique(np.concatenate([part.y for part in parts if part is not None]))
+
+
+def _has(method: str) -> Callable[[Any], bool]:
+    def has_method(wrapper: Any) -> bool:
+        fitted = getattr(wrapper, "estimator_", None)
+        getattr(wrapper._inner() if fitted is None else fitted, method)
+        return True
+
+    return has_method
+
+
+class WrapperMixin:
+    """Fits another estimator, whose tags it takes on."""
+
+    _parameter_constraints: ClassVar = {"estimator": [None, HasMethods(["fit", "predict"])]}
+
+    estimator: Any
+    estimator_: Any
+
+    @abstractmethod
+    def _default_estimator(self) -> Any:
+        """Return what is fitted where `estimator` is None."""
+
+    def _inner(self) -> Any:
+        return self._default_estimator() if self.estimator is None else self.estimator
+
+    def _make_estimator(self) -> Any:
+        return clone(self._inner())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        inner = get_tags(self._inner())
+        tags.input_tags.sparse = inner.input_tags.sparse
+        tags.target_tags.required = True
+        return tags
+
+
+class DelegatingMixin(WrapperMixin):
+    """Predicts by another estimator, ``estimator_``."""
+
+    def predict(self, X):
+        """Predict for rows of the target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Labels or values.
+        """
+        X = check_rows_to_predict(self, X)
+        return self.estimator_.predict(X)
+
+    @available_if(_has("predict_proba"))
+    def predict_proba(self, X):
+        """Return the probabilities of the classes, if the wrapped estimator has any.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            In the order of ``classes_``.
+        """
+        X = check_rows_to_predict(self, X)
+        return self.estimator_.predict_proba(X)
+
+    @available_if(_has("decision_function"))
+    def decision_function(self, X):
+        """Return the wrapped estimator's confidence, if it has one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_classes)
+            Greater is surer.
+        """
+        X = check_rows_to_predict(self, X)
+        return self.estimator_.decision_function(X)

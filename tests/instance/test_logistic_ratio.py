@@ -1,0 +1,49 @@
+"""Ratios by a classifier of the domains."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from sktransfer.instance import LogisticRatio
+from sktransfer.instance._logistic_ratio import odds_to_ratio
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_odds_of_chance_are_a_ratio_of_one(n_source, n_target):
+    chance = n_target / (n_source + n_target)
+    assert odds_to_ratio(np.array([chance]), n_source, n_target)[0] == pytest.approx(1)
+
+
+def test_log_ratio_of_two_gaussians_is_the_line_that_it_is():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(4000, 1)), rng.normal(1, 1, size=(2000, 1))
+    ratio = LogisticRatio(LogisticRegression(C=1e6), random_state=0).fit(X, X_target=X_target)
+    at = np.array([[-1.0], [0.5], [2.0]])
+    np.testing.assert_allclose(np.log(ratio.predict(at)), at[:, 0] - 0.5, atol=0.2)
+
+
+def test_no_row_is_weighed_by_a_classifier_that_saw_it():
+    class Memory(LogisticRegression):
+        """Remembers its rows, and refuses them."""
+
+        def fit(self, X, y, sample_weight=None):
+            self.seen_ = {row.tobytes() for row in X[y == 0]}
+            return super().fit(X, y, sample_weight)
+
+        def predict_proba(self, X):
+            assert not any(row.tobytes() in self.seen_ for row in X)
+            return super().predict_proba(X)
+
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(23, 2)), rng.normal(size=(31, 2))
+    ratio = LogisticRatio(Memory(), random_state=0).fit(X, X_target=X_target)
+    assert (ratio.weights_ > 0).all()
+
+
+def test_without_folds_weights_are_the_predictions():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(23, 2)), rng.normal(size=(31, 2))
+    ratio = LogisticRatio(n_folds=0).fit(X, X_target=X_target)
+    np.testing.assert_array_equal(ratio.weights_, ratio.predict(X))

@@ -1,0 +1,118 @@
+"""Shares of classes from predictions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from sktransfer.instance._priors import (
+    HeldOut,
+    joint_confusion,
+    maximize_likelihood,
+    rlls_penalty,
+    shift_p_value,
+    solve_bbse,
+    solve_rlls,
+)
+
+
+def test_likelihood_is_greatest_where_plain_loops_end():
+    rng = np.random.default_rng(0)
+    probabilities, priors = rng.dirichlet(np.ones(3), 40), np.array([0.5, 0.3, 0.2])
+    q = priors.copy()
+    for _ in range(5000):
+        updated = np.zeros(3)
+        for row in probabilities:
+            corrected = [q[k] / priors[k] * row[k] for k in range(3)]
+            updated += np.array(corrected) / sum(corrected) / 40
+        q = updated
+    np.testing.assert_allclose(maximize_likelihood(probabilities, priors), q, atol=1e-4)
+
+
+@given(st.integers(0, 10_000))
+@settings_of(max_examples=20)
+def test_equal_shares_are_a_fixed_point(seed):
+    probabilities = np.random.default_rng(seed).dirichlet(np.ones(4), 30)
+    priors = probabilities.mean(axis=0)
+    np.testing.assert_allclose(maximize_likelihood(probabilities, priors), priors, atol=1e-9)
+
+
+def test_weights_repeat_rows():
+    rng = np.random.default_rng(0)
+    probabilities, times = rng.dirichlet(np.ones(3), 20), rng.integers(0, 4, 20)
+    priors = np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(
+        maximize_likelihood(probabilities, priors, weights=times.astype(float)),
+        maximize_likelihood(probabilities.repeat(times, axis=0), priors),
+        atol=1e-6,
+    )
+
+
+def test_bbse_inverts_the_confusion():
+    confusion = np.array([[0.4, 0.1], [0.1, 0.4]])
+    weights = np.array([1.6, 0.4])
+    np.testing.assert_allclose(solve_bbse(confusion, confusion @ weights), weights)
+    assert (solve_bbse(confusion, np.array([1.0, 0.0])) >= 0).all()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.01, 0.1, 5.0])
+def test_no_general_solver_does_better_than_rlls(penalty):
+    rng = np.random.default_rng(1)
+    confusion = np.diag([0.3, 0.2, 0.2]) + rng.random((3, 3)) / 30
+    confusion /= confusion.sum()
+    predicted = np.array([0.1, 0.2, 0.7])
+    shift = predicted - confusion.sum(axis=1)
+
+    def loss(theta):
+        return np.linalg.norm(confusion @ theta - shift) + penalty * np.linalg.norm(theta)
+
+    starts = [np.full(3, 0.1), np.array([-0.5, 0.2, 1.0]), np.zeros(3) - 0.01]
+    best = min(
+        minimize(
+            loss, s, method="Nelder-Mead", bounds=[(-1, None)] * 3, options={"xatol": 1e-9}
+        ).fun
+        for s in starts
+    )
+    weights = solve_rlls(confusion, predicted, penalty)
+    assert (weights >= -1e-12).all()
+    assert loss(weights - 1) <= best + 1e-6
+    if penalty == 5.0:
+        np.testing.assert_allclose(weights, 1)
+    if penalty == 0.0:
+        np.testing.assert_allclose(weights, solve_bbse(confusion, predicted), atol=1e-3)
+
+
+def test_penalty_of_rlls_shrinks_with_rows():
+    log = np.log(2 * 3 / 0.05)
+    expected = 0.03 * (2 * log / 300 + np.sqrt(2 * log / 100))
+    assert rlls_penalty(100, 3) == pytest.approx(expected)
+    assert rlls_penalty(1000, 3) < expected
+
+
+def test_confusion_counts_pairs():
+    confusion = joint_confusion(
+        np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), np.array([1.0, 1, 1, 2]), 2
+    )
+    np.testing.assert_allclose(confusion, np.array([[3, 0], [1, 1]]) / 5)
+
+
+def test_p_value_is_uniform_without_shift_and_small_with_it():
+    rng = np.random.default_rng(0)
+
+    def one_hot(shares, n_rows):
+        return np.eye(2)[rng.choice(2, n_rows, p=shares)]
+
+    equal, shifted = [], []
+    for _ in range(300):
+        held_out = HeldOut(one_hot([0.3, 0.7], 400), np.zeros(400, int), np.ones(400))
+        equal.append(shift_p_value(held_out, one_hot([0.3, 0.7], 300)))
+        shifted.append(shift_p_value(held_out, one_hot([0.5, 0.5], 300)))
+    assert 0.01 < np.mean(np.array(equal) < 0.05) < 0.1
+    assert np.mean(np.array(shifted) < 0.05) > 0.95
+
+
+def test_p_value_of_a_single_predicted_class_is_one():
+    held_out = HeldOut(np.array([[1.0, 0], [1.0, 0]]), np.array([0, 1]), np.ones(2))
+    assert shift_p_value(held_out, np.array([[0.9, 0.1]])) == 1
