@@ -10,9 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 import sktransfer
-from sktransfer import DANNClassifier, FineTuneClassifier
+from sktransfer import (
+    CORAL,
+    ImportanceWeightingClassifier,
+    PriorTransferClassifier,
+    make_transfer_pipeline,
+)
 from sktransfer.datasets import load_mnist_5k, make_shifted_moons
 
 
@@ -29,7 +35,7 @@ def check_place_and_version(package: str) -> None:
 
 def check_modules() -> None:
     """Check that every module can be imported where no extra is installed."""
-    extras = ("dask", "matplotlib", "pandas", "peft", "pytest", "transformers")
+    extras = ("dask", "matplotlib", "ot", "pandas", "peft", "pytest", "transformers")
     assert not any(importlib.util.find_spec(name) for name in extras)
     for module in pkgutil.walk_packages(sktransfer.__path__, "sktransfer."):
         importlib.import_module(module.name)
@@ -38,12 +44,12 @@ def check_modules() -> None:
 def check_estimators() -> None:
     """Check that estimators fit, predict and come back from a pickle."""
     Xs, ys, Xt, _ = make_shifted_moons(200, random_state=0)
-    dann = DANNClassifier(max_epochs=20, random_state=0).fit(Xs, ys, X_target=Xt)
+    dann = sktransfer.DANNClassifier(max_epochs=20, random_state=0).fit(Xs, ys, X_target=Xt)
     assert dann.score(Xs, ys) > 0.8
     digits, labels = load_mnist_5k(return_X_y=True)
     assert digits.shape[0] == labels.shape[0] == 5000
     rows, labels = digits[:500].reshape(500, -1) / np.float32(255), labels[:500]
-    tuned = FineTuneClassifier(random_state=0).fit(
+    tuned = sktransfer.FineTuneClassifier(random_state=0).fit(
         rows[:400], labels[:400], rows[400:], labels[400:]
     )
     for estimator, X in ((dann, Xt), (tuned, rows)):
@@ -51,9 +57,22 @@ def check_estimators() -> None:
         np.testing.assert_array_equal(twin.predict(X), estimator.predict(X))
 
 
+def check_estimators_without_torch() -> None:
+    """Check that what needs no network fits and predicts, and imports no torch."""
+    Xs, ys, Xt, yt = make_shifted_moons(200, random_state=0)
+    aligned = make_transfer_pipeline(CORAL(), LogisticRegression())
+    assert aligned.fit(Xs, ys, X_target=Xt).predict(Xt).shape == yt.shape
+    weighted = ImportanceWeightingClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    assert weighted.score(Xt, yt) > 0.6
+    prior = PriorTransferClassifier(random_state=0).fit(Xs, ys, Xt[:20], yt[:20])
+    assert prior.score(Xt[20:], yt[20:]) > 0.6
+    assert "torch" not in sys.modules
+
+
 if __name__ == "__main__":
     name = Path(sys.argv[1]).name
     check_place_and_version(name)
+    check_estimators_without_torch()
     check_modules()
     check_estimators()
     print(f"{name}: fits, predicts and pickles")

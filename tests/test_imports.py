@@ -69,6 +69,18 @@ def test_the_names_of_the_root_are_those_of_the_table():
         assert getattr(sktransfer, name) is vars(sktransfer)[name]  # kept, once asked for
 
 
+def test_saving_looks_for_classifiers_among_the_networks_alone():
+    program = (
+        "from sktransfer.persistence._estimators import class_names; names = class_names();"
+        "shallow = {'sktransfer.' + n for n in ('alignment', 'instance', 'parameters')};"
+        "print(json.dumps([names, [*shallow & set(sys.modules)]]))"
+    )
+    assert in_new_process(program) == [
+        ["DANNClassifier", "DeepCORALClassifier", "FineTuneClassifier"],
+        [],
+    ]
+
+
 def test_a_name_that_is_not_there_is_the_usual_error():
     with pytest.raises(AttributeError, match="module 'sktransfer' has no attribute 'DANN'"):
         _ = sktransfer.DANN

@@ -9,7 +9,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sktransfer import DANNClassifier, FineTuneClassifier, load, make_transfer_pipeline, save
+from sktransfer import (
+    CORAL,
+    DANNClassifier,
+    FineTuneClassifier,
+    LabelShiftClassifier,
+    load,
+    make_transfer_pipeline,
+    save,
+)
 from sktransfer.callbacks import DomainScoring
 from sktransfer.finetuning import FrozenCache
 from tests.persistence.test_saving import (
@@ -126,6 +134,8 @@ class Subclass(DANNClassifier):
         (lambda: make_transfer_pipeline(StandardScaler(), DANNClassifier(**FAST)), r"pipe\[-1\]"),
         (lambda: GridSearchCV(DANNClassifier(**FAST), {"lambda_": [1]}, cv=2), "best_estimator_"),
         (StandardScaler, "got a StandardScaler. Pickle it"),
+        (CORAL, r"one of \['DANNClassifier', .*; got a CORAL. Pickle it, or use skops."),
+        (LabelShiftClassifier, "got a LabelShiftClassifier. Pickle it, or use skops."),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target")
