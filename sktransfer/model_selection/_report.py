@@ -17,7 +17,7 @@ from tabulate import tabulate
 from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
-from ._scoring import TargetAccuracyScorer, extract_features
+from ._scoring import TargetAccuracyScorer, as_for_source, extract_features
 from ._source_only import make_source_only, transfers
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
@@ -172,7 +172,7 @@ def adaptation_report(
     pair = source_only, _fitted(estimator, X, y, X_target)
     before, after = (np.asarray(fit.predict(X_target)) for fit in pair)
     shown = {
-        "source accuracy": lambda fit, X, y: accuracy_score(y, fit.predict(X)),
+        "source accuracy": lambda fit, X, y: accuracy_score(y, as_for_source(fit).predict(X)),
         "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
         "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
         "NeighborAgreementScorer": NeighborAgreementScorer(X_target),
@@ -289,5 +289,5 @@ def _fitted(estimator, X, y, X_target):
 
 
 def _distance_of_domains(fit, X, X_target) -> float:
-    source, target = extract_features(fit, X), extract_features(fit, X_target)
+    source, target = extract_features(as_for_source(fit), X), extract_features(fit, X_target)
     return proxy_a_distance(source, target, random_state=0)
