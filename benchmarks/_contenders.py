@@ -19,7 +19,11 @@ def fit_sktransfer(problem):
     """Fit this package's estimator."""
     DANNClassifier(
         problem.make_body(),
+        label_classifier=problem.make_label_classifier(),
         domain_classifier=problem.make_domain_classifier(),
+        gradient_penalty=0.0,  # what the others do not do
+        average_weights=0.0,
+        optimizer="adam",
         max_epochs=problem.epochs,
         batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE,

@@ -1,10 +1,13 @@
 """A fit that fails, is refused or interrupted leaves the estimator as it was."""
 
+import copy
+import pickle
 import signal
 import threading
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -188,3 +191,16 @@ def test_warm_start_goes_on_from_a_copy(domains):
     assert clf.net_ is not net
     np.testing.assert_array_equal(net.module_.body.weight.detach(), weights)
     assert clf.n_iter_ == 4
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is there")
+def test_a_model_of_a_machine_with_a_gpu_predicts_and_goes_on_here(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(warm_start=True, **FAST).fit(X, y, X_target)
+    expected = clf.predict_proba(X)
+    engine = clf.net_.engine  # as it is where a GPU is
+    engine.device = engine.generators.device = torch.device("cuda", 0)
+    engine.generators.states.append(torch.zeros(16, dtype=torch.uint8))
+    for copied in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+        np.testing.assert_array_equal(copied.predict_proba(X), expected)
+        assert copied.fit(X, y, X_target).n_iter_ == 4

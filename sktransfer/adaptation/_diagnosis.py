@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from skorch.history import History
 from torch import Tensor
@@ -10,6 +12,11 @@ from ..data._sampler import Batch
 
 # A domain loss that changes by less than this share of itself stands still.
 LEAST_CHANGE = 1e-6
+
+# A domain loss that changes by more than this share of chance's, 2 ln 2, in the last quarter of
+# the epochs, or stands so far above it, is that of two players who lose each other.
+MOST_SWING = 0.2
+CHANCE = 2 * math.log(2)
 
 # A domain classifier that is right so often tells the domains apart.
 CERTAIN_ACCURACY = 0.995
@@ -55,7 +62,18 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
             "the features did not adapt. Check that the domain classifier's output depends on its "
             "input, and raise learning_rate or max_epochs."
         )
-    accuracy = history[-1].get("domain_accuracy", 0.0)
+    if "domain_accuracy" not in history[-1]:
+        return None  # there is no adversary
+    late = losses[-max(2, len(losses) // 4) :]
+    if max(late) - min(late) > MOST_SWING * CHANCE or min(late) > (1 + MOST_SWING) * CHANCE:
+        return (
+            f"The domain loss went between {min(late):.2f} and {max(late):.2f} in the last "
+            f"quarter of the epochs, where chance is {CHANCE:.2f}: body and domain classifier "
+            "lose each other, and how the target is predicted depends on the epoch in which "
+            "training ended. Raise gradient_penalty (5 is the default), lower learning_rate, or "
+            "average more weights (average_weights=0.5)."
+        )
+    accuracy = history[-1]["domain_accuracy"]
     if accuracy >= CERTAIN_ACCURACY:
         return (
             f"The domain classifier still tells source from target in {accuracy:.1%} of the rows "

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..data._lazy import LazyRows
 from ..data._rows import Rows, make_rows
 from ._processes import Processes
-from ._runtime import PrivateGenerators, limited_threads
+from ._runtime import PrivateGenerators, device_at_hand, limited_threads
 
 # Numbers a prediction passes through the network at once, at least a batch of rows.
 PREDICTION_ELEMENTS = 2**20
@@ -53,6 +53,10 @@ class Engine:
     num_workers: int
     input_shape: tuple[int, ...]
     row_flops: float
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.device = device_at_hand(self.device)
 
     def rows(self, X: Any) -> Rows:
         """Put checked rows where batches of them can be taken to the device."""

@@ -43,7 +43,9 @@ class Run:
             net.optimizer_ = net.optimizer(stage.groups, lr=stage.groups[0]["lr"])
         engine.processes.copy_first(net.module_)  # to which the stage may have added modules
         self.generators = self._own_generators()
-        self.rates = [group["lr"] for group in net.optimizer_.param_groups]
+        groups = net.optimizer_.param_groups
+        self.trained = [parameter for group in groups for parameter in group["params"]]
+        self.rates = [group["lr"] for group in groups]
         self.factor = 1.0
         self.draws = True
         self.batch_events = net.has_listener(*BATCH_EVENTS)
@@ -109,25 +111,22 @@ class Run:
         self, losses: dict[str, Tensor], parameters: Iterable[nn.Parameter] | None = None
     ) -> None:
         net = self.net
-        for parameter in self._trained():
+        for parameter in self.trained:
             parameter.grad = None
         if parameters is None:
             total(losses).backward()
         else:
             total(losses).backward(inputs=[p for p in parameters if p.requires_grad])
-        self.engine.processes.average_gradients(self._trained())
+        self.engine.processes.average_gradients(self.trained)
         if self.gradient_events:
             named = TeeGenerator(self._named_parameters())
             net.notify("on_grad_computed", named_parameters=named, training=True)
         net.optimizer_.step()
 
-    def _trained(self) -> Iterator[nn.Parameter]:
-        return (p for group in self.net.optimizer_.param_groups for p in group["params"])
-
     def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield what learns by name; what is no part of the network has the stage's name."""
         names = {id(p): name for name, p in self.net.module_.named_parameters()}
-        for number, parameter in enumerate(self._trained()):
+        for number, parameter in enumerate(self.trained):
             yield names.get(id(parameter), f"stage.{number}"), parameter
 
     def _set_learning_rates(self, factor: float) -> None:
@@ -171,7 +170,7 @@ class Run:
         return True
 
     def _check_finite(self) -> None:
-        finite = [p.isfinite().all() for p in self._trained()]
+        finite = [p.isfinite().all() for p in self.trained]
         if finite and not torch.stack(finite).all():
             raise diverged("A weight became NaN or infinite", "the last step of training")
 

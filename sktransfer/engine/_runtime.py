@@ -21,6 +21,13 @@ _generators_lock = threading.RLock()
 FLOPS_PER_THREAD = 3e7
 
 
+def device_at_hand(device: torch.device) -> torch.device:
+    """Return the device, or the CPU where a GPU of another machine is meant."""
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        return torch.device("cpu")
+    return device
+
+
 class PrivateGenerators:
     """A state of torch's global generators that is lent to them for a while.
 
@@ -42,6 +49,11 @@ class PrivateGenerators:
         if device.type == "cuda":
             generator = torch.Generator(device=device)
             self.states.append(generator.manual_seed(seed).get_state())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.device = device_at_hand(self.device)
+        self.states = self.states[: 1 + (self.device.type == "cuda")]
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:

@@ -24,6 +24,9 @@ from ._structure import ClassAMIScorer, NeighborAgreementScorer
 # Shares by less than which two fits do not differ.
 MARGIN = 0.01
 
+# Share of rows in which a source-only fit agrees with its neighbours, and is believed.
+SURE_AGREEMENT = 0.95
+
 WITNESSES = ("gap of class shares", "NeighborAgreementScorer", "SNDScorer")
 
 HEADLINES = {
@@ -102,10 +105,14 @@ def adaptation_report(
       prefers a source-only fit that has collapsed on the target to a good one.
 
     The first two better by more than 0.01 is "helped"; both worse by more than 0.01,
-    and the third worse, is "harm"; anything else is "unclear", as it often will be.
+    and the third worse, is "harm". So is a second and a third that are worse where the
+    source-only twin agreed with the neighbours in 95% of the rows or more: such a twin is
+    believed about the shares of classes, too, and the target may lack some of them.
+    Anything else is "unclear", as it often will be.
     Other scorers, and the proxy A-distance of the features, are shown but not
     asked: they prefer fits that are sure or alike, right or not.
-    ``benchmarks/scorers.py`` counts how often the verdict is right.
+    ``benchmarks/scorers.py`` and ``benchmarks/verdicts.py`` count how often the verdict is
+    right.
 
     Parameters
     ----------
@@ -225,6 +232,13 @@ def judge_by_witnesses(
         return "harm", (
             "in shares of classes further from those of the source, fewer of them as their "
             "neighbours in the source are labelled, and in looser neighbourhoods of their own"
+        )
+    sure = agreements[0] >= SURE_AGREEMENT
+    if sure and agreed < -MARGIN and densities[1] < densities[0]:
+        return "harm", (
+            "fewer of them as their neighbours in the source are labelled, where without "
+            f"adaptation {agreements[0]:.1%} were, and in looser neighbourhoods of their own: the "
+            "target may lack classes, which no matching of domains can know"
         )
     return "unclear", (
         f"and the witnesses do not agree: the gap of class shares went from {gaps[0]:.3f} to "

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from skorch.history import History
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer.adaptation._diagnosis import describe_failure
 
 
 class Detached(nn.Module):
@@ -76,3 +78,34 @@ def test_lambda_zero_asks_for_no_adaptation_and_gets_no_warning(domains, recwarn
     X, y, X_target = domains
     DANNClassifier(lambda_=0.0, max_epochs=100, random_state=0).fit(X, y, X_target + 100)
     assert not recwarn.list
+
+
+def history_of(losses, **more):
+    history = History()
+    for loss in losses:
+        history.new_epoch()
+        for name, value in {"domain_loss": loss, **more}.items():
+            history.record(name, value)
+    return history
+
+
+CHANCE = 2 * np.log(2)
+
+
+@pytest.mark.parametrize(
+    ("losses", "is_said"),
+    [
+        ([1.0, 1.3] * 10 + [CHANCE] * 10, False),  # it settled
+        ([0.2, 3.3] * 20, True),  # it swings
+        (list(np.linspace(1, 2, 20)) + [1.9] * 20, True),  # it stands above chance
+        ([CHANCE + 0.05, CHANCE - 0.05] * 20, False),
+        ([1.5, 1.2], True),
+    ],
+)
+def test_an_adversary_that_swings_or_stands_above_chance_is_said(losses, is_said):
+    said = describe_failure(history_of(losses, domain_accuracy=0.6), 1.0, 1.0)
+    assert (said is not None and said.startswith("The domain loss went between")) == is_said
+
+
+def test_a_loss_without_an_adversary_has_no_chance_level():
+    assert describe_failure(history_of([0.2, 3.3] * 20), 1.0, 1.0) is None

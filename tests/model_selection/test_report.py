@@ -151,6 +151,9 @@ def test_witnesses_must_agree(gap, gap_after, agreement, agreement_after, densit
         assert verdict == "helped"
     elif closer < -0.01 and nearer < -0.01 and density_after < density:
         assert verdict == "harm"
+    elif agreement >= 0.95 and nearer < -0.01 and density_after < density:
+        assert verdict == "harm"
+        assert "lack classes" in reason
     else:
         assert verdict == "unclear"
         assert f"from {gap:.3f} to {gap_after:.3f}" in reason
