@@ -18,7 +18,7 @@ from ..data._domain import Domain, Domains
 from ._calibration import calibrate, fit_calibration
 from ._priors import (
     HeldOut,
-    bootstrap_priors,
+    bootstrap_interval,
     correct_probabilities,
     estimate_priors,
     joint_confusion,
@@ -231,17 +231,12 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         self._warn_where_shares_are_unsure()
         target = self._calibrated(X_target)
         priors = estimate_priors(self.method, self._held_out, target)
-        self.p_value_ = shift_p_value(self._held_out, target)
-        self.target_priors_, self.target_priors_interval_ = priors, None
+        interval = None
         if self.n_bootstraps:
-            random_state = check_random_state(self.random_state)
-            draws = bootstrap_priors(
-                self.method, self._held_out, target, priors, self.n_bootstraps, random_state
-            )
-            tail = (1 - self.confidence) / 2
-            low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-            low[low < 1 / len(target)] = 0.0
-            self.target_priors_interval_ = np.stack([low, high])
+            draws = self.n_bootstraps, self.confidence, check_random_state(self.random_state)
+            interval = bootstrap_interval(self.method, self._held_out, target, priors, *draws)
+        self.p_value_ = shift_p_value(self._held_out, target)
+        self.target_priors_, self.target_priors_interval_ = priors, interval
 
     def _warn_where_shares_are_unsure(self) -> None:
         if not self._is_held_out:

@@ -169,15 +169,19 @@ def shift_p_value(held_out: HeldOut, target: np.ndarray) -> float:
     return float(chi2_contingency(counts, correction=False)[1]) if counts.shape[1] > 1 else 1.0
 
 
-def bootstrap_priors(
+def bootstrap_interval(
     method: str,
     held_out: HeldOut,
     target: np.ndarray,
     priors: np.ndarray,
     n_draws: int,
+    confidence: float,
     random_state: np.random.RandomState,
-) -> list[np.ndarray]:
-    """Return the shares that are found in draws of rows of both domains."""
+) -> np.ndarray:
+    """Return percentiles of the shares found in draws of rows, (2, n_classes).
+
+    A lower end below the share of a single row is 0.
+    """
     n_source, n_target = len(held_out.codes), len(target)
     chances = held_out.weights / held_out.weights.sum()
     # A share of exactly 0 would stay there in every draw.
@@ -188,4 +192,6 @@ def bootstrap_priors(
         drawn = held_out._replace(weights=weights.astype(float))
         counts = random_state.multinomial(n_target, np.full(n_target, 1 / n_target))
         draws.append(estimate_priors(method, drawn, target, counts.astype(float), start))
-    return draws
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
+    return np.stack([np.where(low < 1 / n_target, 0.0, low), high])
