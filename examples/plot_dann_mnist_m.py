@@ -27,8 +27,8 @@ from sktransfer.callbacks import DomainScoring
 from sktransfer.datasets import load_mnist_5k, load_mnist_m_5k
 
 PICTURE = Path(__file__).with_suffix(".png") if "__file__" in globals() else None
-EPOCHS = {"source only": 10, "DANN": 24}
-TRAINING = {"lambda_": 0.3, "batch_size": 32}
+EPOCHS = {"source only": 10, "DANN": 20}
+TRAINING = {}
 
 
 def load_domains():
