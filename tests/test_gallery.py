@@ -54,10 +54,31 @@ def test_example_opens_with_a_title_and_is_run_by_a_test(path):
 def test_dann_moves_the_boundary_off_the_target(run_example, capsys):
     names = run_example("plot_dann_moons", SEEDS="range(3)")
     before, after = names["accuracy"].mean(axis=0)
-    assert before < 0.75  # 0.70
-    assert after > 0.85  # 0.93, 0.92; single fits 0.88 to 0.96
+    assert before < 0.8  # 0.75, 0.75; single fits 0.72 to 0.76
+    assert after > before + 0.07  # by 0.13, 0.13; single gains are 0.12 to 0.17
     assert f"adapted {after:.3f}" in capsys.readouterr().out
     assert [ax.get_title().split(":")[0] for ax in names["axes"][:2]] == ["source only", "DANN"]
+
+
+def test_weights_pull_a_line_to_the_target(run_example, capsys):
+    names = run_example("plot_instance_weights")
+    plain, weighted = (
+        names["error"](names[model], names["X_target"], names["y_target"])
+        for model in ("plain", "weighted")
+    )
+    assert weighted < plain
+    assert f"{plain:.3f} plain" in capsys.readouterr().out
+    sizes = names["sizes"]
+    assert sizes[0] > 2 * sizes[len(sizes) // 2]  # the farther, the fewer rows are of use
+
+
+def test_shares_of_another_season_are_found_without_labels(run_example, capsys):
+    names = run_example("plot_label_shift")
+    np.testing.assert_allclose(names["found"], names["true"], atol=0.1)
+    gains = names["corrected"] - names["plain"]
+    assert (gains[names["true"] > 0.3] > 0).all()
+    assert gains.min() > -0.03
+    assert f"true share {names['y_winter'].mean():.3f}" in capsys.readouterr().out
 
 
 def test_aligners_bring_two_instruments_to_one_scale(run_example, capsys):
