@@ -41,6 +41,8 @@ def main():
 Written by `make bench` on {date.today()}; {cpu_name()}, {os.cpu_count()} CPUs, Python
 {platform.python_version()}, {versions}.
 
+What is run by itself stands in [RESULTS_ADAPTATION.md](RESULTS_ADAPTATION.md).
+
 ## Speed (`benchmarks/speed.py`)
 
 Medians over interleaved repeats; ratios are taken within a repeat.

@@ -12,17 +12,29 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import adaptation as adaptation
+    from . import alignment as alignment
     from . import backbones as backbones
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
     from . import finetuning as finetuning
+    from . import instance as instance
     from . import layers as layers
     from . import metrics as metrics
     from . import model_selection as model_selection
+    from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
     from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .alignment import (
+        CORAL,
+        JDA,
+        TCA,
+        DomainStandardScaler,
+        FeatureAugmentation,
+        OptimalTransport,
+        SubspaceAlignment,
+    )
     from .finetuning import (
         FineTuneClassifier,
         FrozenCache,
@@ -31,18 +43,57 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         SourceTraining,
         Unfreezing,
     )
+    from .instance import (
+        KLIEP,
+        KMM,
+        ULSIF,
+        ImportanceWeightingClassifier,
+        ImportanceWeightingRegressor,
+        LabelShiftClassifier,
+        LogisticRatio,
+        TrAdaBoostClassifier,
+        TrAdaBoostRegressor,
+        TwoStageTrAdaBoostRegressor,
+    )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .parameters import (
+        BalancedWeightingClassifier,
+        BalancedWeightingRegressor,
+        PriorTransferClassifier,
+        PriorTransferRegressor,
+    )
     from .persistence import export_onnx, load, save
 
 __all__ = [
+    "CORAL",
+    "JDA",
+    "KLIEP",
+    "KMM",
+    "TCA",
+    "ULSIF",
+    "BalancedWeightingClassifier",
+    "BalancedWeightingRegressor",
     "DANNClassifier",
     "DeepCORALClassifier",
+    "DomainStandardScaler",
+    "FeatureAugmentation",
     "FineTuneClassifier",
     "FrozenCache",
     "HeldOut",
+    "ImportanceWeightingClassifier",
+    "ImportanceWeightingRegressor",
+    "LabelShiftClassifier",
     "LoRA",
+    "LogisticRatio",
+    "OptimalTransport",
+    "PriorTransferClassifier",
+    "PriorTransferRegressor",
     "SourceTraining",
+    "SubspaceAlignment",
     "TargetDomain",
+    "TrAdaBoostClassifier",
+    "TrAdaBoostRegressor",
+    "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
     "load",

@@ -5,48 +5,37 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 import torch
-from scipy.special import softmax
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from . import schedules
 from ._estimator import BaseTransferEstimator
-from ._task import Classification, Task, encoded
+from ._task import Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
 from .callbacks import EpochProgressBar, holds_a_domain
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
-from .data._lazy import LazyArray
-from .data._rows import Rows
+from .data._rows import Rows, few_rows
 from .data._sampler import DomainRows, Sampler
-from .engine._checks import CheckedOptimizer, check_device, check_schedule, copy_callbacks
+from .engine._checks import check_device, check_schedule, copy_callbacks
 from .engine._engine import Engine
 from .engine._net import TransferNet
+from .engine._optimizers import (
+    LEARNING_RATE_SCHEDULES,
+    OPTIMIZERS,
+    look_up,
+    make_optimizer,
+    take_over,
+)
 from .engine._processes import Processes, draw_seeds, join_processes
 from .engine._run import Run
 from .engine._runtime import PrivateGenerators
 from .engine._stage import Stage
 from .network._network import TransferNetwork
-
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "game_adam": partial(torch.optim.Adam, betas=(0.5, 0.999)),
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": partial(torch.optim.SGD, momentum=0.9),
-}
-LEARNING_RATE_SCHEDULES = {
-    "constant": schedules.constant,
-    "cosine": schedules.cosine_annealing,
-    "dann": schedules.dann_annealing,
-}
 
 
 class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator):
@@ -164,7 +153,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         double = X.dtype == np.float64 and device.type != "mps"  # which knows no float64
         default = torch.float64 if double else torch.float32  # scikit-learn's rule: that of X
         with generators.lent():
-            network = self._make_network(_few_rows(X), default, task.n_outputs)
+            network = self._make_network(few_rows(X), default, task.n_outputs)
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ValueError(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "
@@ -187,12 +176,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
             generators.load_state_dict(before.engine.generators.state_dict())
         network = copy.deepcopy(before.module_)
         self._hold(network, before.task, generators, device, processes, shape)
-        made, old = self.net_.optimizer_, before.optimizer_.state_dict()
-        rates = [group["lr"] for group in made.param_groups]
-        if _sizes(made.state_dict()) == _sizes(old):  # else a stage had an optimizer of its own
-            made.load_state_dict(old)
-            for group, rate in zip(made.param_groups, rates, strict=True):
-                group["lr"] = rate
+        take_over(self.net_.optimizer_, before.optimizer_.state_dict())
         self.net_.history = copy.deepcopy(before.history)
 
     def _hold(
@@ -224,7 +208,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
             network,
             engine=engine,
             task=task,
-            optimizer=_make_optimizer(self.optimizer, device),
+            optimizer=make_optimizer(self.optimizer, device),
             lr=self.learning_rate,
             learning_rate_schedule=check_schedule(schedule, "learning_rate_schedule"),
             batch_size=self.batch_size,
@@ -286,61 +270,3 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-class DeepClassifierMixin(ClassifierMixin):
-    """What makes a deep estimator a classifier."""
-
-    net_: TransferNet
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, as a rule of the target.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; the softmax of the label head's logits.
-        """
-        probabilities: np.ndarray = softmax(self._forward(X, "forward"), axis=1)
-        return probabilities
-
-    def _make_task(self, domains: Domains) -> Classification:
-        name, labels = self._labels_to_predict(domains)
-        task = Classification.of_labels(labels, name)
-        self.classes_ = task.classes
-        return task
-
-    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
-        """Return the labels that `predict` answers with and the argument that holds them."""
-        return "y", domains.source.labels
-
-
-def _few_rows(X: Any) -> Tensor:
-    """Return a row or two on the CPU, in their own type."""
-    if isinstance(X, LazyArray):
-        return X.read(np.arange(min(2, len(X))))
-    few = X[:2].toarray() if scipy.sparse.issparse(X) else np.array(X[:2])
-    return torch.as_tensor(few)
-
-
-def _sizes(optimizer_state: dict[str, Any]) -> list[int]:
-    return [len(group["params"]) for group in optimizer_state["param_groups"]]
-
-
-def look_up(given: Any, known: dict[str, Any]) -> Any:
-    """Return what a name stands for, or what was given instead of a name."""
-    return known[given] if isinstance(given, str) else given
-
-
-def _make_optimizer(given, device: torch.device):
-    if not isinstance(given, str):
-        return CheckedOptimizer(given)
-    optimizer = look_up(given, OPTIMIZERS)
-    if given in ("adam", "adamw", "game_adam") and device.type in ("cpu", "cuda"):
-        return partial(optimizer, fused=True)
-    return optimizer

@@ -83,8 +83,9 @@ class TargetValidation(Callback):
 
     After each epoch the scorer's score is recorded in ``history_`` as
     ``target_score``, and whether it is the best so far as ``target_score_best``.
-    At the end of training the weights of the best epoch are restored; of two
-    equal scores the earlier one counts. Batch statistics are then estimated for
+    At the end of training the weights of the best epoch are restored, also in the
+    place of a mean of weights (`average_weights`); of two equal scores the earlier
+    one counts. Batch statistics are then estimated for
     the restored weights. A stage of fine-tuning in which the label head does not
     learn (pretraining on a source) is passed by, and each other stage keeps its
     own best epoch.

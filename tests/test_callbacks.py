@@ -22,7 +22,8 @@ from sktransfer.model_selection import (
     TargetAccuracyScorer,
 )
 
-FAST = {"max_epochs": 4, "random_state": 0}
+# Without the mean of the last weights, as a callback sees those of each epoch.
+FAST = {"max_epochs": 4, "average_weights": 0.0, "random_state": 0}
 
 
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix])
@@ -189,6 +190,16 @@ def test_scoring_each_epoch_does_not_change_training(domains):
     validation = TargetValidation(Replay([1.0, 2.0, 3.0, 4.0], X))
     scored = DANNClassifier(callbacks=[validation], **FAST).fit(X, y, X_target)
     np.testing.assert_array_equal(plain.predict_proba(X), scored.predict_proba(X))
+
+
+def test_the_best_epoch_takes_the_place_of_the_mean_of_the_last_weights(domains):
+    X, y, X_target = domains
+    last = DANNClassifier(**FAST).fit(X, y, X_target).predict_proba(X)
+    averaging = DANNClassifier(**{**FAST, "average_weights": 0.5})
+    assert not np.allclose(clone(averaging).fit(X, y, X_target).predict_proba(X), last)
+    validation = TargetValidation(Replay([1.0, 2.0, 3.0, 4.0], X))
+    scored = averaging.set_params(callbacks=[validation]).fit(X, y, X_target)
+    np.testing.assert_array_equal(scored.predict_proba(X), last)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, torch.tensor, pd.DataFrame])

@@ -9,7 +9,9 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer._validation import check_domains
 from sktransfer.callbacks import DomainScoring
+from sktransfer.parameters import BalancedWeightingClassifier
 from tests.test_common import batch_norm_body
 
 
@@ -215,3 +217,11 @@ def test_a_dict_of_arrays_is_told_to_be_stacked():
     arrays = {"input_ids": np.zeros((4, 3)), "attention_mask": np.ones((4, 3))}
     with pytest.raises(TypeError, match=r"X is a dict of \['input_ids', 'attention_mask'\]; give"):
         DANNClassifier().fit(arrays, [0, 1, 0, 1])
+
+
+def test_labels_of_the_target_keep_their_length(domains):
+    X, y, X_target = domains
+    given = np.array(["up", None, "down", "a label far longer than the first"] + [None] * 86)
+    target = check_domains(BalancedWeightingClassifier(), X, y, X_target, given).target
+    assert target.labelled().y.tolist() == ["up", "down", "a label far longer than the first"]
+    assert target.has_label.tolist() == [True, False, True, True] + [False] * 86

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sktransfer._deep import DeepClassifierMixin
+from sktransfer._classifier import DeepClassifierMixin
 from sktransfer._docs import with_shared_docs
 from sktransfer.adaptation._base import BaseAdaptation
 from sktransfer.data._sampler import Batch

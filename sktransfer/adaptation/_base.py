@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import schedules
-from .._deep import BaseDeepEstimator, look_up
+from .._deep import BaseDeepEstimator
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, Sampler
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
+from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .._deep import DeepClassifierMixin
+from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from ..data._sampler import Batch
 from ..layers import scale_gradient

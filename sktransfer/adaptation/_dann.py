@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._deep import DeepClassifierMixin
+from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._validation import Integral, Interval, Real
 from ..data._sampler import Batch, RowMetric

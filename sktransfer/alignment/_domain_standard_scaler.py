@@ -74,16 +74,6 @@ class DomainStandardScaler(OneToOneFeatureMixin, BaseAligner):
         self.with_mean = with_mean
         self.with_std = with_std
 
-    def source_only(self):
-        """Return the step that stands here without transfer: the source's own scaler.
-
-        Returns
-        -------
-        StandardScaler
-            Not fitted.
-        """
-        return StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
-
     def _learn(self, source, target):
         scalers = [
             StandardScaler(with_mean=self.with_mean, with_std=self.with_std).fit(

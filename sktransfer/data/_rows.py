@@ -131,3 +131,11 @@ def make_rows(X: Any, device: torch.device, dtype: torch.dtype, num_workers: int
 def take_each(rows: Rows, steps: Iterable[Tensor]) -> Iterator[Any]:
     """Yield the rows of each step, read ahead where they are read at all."""
     return rows.take_each(steps) if isinstance(rows, LazyRows) else map(rows.take, steps)
+
+
+def few_rows(X: Any) -> Tensor:
+    """Return a row or two on the CPU, in their own type."""
+    if isinstance(X, LazyArray):
+        return X.read(np.arange(min(2, len(X))))
+    few = X[:2].toarray() if scipy.sparse.issparse(X) else np.array(X[:2])
+    return torch.as_tensor(few)

@@ -25,6 +25,7 @@ from ._history import find_history, read_history
 STYLES = {
     "label_loss": (SOURCE, "-"),
     "domain_loss": (BLACK, "-"),
+    "gradient_penalty_loss": (BLACK, ":"),
     "entropy_loss": (TARGET, "-"),
     "l2_sp_loss": (PINK, "-"),
     "valid_loss": (GREEN, "-"),
@@ -99,7 +100,7 @@ class TrainingHistoryDisplay:
     >>> clf = DANNClassifier(max_epochs=20, random_state=0).fit(Xs, ys, X_target=Xt)
     >>> display = TrainingHistoryDisplay.from_estimator(clf)
     >>> list(display.losses)
-    ['label_loss', 'domain_loss', 'train_loss']
+    ['label_loss', 'domain_loss', 'gradient_penalty_loss', 'train_loss']
     >>> plt.close(display.figure_)
     """
 

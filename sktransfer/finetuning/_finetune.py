@@ -9,7 +9,8 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from .._deep import BaseDeepEstimator, DeepClassifierMixin
+from .._classifier import DeepClassifierMixin
+from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domains

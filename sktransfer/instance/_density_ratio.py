@@ -38,13 +38,14 @@ class BaseDensityRatio(BaseTransferEstimator):
     def _fit(self, domains: Domains) -> None:
         source = domains.source
         self.n_target_ = 0 if domains.target is None else len(domains.target)
-        if domains.target is None:
+        if domains.target is None and self._transfers():
             warnings.warn(
                 f"{type(self).__name__} was fitted without X_target: all weights are 1. Pass the "
                 "target's rows, fit(X, X_target=X_target).",
                 UserWarning,
                 stacklevel=3,
             )
+        if domains.target is None:
             self.weights_ = np.ones(len(source))
         else:
             random_state = check_random_state(self.random_state)

@@ -86,13 +86,14 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
     def _fit(self, domains: Domains) -> None:
         source, target = domains.source, domains.target
         X, y, weights = source.X, source.y, source.sample_weight
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 f"{type(self).__name__} was fitted without X_target: rows keep the weights they "
                 "have. Pass the target's rows, fit(X, y, X_target=X_target).",
                 UserWarning,
                 stacklevel=3,
             )
+        if target is None:
             self.weights_ = np.ones(len(source)) if weights is None else weights
         else:
             self.weighting_ = self._make_weighting()

@@ -153,14 +153,14 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
                 f"estimator is {type(self._inner()).__name__}, which has no predict_proba. Wrap it "
                 "in sklearn.calibration.CalibratedClassifierCV."
             )
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 "LabelShiftClassifier was fitted without X_target: predictions are its estimator's "
                 "until adapt(X_target).",
                 UserWarning,
                 stacklevel=3,
             )
-        elif target.y is not None:
+        if target is not None and target.y is not None:
             warnings.warn(
                 "y_target was given, but LabelShiftClassifier estimates the shares of classes "
                 "from X_target alone.",
@@ -211,7 +211,17 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         -------
         self : LabelShiftClassifier
             Corrected for that target.
+
+        Raises
+        ------
+        ValueError
+            For the twin that `source_only` gives.
         """
+        if not self._transfers():
+            raise ValueError(
+                "adapt was called on the twin that source_only() gives, which transfers nothing: "
+                "call it on the estimator itself."
+            )
         self._adapt(check_rows_to_predict(self, X_target))
         return self
 

@@ -119,7 +119,7 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
         self.classes_ = find_classes(domains.source, target)
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 "TrAdaBoostClassifier was fitted without X_target: its estimator was fitted once, "
                 "on the source. Pass labelled rows of the target, fit(X, y, X_target=X_target, "
@@ -127,6 +127,7 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
                 UserWarning,
                 stacklevel=3,
             )
+        if target is None:
             fit_alone(self, domains.source)
         else:
             self._boost(domains.source, target)

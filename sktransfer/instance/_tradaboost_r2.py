@@ -130,7 +130,7 @@ class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
 
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 "TrAdaBoostRegressor was fitted without X_target: its estimator was fitted once, "
                 "on the source. Pass rows of the target with values, fit(X, y, X_target=X_target, "
@@ -138,6 +138,7 @@ class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
                 UserWarning,
                 stacklevel=3,
             )
+        if target is None:
             fit_alone(self, domains.source)
         else:
             self._boost(domains.source, target)

@@ -168,7 +168,7 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
 
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 "TwoStageTrAdaBoostRegressor was fitted without X_target: its estimator was fitted "
                 "once, on the source. Pass rows of the target with values, fit(X, y, "
@@ -176,6 +176,7 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
                 UserWarning,
                 stacklevel=3,
             )
+        if target is None:
             fit_alone(self, domains.source)
             self.best_step_ = 0
         else:

@@ -16,6 +16,7 @@ from .._docs import with_shared_docs
 from ._scoring import (
     LEAST_PROBABILITY,
     BaseTargetScorer,
+    as_for_source,
     check_labelled_rows,
     check_predicts,
     extract_features,
@@ -111,13 +112,14 @@ class BaseImportanceScorer(BaseTargetScorer):
     def _weights_and_losses(self, estimator, X, y) -> tuple[np.ndarray, np.ndarray]:
         check_predicts(self, estimator)
         check_labelled_rows(self, X, y)
-        source = extract_features(estimator, X)
+        of_source = as_for_source(estimator)
+        source = extract_features(of_source, X)
         target = extract_features(estimator, self.X_target)
         classifier = self.domain_classifier
         if classifier is None:
             classifier = make_domain_classifier(source.shape[1])
         weights = density_ratio(source, target, classifier)
-        return weights, prediction_losses(self.loss, estimator, X, y)
+        return weights, prediction_losses(self.loss, of_source, X, y)
 
 
 @with_shared_docs

@@ -17,12 +17,15 @@ from tabulate import tabulate
 from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
-from ._scoring import TargetAccuracyScorer, extract_features
+from ._scoring import TargetAccuracyScorer, as_for_source, extract_features
 from ._source_only import make_source_only, transfers
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
 # Shares by less than which two fits do not differ.
 MARGIN = 0.01
+
+# Share of rows in which a source-only fit agrees with its neighbours, and is believed.
+SURE_AGREEMENT = 0.95
 
 WITNESSES = ("gap of class shares", "NeighborAgreementScorer", "SNDScorer")
 
@@ -102,10 +105,14 @@ def adaptation_report(
       prefers a source-only fit that has collapsed on the target to a good one.
 
     The first two better by more than 0.01 is "helped"; both worse by more than 0.01,
-    and the third worse, is "harm"; anything else is "unclear", as it often will be.
+    and the third worse, is "harm". So is a second and a third that are worse where the
+    source-only twin agreed with the neighbours in 95% of the rows or more: such a twin is
+    believed about the shares of classes, too, and the target may lack some of them.
+    Anything else is "unclear", as it often will be.
     Other scorers, and the proxy A-distance of the features, are shown but not
     asked: they prefer fits that are sure or alike, right or not.
-    ``benchmarks/scorers.py`` counts how often the verdict is right.
+    ``benchmarks/scorers.py`` and ``benchmarks/verdicts.py`` count how often the verdict is
+    right.
 
     Parameters
     ----------
@@ -165,7 +172,7 @@ def adaptation_report(
     pair = source_only, _fitted(estimator, X, y, X_target)
     before, after = (np.asarray(fit.predict(X_target)) for fit in pair)
     shown = {
-        "source accuracy": lambda fit, X, y: accuracy_score(y, fit.predict(X)),
+        "source accuracy": lambda fit, X, y: accuracy_score(y, as_for_source(fit).predict(X)),
         "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
         "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
         "NeighborAgreementScorer": NeighborAgreementScorer(X_target),
@@ -226,6 +233,13 @@ def judge_by_witnesses(
             "in shares of classes further from those of the source, fewer of them as their "
             "neighbours in the source are labelled, and in looser neighbourhoods of their own"
         )
+    sure = agreements[0] >= SURE_AGREEMENT
+    if sure and agreed < -MARGIN and densities[1] < densities[0]:
+        return "harm", (
+            "fewer of them as their neighbours in the source are labelled, where without "
+            f"adaptation {agreements[0]:.1%} were, and in looser neighbourhoods of their own: the "
+            "target may lack classes, which no matching of domains can know"
+        )
     return "unclear", (
         f"and the witnesses do not agree: the gap of class shares went from {gaps[0]:.3f} to "
         f"{gaps[1]:.3f}, the agreement with neighbours in the source from {agreements[0]:.3f} to "
@@ -275,5 +289,5 @@ def _fitted(estimator, X, y, X_target):
 
 
 def _distance_of_domains(fit, X, X_target) -> float:
-    source, target = extract_features(fit, X), extract_features(fit, X_target)
+    source, target = extract_features(as_for_source(fit), X), extract_features(fit, X_target)
     return proxy_a_distance(source, target, random_state=0)

@@ -6,13 +6,15 @@ from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score
+from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._arguments import as_array, check_same_length, named
 from .._docs import with_shared_docs
 from .._target_domain import TargetDomain, is_dataset
-from .._validation import find_labelled
+from .._target_labels import find_labelled
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps
@@ -109,10 +111,55 @@ def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
 
 
 def extract_features(estimator, X) -> np.ndarray:
-    """Return what the estimator's `transform` makes of rows, or flat rows if it has none."""
+    """Return what the estimator's `transform` makes of rows of the target.
+
+    That of a pipeline without it is what its last step gets; others have flat rows.
+    """
+    if not hasattr(estimator, "transform"):
+        estimator = getattr(estimator, "best_estimator_", estimator)
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[:-1]
     features: Any = estimator.transform(X) if hasattr(estimator, "transform") else as_array(X, "X")
     features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
     return features.reshape(len(features), -1)
+
+
+def as_for_source(estimator) -> Any:
+    """Return a fitted estimator that takes rows of the source for what they are.
+
+    Aligners map them by ``transform_source``, and `transform` is for the target. Where no
+    step of a pipeline aligns, it is the estimator itself.
+    """
+    if hasattr(estimator, "transform_source"):
+        return _SourceSide(estimator)
+    if isinstance(estimator, Pipeline):
+        steps = [(name, as_for_source(step)) for name, step in estimator.steps]
+        if any(
+            side is not step for (_, side), (_, step) in zip(steps, estimator.steps, strict=True)
+        ):
+            return Pipeline(steps)
+    elif hasattr(estimator, "best_estimator_"):
+        side = as_for_source(estimator.best_estimator_)
+        return estimator if side is estimator.best_estimator_ else side
+    return estimator
+
+
+class _SourceSide(BaseEstimator):
+    """A fitted aligner as a step of a pipeline for rows of the source."""
+
+    def __init__(self, aligner):
+        self.aligner = aligner
+
+    def fit(self, X, y=None):
+        """Return itself: the aligner is fitted."""
+        return self
+
+    def transform(self, X):
+        """Map rows of the source."""
+        return self.aligner.transform_source(X)
+
+    def __sklearn_is_fitted__(self):
+        return True
 
 
 def check_labelled_rows(scorer: BaseTargetScorer, X, y) -> None:

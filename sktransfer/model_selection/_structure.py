@@ -12,7 +12,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
 from .._docs import with_shared_docs
-from ._scoring import BaseTargetScorer, check_labelled_rows, extract_features, predict_labels
+from ._scoring import (
+    BaseTargetScorer,
+    as_for_source,
+    check_labelled_rows,
+    extract_features,
+    predict_labels,
+)
 
 # Starts of k-means, of which the best is taken.
 N_STARTS = 3
@@ -125,7 +131,7 @@ class NeighborAgreementScorer(BaseTargetScorer):
     def __call__(self, estimator: Any, X: Any = None, y: Any = None) -> float:
         """Return the score by labelled rows of the source, `X` and `y`."""
         check_labelled_rows(self, X, y)
-        source = normalize(extract_features(estimator, X))
+        source = normalize(extract_features(as_for_source(estimator), X))
         target = normalize(extract_features(estimator, self.X_target))
         labels = predict_labels(self, estimator, self.X_target)
         return neighbor_agreement(source, np.asarray(y), target, labels, self.n_neighbors)

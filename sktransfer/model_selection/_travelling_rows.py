@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._validation import find_labelled
+from .._target_labels import find_labelled
 
 
 class TravellingRows:

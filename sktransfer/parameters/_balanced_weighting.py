@@ -71,7 +71,7 @@ class BaseBalancedWeighting(DelegatingMixin, BaseTransferEstimator):
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
         X, y, weights = domains.source.X, domains.source.y, domains.source.sample_weight
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 f"{type(self).__name__} was fitted without X_target: the source was all it saw. "
                 "Pass labelled rows of the target, fit(X, y, X_target=X_target, "
@@ -79,9 +79,12 @@ class BaseBalancedWeighting(DelegatingMixin, BaseTransferEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-        else:
+        if target is not None:
             X, y, weights = self._join(domains.source, target)
         self.estimator_ = fit_weighted(self._make_estimator(), X, y, weights)
+
+    def _transfers(self) -> bool:
+        return super()._transfers() and self.target_weight > 0
 
     def _join(self, source: Domain, target: Domain) -> tuple[Any, Any, np.ndarray]:
         given = np.ones(len(source)) if source.sample_weight is None else source.sample_weight

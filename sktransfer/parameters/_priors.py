@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class PriorMixin:
     """Takes a source's parameters and what rows of the target there are."""
 
     source: Any
+    _transfers: Callable[[], bool]
 
     @abstractmethod
     def _default_source(self) -> Any:
@@ -94,9 +96,9 @@ class PriorMixin:
                     "learn from rows of the source: call fit(X_target, y_target), or give an "
                     "unfitted one."
                 )
-            return self.source, domains.source
+            return self.source, domains.source if self._transfers() else None
         target = check_labelled_target(self, domains)
-        if target is None:
+        if target is None and self._transfers():
             warnings.warn(
                 f"{type(self).__name__} was fitted without X_target: it is the source's model. "
                 "Pass labelled rows of the target, fit(X, y, X_target=X_target, "

@@ -13,7 +13,7 @@ from skorch.history import History
 from torch import Tensor
 
 from .._deep import BaseDeepEstimator
-from .._exports import EXPORTS
+from .._exports import EXPORTS, OF_NETWORKS
 from .._settings import Settings
 from .._task import Classification
 from .._version import __version__
@@ -33,10 +33,10 @@ BY_ITSELF = ("net_", "history_")
 def find_class(name: Any) -> type[BaseDeepEstimator] | None:
     """Return the classifier of the package that has this name, if any has.
 
-    Only what the package's root exports can be in a file, and only the module that
-    defines it is imported: neither a class of the user's nor an abstract one is found.
+    Only what the package's root exports of its networks can be in a file, and only the module
+    that defines it is imported: neither a class of the user's nor an abstract one is found.
     """
-    if not isinstance(name, str) or name not in EXPORTS:
+    if not isinstance(name, str) or EXPORTS.get(name) not in OF_NETWORKS:
         return None
     kind = getattr(import_module(f"..{EXPORTS[name]}", __package__), name)
     known = isinstance(kind, type) and issubclass(kind, BaseDeepEstimator)

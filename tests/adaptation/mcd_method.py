@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sktransfer._deep import DeepClassifierMixin
+from sktransfer._classifier import DeepClassifierMixin
 from sktransfer.adaptation._base import BaseAdaptation
 from sktransfer.data._sampler import Batch
 from sktransfer.engine._stage import AlternatingStep, Move, Step

@@ -29,7 +29,9 @@ def test_one_step_is_that_of_two_optimizers_by_hand(domains):
     body = nn.Linear(4, 6).double()
     clf = MCDClassifier(
         body,
+        label_classifier=nn.Linear,  # one's own, it learns at the learning rate itself
         lambda_schedule="constant",
+        average_weights=0.0,
         optimizer=torch.optim.SGD,
         learning_rate=0.1,
         batch_size=90,

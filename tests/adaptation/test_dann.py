@@ -29,11 +29,16 @@ def tiny_body():
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh()).double()
 
 
+def tiny_domain_classifier(n_features):
+    return nn.Sequential(nn.Linear(n_features, 5), nn.ReLU(), nn.Linear(5, 1))
+
+
 def one_step(X, y, X_target, **params):
     """Return a DANN after one full-batch SGD step."""
     clf = DANNClassifier(
         tiny_body(),
-        domain_layer_sizes=(5,),
+        label_classifier=nn.Linear,  # one's own modules learn at the learning rate itself
+        domain_classifier=tiny_domain_classifier,
         lambda_schedule="constant",
         optimizer=plain_sgd,
         learning_rate=LEARNING_RATE,

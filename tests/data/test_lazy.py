@@ -338,7 +338,7 @@ def test_datasets_that_cannot_serve_are_refused(X, error, message):
 
 def test_rows_that_do_not_fit_are_refused(domains):
     X, y, X_target = domains
-    with pytest.raises(ValueError, match=r"y has 5 labels for the 90 rows of the Dataset"):
+    with pytest.raises(ValueError, match=r"y has 5 labels for the 90 rows of X: inconsistent"):
         DANNClassifier().fit(Rows(X), y[:5])
     with pytest.raises(ValueError, match=r"X_target has rows of shape \(3,\), but X has rows"):
         DANNClassifier().fit(X, y, Rows(X_target[:, :3]))

@@ -63,7 +63,7 @@ def finetuned():
     ).fit(Xs, ys, X_target=Xt[:40], y_target=yt[:40])
 
 
-LOSSES = ["label_loss", "domain_loss", "entropy_loss", "train_loss"]
+LOSSES = ["label_loss", "domain_loss", "gradient_penalty_loss", "entropy_loss", "train_loss"]
 SHARES = ["domain_accuracy", "source_accuracy", "target_accuracy"]
 
 
@@ -81,7 +81,7 @@ def test_curves_of_dann_are_its_history(dann):
 
 def test_legends_name_the_curves_and_chance(dann):
     upper, lower = TrainingHistoryDisplay.from_estimator(dann).axes_
-    assert texts(upper) == ["label loss", "domain loss", "entropy loss", "train loss"]
+    assert texts(upper) == [name.replace("_", " ") for name in LOSSES]
     assert texts(lower) == [
         "domain accuracy",
         "chance (domain)",
@@ -107,15 +107,18 @@ def test_source_and_target_have_colors_of_their_own(dann):
 
 
 @pytest.mark.parametrize(
-    "estimator",
+    ("estimator", "penalty"),
     [
-        DeepCORALClassifier(max_epochs=3, random_state=0),
-        make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=3, random_state=0)),
+        (DeepCORALClassifier(max_epochs=3, random_state=0), []),
+        (
+            make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=3, random_state=0)),
+            ["gradient_penalty_loss"],
+        ),
     ],
 )
-def test_other_methods_and_pipelines_are_drawn(estimator):
+def test_other_methods_and_pipelines_are_drawn(estimator, penalty):
     display = TrainingHistoryDisplay.from_estimator(estimator.fit(Xs, ys, X_target=Xt))
-    assert list(display.losses) == ["label_loss", "domain_loss", "train_loss"]
+    assert list(display.losses) == ["label_loss", "domain_loss", *penalty, "train_loss"]
     assert display.lines_["domain_loss"].get_xdata().tolist() == [1, 2, 3]
 
 

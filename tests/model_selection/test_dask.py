@@ -118,7 +118,7 @@ def test_a_search_of_the_depth_gives_the_bits_of_a_serial_one(cluster, domains, 
         )
     assert_same_search(search, serial, X_target)
     assert_same_search(with_memory, serial, X_target)
-    assert list(tmp_path.glob("**/value*.npy")), "the workers kept nothing in the shared folder"
+    assert list(tmp_path.glob("**/shard-*")), "the workers kept nothing in the shared folder"
 
 
 @pytest.mark.parametrize("estimator", [DANN, PIPELINE, fine_tune()])

@@ -6,19 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
+    TargetDomain,
     make_transfer_pipeline,
 )
+from sktransfer.alignment import CORAL, DomainStandardScaler
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.datasets import make_shifted_moons
+from sktransfer.instance import ImportanceWeightingClassifier, LabelShiftClassifier
 from sktransfer.metrics import proxy_a_distance
 from sktransfer.model_selection import (
     ClassAMIScorer,
     InfoMaxScorer,
+    IWCVScorer,
     NeighborAgreementScorer,
     SNDScorer,
     TargetAccuracyScorer,
@@ -145,6 +151,9 @@ def test_witnesses_must_agree(gap, gap_after, agreement, agreement_after, densit
         assert verdict == "helped"
     elif closer < -0.01 and nearer < -0.01 and density_after < density:
         assert verdict == "harm"
+    elif agreement >= 0.95 and nearer < -0.01 and density_after < density:
+        assert verdict == "harm"
+        assert "lack classes" in reason
     else:
         assert verdict == "unclear"
         assert f"from {gap:.3f} to {gap_after:.3f}" in reason
@@ -200,3 +209,44 @@ def test_rows_and_labels_of_the_target_are_checked_before_any_fit(domains):
         adaptation_report(DANNClassifier(), X, y, X_target[:1])
     with pytest.raises(ValueError, match=r"y_target has shape \(5,\), but X_target 90 rows"):
         adaptation_report(DANNClassifier(), X, y, X_target, y_target=y[:5])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "plain"),
+    [
+        (
+            make_transfer_pipeline(DomainStandardScaler(), LogisticRegression()),
+            make_pipeline(StandardScaler(), LogisticRegression()),
+        ),
+        (make_transfer_pipeline(CORAL(), LogisticRegression()), LogisticRegression()),
+        (ImportanceWeightingClassifier(random_state=0), LogisticRegression(max_iter=1000)),
+        (LabelShiftClassifier(random_state=0), LogisticRegression(max_iter=1000)),
+    ],
+    ids=["scaler", "coral", "weights", "label shift"],
+)
+def test_without_a_network_the_twin_is_the_plain_estimator(domains, estimator, plain):
+    X, y, X_target = domains
+    report = adaptation_report(estimator, X, y, X_target, scorers={})
+    plain.fit(X, y)
+    np.testing.assert_array_equal(report.source_only.predict(X_target), plain.predict(X_target))
+    assert report.figures["source accuracy"][0] == plain.score(X, y)
+
+
+def test_rows_of_the_source_pass_the_map_of_the_source(domains):
+    X, y, _ = domains
+    X_target = 3 * X[::-1] + 2  # an offset and a gain, which the scaler undoes
+    pipe = make_transfer_pipeline(DomainStandardScaler(), LogisticRegression())
+    search = GridSearchCV(
+        pipe, {"logisticregression__C": [1.0]}, scoring=NeighborAgreementScorer(X_target), cv=2
+    )
+    scaled = StandardScaler().fit_transform(X)
+    accuracy = LogisticRegression().fit(scaled, y).score(scaled, y)
+    for estimator in (pipe, search):
+        fitted = clone(estimator).fit(X, y, X_target=TargetDomain(X_target))
+        figures = adaptation_report(fitted, X, y, X_target, y_target=y[::-1], scorers={}).figures
+        assert figures["source accuracy"][1] == figures["target accuracy"][1] == accuracy
+        assert figures["proxy A-distance"][0] > 1 > figures["proxy A-distance"][1]
+    fitted = pipe.fit(X, y, X_target=X_target)
+    score = IWCVScorer(X_target, loss="log_loss")(fitted, X, y)
+    by_hand = IWCVScorer(fitted[0].transform(X_target), loss="log_loss")(fitted[-1], scaled, y)
+    np.testing.assert_allclose(score, by_hand)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.base import ClassifierMixin, TransformerMixin, clone
 from sklearn.ensemble import BaggingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,8 +25,26 @@ from sktransfer._estimator import BaseTransferEstimator
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.displays import TransferMatrixDisplay
 from sktransfer.finetuning import SourceTraining
+from sktransfer.instance import (
+    KLIEP,
+    KMM,
+    ULSIF,
+    ImportanceWeightingClassifier,
+    ImportanceWeightingRegressor,
+    LabelShiftClassifier,
+    LogisticRatio,
+    TrAdaBoostClassifier,
+    TrAdaBoostRegressor,
+    TwoStageTrAdaBoostRegressor,
+)
 from sktransfer.model_selection import InfoMaxScorer, ReverseValidationScorer, adaptation_report
 from sktransfer.model_selection._source_only import make_source_only, transfers
+from sktransfer.parameters import (
+    BalancedWeightingClassifier,
+    BalancedWeightingRegressor,
+    PriorTransferClassifier,
+    PriorTransferRegressor,
+)
 
 FAST = {"max_epochs": 2, "random_state": 0}
 SHORT = SourceTraining(epochs=2)
@@ -79,9 +98,19 @@ ESTIMATORS = [
     DeepCORALClassifier(entropy_weight=0.1, **FAST),
     FineTuneClassifier(source_training=SHORT, head_epochs=1, finetune_epochs=1, random_state=0),
 ]
+SHALLOW = [
+    ImportanceWeightingClassifier(random_state=0),
+    LabelShiftClassifier(random_state=0),
+    TrAdaBoostClassifier(random_state=0),
+    BalancedWeightingClassifier(),
+    PriorTransferClassifier(),
+]
+every_classifier = pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS, *SHALLOW], ids=lambda e: type(e).__name__
+)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+@every_classifier
 def test_the_twin_learns_from_the_source_alone_and_does_not_warn(domains, estimator):
     X, y, X_target = domains
     twin = estimator.source_only()
@@ -100,7 +129,59 @@ def test_the_twin_learns_from_the_source_alone_and_does_not_warn(domains, estima
     np.testing.assert_array_equal(plain.predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", SHALLOW, ids=lambda e: type(e).__name__)
+def test_the_twin_of_a_wrapper_is_the_plain_estimator(domains, estimator):
+    X, y, X_target = domains
+    weights = np.linspace(0.5, 2, len(X))
+    twin = estimator.source_only().fit(X, y, X_target, y, sample_weight=weights)
+    plain = LogisticRegression(max_iter=1000).fit(X, y, weights)
+    np.testing.assert_allclose(twin.predict_proba(X_target), plain.predict_proba(X_target))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ImportanceWeightingRegressor(),
+        BalancedWeightingRegressor(),
+        PriorTransferRegressor(),
+        TrAdaBoostRegressor(Ridge()),
+        TwoStageTrAdaBoostRegressor(Ridge()),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_the_twin_of_a_regressor_is_the_plain_one(domains, estimator):
+    X, _, X_target = domains
+    twin = estimator.source_only().fit(X, X[:, 0], X_target, X_target[:, 1])
+    np.testing.assert_allclose(twin.predict(X_target), Ridge().fit(X, X[:, 0]).predict(X_target))
+
+
+@pytest.mark.parametrize("ratio", [KLIEP(), KMM(), ULSIF(), LogisticRatio()], ids=str)
+def test_the_twin_of_a_density_ratio_weighs_all_rows_alike(domains, ratio):
+    X, _, X_target = domains
+    twin = ratio.source_only().fit(X, X_target=X_target)
+    assert (twin.weights_ == 1).all()
+    assert (twin.predict(X_target) == 1).all()
+
+
+def test_the_twin_of_a_prior_from_a_fitted_source_is_that_source(domains):
+    X, y, X_target = domains
+    source = LogisticRegression().fit(X, y)
+    clf = PriorTransferClassifier(FrozenEstimator(source), strength=0.0)
+    y_target = np.where(X_target[:, 0] > 0.5, "down", "up")
+    plain = clf.source_only().fit(X_target, y_target)
+    np.testing.assert_allclose(plain.predict_proba(X), source.predict_proba(X))
+    learned = clf.fit(X_target, y_target)
+    assert np.abs(learned.predict_proba(X) - source.predict_proba(X)).max() > 0.5
+
+
+def test_a_twin_is_not_adapted_later(domains):
+    X, y, X_target = domains
+    twin = LabelShiftClassifier().source_only().fit(X, y)
+    with pytest.raises(ValueError, match="transfers nothing: call it on the estimator itself"):
+        twin.adapt(X_target)
+
+
+@every_classifier
 def test_the_estimator_itself_stays_as_it_was(estimator):
     one = clone(estimator)
     one.source_only()
@@ -114,6 +195,7 @@ def test_a_weight_of_zero_transfers_nothing():
     assert not transfers(MeanShift(pull=0.0))
     assert not transfers(DANNClassifier(lambda_=0.0))
     assert transfers(DANNClassifier(lambda_=0.0, entropy_weight=0.1))
+    assert not transfers(BalancedWeightingClassifier(target_weight=0.0))
     assert not transfers(LogisticRegression())
     assert transfers(Foreign())
 

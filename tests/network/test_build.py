@@ -1,12 +1,14 @@
-"""How bodies are made, and in which type rows reach them."""
+"""How bodies and heads are made, in which type rows reach them, and how fast they learn."""
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from sktransfer import DANNClassifier
-from sktransfer.network._build import make_mlp, row_types
+from sktransfer.network._build import make_mlp, make_module, rates_by_width, row_types
 
 
 def test_mlp_has_relu_between_layers_and_after_the_last_if_asked():
@@ -50,3 +52,58 @@ def test_tokens_that_are_no_whole_numbers_are_refused():
     np.testing.assert_array_equal(clf.predict(tokens), clf.predict(tokens.astype(int)))
     with pytest.raises(ValueError, match="whole"):
         clf.predict(tokens + 0.5)
+
+
+def default_parts():
+    """Return a network of a default body for 25 inputs, the user's head and a default one."""
+    body = make_module(None, "body", (), lambda: make_mlp([25, 400, 4], activate_last=True))
+    own = make_module(nn.Linear(4, 2), "own", (), nn.Linear)
+    head = make_module(None, "head", (4, 1), nn.Linear)
+    return nn.ModuleDict({"body": body, "own": own, "head": head})
+
+
+def test_default_layers_learn_at_a_rate_by_their_inputs_and_the_users_at_the_rate_itself():
+    network = default_parts()
+    names = {id(p): name for name, p in network.named_parameters()}
+    groups = rates_by_width(network, 0.03)
+    found = {names[id(p)]: group for group in groups for p in group["params"]}
+    expected = {"body.0": 2.0, "body.2": 0.5, "own": 1.0, "head": 5.0}  # sqrt(100 / inputs)
+    assert sum(len(group["params"]) for group in groups) == len(names) == 2 * len(expected)
+    for name, scale in expected.items():
+        for kind in ("weight", "bias"):
+            group = found[f"{name}.{kind}"]
+            assert group["scale"] == pytest.approx(scale)
+            assert group["lr"] == pytest.approx(0.03 * scale)
+
+
+def test_kernels_count_all_inputs_of_a_unit_and_a_users_module_has_one_group():
+    kernel = make_module(None, "body", (), lambda: nn.Conv2d(4, 7, 5))
+    (group,) = rates_by_width(kernel, 1.0)
+    assert group["scale"] == pytest.approx((100 / (4 * 5 * 5)) ** 0.5)
+    (group,) = rates_by_width(nn.Sequential(nn.Linear(3, 9), nn.BatchNorm1d(9)), 0.2)
+    assert (group["scale"], group["lr"], len(group["params"])) == (1.0, 0.2, 4)
+
+
+def test_one_sgd_step_of_a_default_head_is_scaled_and_that_of_an_own_body_is_not():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 3)), rng.integers(0, 2, 12)
+    params = {"optimizer": torch.optim.SGD, "max_epochs": 1, "average_weights": 0.0}
+    clf = DANNClassifier(nn.Linear(3, 4).double(), lambda_=0.0, random_state=0, **params)
+    start = clone(clf).set_params(learning_rate=1e-300).fit(X, y).net_.module_
+    after = clf.set_params(learning_rate=0.1).fit(X, y).net_.module_
+    logits = start.label_head(start.body(torch.from_numpy(X)))
+    cross_entropy(logits, torch.from_numpy(y)).backward()
+    for name, rate in {"body": 0.1, "label_head": 0.1 * (100 / 4) ** 0.5}.items():
+        for kind in ("weight", "bias"):
+            before = start.get_parameter(f"{name}.{kind}")
+            expected = before.detach() - rate * before.grad
+            actual = after.get_parameter(f"{name}.{kind}")
+            torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_history_shows_the_rate_that_was_given():
+    X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 2
+    clf = DANNClassifier(lambda_=0.0, learning_rate=0.004, max_epochs=2, random_state=0).fit(X, y)
+    assert clf.history_[:, "learning_rate"] == pytest.approx([0.004] * 2)
+    rates = {group["lr"] for group in clf.net_.optimizer_.param_groups}
+    assert {0.004 * 5, 0.004} <= {round(rate, 12) for rate in rates}

@@ -58,7 +58,7 @@ def test_any_reader_of_safetensors_sees_weights_and_json(saved):
     assert entry["format_version"] == 1
     description = entry["estimator"]
     assert description["class"] == "DANNClassifier"
-    assert description["parameters"]["learning_rate"] == 1e-3
+    assert description["parameters"]["learning_rate"] == 2e-3
     assert description["attributes"]["classes_"]["array"]["elements"] == ["no", "yes"]
     assert description["versions"]["torch"] == torch.__version__
 

@@ -1,0 +1,45 @@
+"""What makes a deep estimator a classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+
+from ._task import Classification
+from .data._domain import Domains
+from .engine._net import TransferNet
+
+
+class DeepClassifierMixin(ClassifierMixin):
+    """Tells classes apart, and says with which probability; stands before a deep base."""
+
+    net_: TransferNet
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, as a rule of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; the softmax of the label head's logits.
+        """
+        probabilities: np.ndarray = softmax(self._forward(X, "forward"), axis=1)
+        return probabilities
+
+    def _make_task(self, domains: Domains) -> Classification:
+        name, labels = self._labels_to_predict(domains)
+        task = Classification.of_labels(labels, name)
+        self.classes_ = task.classes
+        return task
+
+    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
+        """Return the labels that `predict` answers with and the argument that holds them."""
+        return "y", domains.source.labels

@@ -1,0 +1,71 @@
+"""Labels of the target, of which some or all may be missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from ._arguments import named
+from .data._domain import Domain
+
+
+def with_labels(estimator, target: Domain | None, y_target) -> Domain:
+    """Return the target with its labels; missing ones are None, NaN, `pandas.NA` or masked."""
+    if target is None:
+        raise ValueError("y_target was given without X_target: pass the rows it labels too.")
+    with named("y_target"):
+        has_label = find_labelled(y_target)
+    if len(has_label) != len(target):
+        raise ValueError(
+            f"y_target has {len(has_label)} labels for the {len(target)} rows of X_target: give "
+            "one label for each row (None or NaN where it is not known)."
+        )
+    if not has_label.any():
+        return target
+    known = np.array(np.ma.getdata(np.asarray(y_target))[has_label].tolist())
+    with named("y_target"):
+        if get_tags(estimator).estimator_type == "classifier":
+            known = column_or_1d(known)
+            check_classification_targets(known)
+    # Of the type of all: that of the first label alone would cut longer texts to its length.
+    y = np.full((len(has_label), *known.shape[1:]), known[0], dtype=known.dtype)
+    y[has_label] = known
+    return Domain(target.X, y, None, None if has_label.all() else has_label)
+
+
+def find_labelled(y) -> np.ndarray:
+    """Return which entries are labels, and not None, NaN, `pandas.NA` or masked.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        A row of several outputs has a label where all of them are there.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_rows,)
+    """
+    array = np.ma.asarray(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.ravel()
+    missing = np.ma.getmaskarray(array).copy() if np.ma.isMaskedArray(array) else None
+    if missing is None:
+        missing = np.zeros(array.shape, dtype=bool)
+    values = np.ma.getdata(array)
+    if values.dtype.kind in "fc":
+        missing |= np.isnan(values)
+    elif values.dtype.kind == "O":
+        unequal = [_is_missing(value) for value in values.ravel().tolist()]
+        missing |= np.array(unequal, dtype=bool).reshape(values.shape)
+    return np.logical_not(missing.reshape(len(missing), -1).any(axis=1))
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None:
+        return True
+    same = value == value  # NaN is unequal to itself, and pandas.NA answers with itself
+    return not (isinstance(same, (bool, np.bool_)) and bool(same))
