@@ -39,7 +39,7 @@ print("mean: target accuracy {:.3f}, adapted {:.3f}".format(*accuracy.mean(axis=
 # Without adaptation the boundary follows the moons of the source (faint) and cuts through those of
 # the target (bold): three quarters of these are right on average. DANN has no labels of the target,
 # but it knows where its rows lie. Its boundary is still right for the source and runs nearer to the
-# gap of the target: nearly 90%, and every seed gains more than 10 points.
+# gap of the target: nearly 90%, a gain of more than 10 points.
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 classes = ListedColormap([BLUE, ORANGE])

@@ -144,11 +144,11 @@ def test_alignment_without_labels_can_do_harm(run_example, capsys):
     assert "The domain classifier still tells source from target" in capsys.readouterr().out
     helped, harmed = (np.mean(fits, axis=0) for fits in names["measured"].values())
     (far, near), (before, after) = helped
-    assert near < far - 0.3  # by 1.3, 1.1
-    assert after > before + 0.02  # by 0.08, 0.09
+    assert near < far - 0.3  # by 1.3, 1.3
+    assert after > before + 0.05  # by 0.13, 0.13; single gains 0.08 to 0.27
     (far, near), (before, after) = harmed
-    assert near < far  # by 0.4, 0.4
-    assert after < before - 0.05  # by 0.21, 0.16
+    assert near < far  # by 0.14, 0.16
+    assert after < before - 0.05  # by 0.12, 0.12; single losses 0.10 to 0.14
     assert names["blind"].verdict != "harm"
     clf, twin, Xt, yt = (names[name] for name in ("dann", "blind", "Xt", "yt"))
     right = [fit.predict(Xt[:100]) == yt[:100] for fit in (twin.source_only, clf)]
@@ -173,11 +173,11 @@ def test_sparse_text_learns_the_words_of_the_target(run_example, capsys):
 def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys):
     names = run_example("plot_sensor_signals", SEEDS="range(1)")
     ((_, before, _, after),) = names["table"]
-    assert after > before + 0.1  # by 0.19, 0.19
+    assert after > before + 0.05  # by 0.16, 0.16 in the mean of two
     assert "DANN" in capsys.readouterr().out
     dann = names["dann"]
     history = dann.history_
-    assert history[:, "event_lr"][::10] == pytest.approx([1e-3, 5e-4, 2.5e-4])
+    assert history[:, "event_lr"][::10] == pytest.approx([2e-3, 1e-3, 5e-4])
     best = [epoch["target_accuracy"] for epoch in history if epoch["target_score_best"]][-1]
     assert best == pytest.approx(after)
 
