@@ -113,7 +113,7 @@ def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
 def test_a_target_that_is_not_scaled_is_not_adapted_to(run_example, capsys):
     names = run_example("plot_transfer_pipeline")
     source_only, plain, transfer = (np.mean(scores) for scores in names["accuracy"].values())
-    assert transfer > source_only + 0.03  # by 0.11, 0.14; single gains are 0.02 to 0.25
+    assert transfer > source_only + 0.08  # by 0.17; single gains are 0.15 to 0.19
     assert transfer > plain
     silent, warned, adapted = names["warned"].values()
     assert silent == adapted == []
