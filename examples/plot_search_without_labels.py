@@ -65,11 +65,12 @@ for problem, (rotation, share) in PROBLEMS.items():
             "NeighborAgreementScorer": NeighborAgreementScorer(Xt),
             "target accuracy": TargetAccuracyScorer(Xt, yt),
         }
-        dann = DANNClassifier(
-            hidden_layer_sizes=(50, 50), learning_rate=0.01, max_epochs=70, random_state=seed
-        )
         search = GridSearchCV(
-            dann, {"lambda_": LAMBDAS}, scoring=scoring, refit="NeighborAgreementScorer", cv=2
+            DANNClassifier(random_state=seed),
+            {"lambda_": LAMBDAS},
+            scoring=scoring,
+            refit="NeighborAgreementScorer",
+            cv=2,
         )
         search.fit(Xs, ys, X_target=TargetDomain(Xt))
         results = search.cv_results_
