@@ -90,10 +90,10 @@ print(tabulate(table, ["", *PROBLEMS], floatfmt=".3f"))
 # %%
 # Above, the true accuracy of the candidates, which a search without labels never sees. Below, what
 # each scorer has chosen reaches: every point is a search, every diamond a mean. Accuracy on the
-# source finds little, being about 1 whatever ``lambda_`` is. `InfoMaxScorer` asks that all classes
-# be in use, which serves it well on the left. On the right it prefers fits that find too much of
-# the rare class, and not to adapt would have been better. `NeighborAgreementScorer` does well on
-# both, and labels of the target choose best. On other problems the order is another:
+# source finds little, being about 1 whatever ``lambda_`` is. `NeighborAgreementScorer` and
+# `SNDScorer` find what it gains on the left. On the right not to adapt is best, as the latter says;
+# the former and others prefer fits that find too much of the rare class. Labels of
+# the target choose best. On other problems the order is another:
 # ``benchmarks/scorers.py`` has more of them.
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
