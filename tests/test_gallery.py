@@ -132,7 +132,7 @@ def test_search_asks_every_scorer_and_reports_what_each_chose(run_example, capsy
         assert table["target accuracy"][column] == accuracies.max()
         assert table["without adaptation"][column] == accuracies[0]
         assert all(values[column] in accuracies for values in table.values())
-    # The best of five lambda_ gained 0.11 in the mean of two seeds.
+    # The best of several lambda_ gained 0.11 in the mean of two seeds.
     assert names["truth"]["classes as in the source"][0][1] > table["without adaptation"][0]
     assert len(capsys.readouterr().out.splitlines()) == len(table) + 3
 
