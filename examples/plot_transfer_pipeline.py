@@ -22,7 +22,7 @@ from sktransfer import DANNClassifier, make_transfer_pipeline
 from sktransfer.datasets import make_shifted_moons
 
 SEEDS = range(3)  # each decides the rows and the training
-dann = DANNClassifier(learning_rate=0.01)
+dann = DANNClassifier()
 
 
 def make_machines(seed):

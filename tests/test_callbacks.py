@@ -60,6 +60,7 @@ def test_early_stopping_of_skorch_stops_and_leaves_a_fitted_estimator(domains):
     assert clf.predict(X).shape == y.shape
 
 
+@pytest.mark.filterwarnings("ignore:The domain loss went between")  # as the rate is high
 def test_history_says_which_epochs_were_the_best_so_far(domains):
     X, y, X_target = domains
     history = DANNClassifier(learning_rate=0.1, **FAST).fit(X, y, X_target).history_
@@ -283,6 +284,7 @@ def test_estimators_with_a_validation_are_cloned_and_pickled_alike(domains):
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("ignore:The domain loss went between")  # as the rate is high
 def test_validation_chooses_the_epoch_of_the_best_target_accuracy(domains):
     X, y, X_target = domains
     y_target = np.where(X_target[:, 0] > 0, "up", "down")

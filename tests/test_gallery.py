@@ -54,10 +54,31 @@ def test_example_opens_with_a_title_and_is_run_by_a_test(path):
 def test_dann_moves_the_boundary_off_the_target(run_example, capsys):
     names = run_example("plot_dann_moons", SEEDS="range(3)")
     before, after = names["accuracy"].mean(axis=0)
-    assert before < 0.75  # 0.70
-    assert after > 0.85  # 0.93, 0.92; single fits 0.88 to 0.96
+    assert before < 0.8  # 0.75, 0.75; single fits 0.72 to 0.76
+    assert after > before + 0.07  # by 0.13, 0.13; single gains are 0.12 to 0.17
     assert f"adapted {after:.3f}" in capsys.readouterr().out
     assert [ax.get_title().split(":")[0] for ax in names["axes"][:2]] == ["source only", "DANN"]
+
+
+def test_weights_pull_a_line_to_the_target(run_example, capsys):
+    names = run_example("plot_instance_weights")
+    plain, weighted = (
+        names["error"](names[model], names["X_target"], names["y_target"])
+        for model in ("plain", "weighted")
+    )
+    assert weighted < plain
+    assert f"{plain:.3f} plain" in capsys.readouterr().out
+    sizes = names["sizes"]
+    assert sizes[0] > 2 * sizes[len(sizes) // 2]  # the farther, the fewer rows are of use
+
+
+def test_shares_of_another_season_are_found_without_labels(run_example, capsys):
+    names = run_example("plot_label_shift")
+    np.testing.assert_allclose(names["found"], names["true"], atol=0.1)
+    gains = names["corrected"] - names["plain"]
+    assert (gains[names["true"] > 0.3] > 0).all()
+    assert gains.min() > -0.03
+    assert f"true share {names['y_winter'].mean():.3f}" in capsys.readouterr().out
 
 
 def test_aligners_bring_two_instruments_to_one_scale(run_example, capsys):
@@ -92,7 +113,7 @@ def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
 def test_a_target_that_is_not_scaled_is_not_adapted_to(run_example, capsys):
     names = run_example("plot_transfer_pipeline")
     source_only, plain, transfer = (np.mean(scores) for scores in names["accuracy"].values())
-    assert transfer > source_only + 0.03  # by 0.11, 0.14; single gains are 0.02 to 0.25
+    assert transfer > source_only + 0.08  # by 0.17; single gains are 0.15 to 0.19
     assert transfer > plain
     silent, warned, adapted = names["warned"].values()
     assert silent == adapted == []
@@ -111,7 +132,7 @@ def test_search_asks_every_scorer_and_reports_what_each_chose(run_example, capsy
         assert table["target accuracy"][column] == accuracies.max()
         assert table["without adaptation"][column] == accuracies[0]
         assert all(values[column] in accuracies for values in table.values())
-    # By 0.12 and 0.17; single gains are 0.11 to 0.26, with six seeds.
+    # The best of several lambda_ gained 0.11 in the mean of two seeds.
     assert names["truth"]["classes as in the source"][0][1] > table["without adaptation"][0]
     assert len(capsys.readouterr().out.splitlines()) == len(table) + 3
 
@@ -123,11 +144,11 @@ def test_alignment_without_labels_can_do_harm(run_example, capsys):
     assert "The domain classifier still tells source from target" in capsys.readouterr().out
     helped, harmed = (np.mean(fits, axis=0) for fits in names["measured"].values())
     (far, near), (before, after) = helped
-    assert near < far - 0.3  # by 1.3, 1.1
-    assert after > before + 0.02  # by 0.08, 0.09
+    assert near < far - 0.3  # by 1.3, 1.3
+    assert after > before + 0.05  # by 0.13, 0.13; single gains 0.08 to 0.27
     (far, near), (before, after) = harmed
-    assert near < far  # by 0.4, 0.4
-    assert after < before - 0.05  # by 0.21, 0.16
+    assert near < far  # by 0.14, 0.16
+    assert after < before - 0.05  # by 0.12, 0.12; single losses 0.10 to 0.14
     assert names["blind"].verdict != "harm"
     clf, twin, Xt, yt = (names[name] for name in ("dann", "blind", "Xt", "yt"))
     right = [fit.predict(Xt[:100]) == yt[:100] for fit in (twin.source_only, clf)]
@@ -152,11 +173,11 @@ def test_sparse_text_learns_the_words_of_the_target(run_example, capsys):
 def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys):
     names = run_example("plot_sensor_signals", SEEDS="range(1)")
     ((_, before, _, after),) = names["table"]
-    assert after > before + 0.1  # by 0.19, 0.19
+    assert after > before + 0.05  # by 0.16, 0.16 in the mean of two
     assert "DANN" in capsys.readouterr().out
     dann = names["dann"]
     history = dann.history_
-    assert history[:, "event_lr"][::10] == pytest.approx([1e-3, 5e-4, 2.5e-4])
+    assert history[:, "event_lr"][::10] == pytest.approx([2e-3, 1e-3, 5e-4])
     best = [epoch["target_accuracy"] for epoch in history if epoch["target_score_best"]][-1]
     assert best == pytest.approx(after)
 

@@ -91,6 +91,7 @@ def test_one_sgd_step_of_a_default_head_is_scaled_and_that_of_an_own_body_is_not
     clf = DANNClassifier(nn.Linear(3, 4).double(), lambda_=0.0, random_state=0, **params)
     start = clone(clf).set_params(learning_rate=1e-300).fit(X, y).net_.module_
     after = clf.set_params(learning_rate=0.1).fit(X, y).net_.module_
+    start.zero_grad()
     logits = start.label_head(start.body(torch.from_numpy(X)))
     cross_entropy(logits, torch.from_numpy(y)).backward()
     for name, rate in {"body": 0.1, "label_head": 0.1 * (100 / 4) ** 0.5}.items():
