@@ -17,6 +17,7 @@ LEAST_CHANGE = 1e-6
 # the epochs, or stands so far above it, is that of two players who lose each other.
 MOST_SWING = 0.2
 CHANCE = 2 * math.log(2)
+LEAST_LATE_EPOCHS = 5  # of fewer there is no telling
 
 # A domain classifier that is right so often tells the domains apart.
 CERTAIN_ACCURACY = 0.995
@@ -64,8 +65,10 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
         )
     if "domain_accuracy" not in history[-1]:
         return None  # there is no adversary
-    late = losses[-max(2, len(losses) // 4) :]
-    if max(late) - min(late) > MOST_SWING * CHANCE or min(late) > (1 + MOST_SWING) * CHANCE:
+    late = losses[-(len(losses) // 4) :]
+    if len(late) >= LEAST_LATE_EPOCHS and (
+        max(late) - min(late) > MOST_SWING * CHANCE or min(late) > (1 + MOST_SWING) * CHANCE
+    ):
         return (
             f"The domain loss went between {min(late):.2f} and {max(late):.2f} in the last "
             f"quarter of the epochs, where chance is {CHANCE:.2f}: body and domain classifier "
