@@ -41,7 +41,7 @@ docs: .venv/.installed-docs
 	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST) tests/test_common.py tests/adaptation tests/finetuning tests/persistence
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST) tests/test_common.py tests/adaptation tests/alignment tests/finetuning tests/instance tests/parameters tests/persistence
 
 bench: .venv-bench/.installed-bench
 	.venv-bench/bin/python benchmarks/run.py

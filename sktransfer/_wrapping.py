@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+import sklearn
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -92,6 +93,16 @@ def _has(method: str) -> Callable[[Any], bool]:
     return has_method
 
 
+def may_take_sparse(estimator: Any) -> bool:
+    """Whether an estimator says that it takes sparse rows, or is too old to say so.
+
+    Before scikit-learn 1.7 most that do had no such tag; those that do not refuse by
+    themselves.
+    """
+    is_old = sklearn.__version__.startswith("1.6.")
+    return bool(get_tags(estimator).input_tags.sparse) or is_old
+
+
 class WrapperMixin:
     """Fits another estimator, whose tags it takes on."""
 
@@ -112,8 +123,7 @@ class WrapperMixin:
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
-        inner = get_tags(self._inner())
-        tags.input_tags.sparse = inner.input_tags.sparse
+        tags.input_tags.sparse = may_take_sparse(self._inner())
         tags.target_tags.required = True
         return tags
 

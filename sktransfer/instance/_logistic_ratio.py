@@ -11,11 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 
 from .._row_order import shuffle_rows
 from .._validation import HasMethods, Integral, Interval
-from .._wrapping import fit_weighted, stack_rows
+from .._wrapping import fit_weighted, may_take_sparse, stack_rows
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
 
@@ -123,5 +122,5 @@ class LogisticRatio(BaseDensityRatio):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         if self.classifier is not None:
-            tags.input_tags.sparse = get_tags(self.classifier).input_tags.sparse
+            tags.input_tags.sparse = may_take_sparse(self.classifier)
         return tags

@@ -10,6 +10,7 @@ from sktransfer.instance import KLIEP
 from sktransfer.instance._kliep import fit_log_ratio, held_out_log_ratio
 
 
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
 @given(st.integers(0, 10_000))
 @settings(max_examples=20)
 def test_no_general_solver_finds_a_likelier_ratio(seed):
