@@ -88,8 +88,9 @@ class TransferNetwork(nn.Module):
             target.features = self.features(target.X)
         else:
             batch.joint_features = self.features(torch.cat([source.X, target.X]))
-            sizes = [len(source), len(target)]
-            source.features, target.features = batch.joint_features.split(sizes)
+            sizes = [source.X.shape[0], target.X.shape[0]]
+            # Not `split`, whose Python side costs as much as a small layer.
+            source.features, target.features = batch.joint_features.split_with_sizes(sizes)
         batch.source_outputs = self.label_head(source.features)
 
     def forward_head(self, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -99,7 +100,8 @@ class TransferNetwork(nn.Module):
         source, target = batch.source.features, batch.target.features
         if self._passes_apart[name]:
             return head(source), head(target)
-        of_source, of_target = head(joint_features(batch)).split([len(source), len(target)])
+        outputs: Tensor = head(joint_features(batch))
+        of_source, of_target = outputs.split_with_sizes([source.shape[0], target.shape[0]])
         return of_source, of_target
 
     def estimate_statistics(
