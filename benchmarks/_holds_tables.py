@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+from _holds_witnesses import witnesses
 
 TWIN = " twin"
 COLUMNS = ["name", "inputs", "method", "params", "seed"]
@@ -90,6 +91,8 @@ def make_tables(lines):
             pd.DataFrame(overview).T.fillna("").to_markdown(),
             "Chosen on the other data sets",
             left_out(runs).to_markdown(index=False, floatfmt=".3f"),
+            "Witnesses of failure, DANN: last 10 epochs of each run",
+            witnesses(runs[runs["method"] == "dann"]).to_markdown(index=False),
             *full,
         ]
     )

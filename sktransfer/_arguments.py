@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import sklearn.utils
 
-from ._target_domain import TargetDomain
+from ._target_domain import TargetDomain, is_dataset
 
 
 def as_array(X, name: str):
@@ -39,7 +39,7 @@ def as_array(X, name: str):
             f"sample. Arrays of one shape, such as token ids and mask, can be stacked, "
             "numpy.stack([ids, mask], axis=1), and taken apart by the module."
         )
-    if not hasattr(X, "__len__") and (isinstance(X, Iterator) or _is_iterable(X)):
+    if not hasattr(X, "__len__") and not is_dataset(X) and _is_iterable(X):
         raise TypeError(
             f"{name} is a {type(X).__name__}, which gives its rows one after the other; give them "
             f"at once: numpy.stack(list({name}))."

@@ -50,16 +50,21 @@ class TorchRows(ArrayRows):
 
     def read_dataset(self, dataset: Dataset[Any], name: str) -> DatasetArray:
         """Return the rows of a map-style Dataset, read when they are asked for."""
-        if isinstance(dataset, IterableDataset):
-            raise TypeError(
-                f"{name} is an IterableDataset, of which no row can be asked for: give a map-style "
-                "Dataset, with __len__ and __getitem__."
-            )
+        _check_map_style(dataset, name)
         return DatasetArray(dataset)
 
     def read_labels(self, dataset: Dataset[Any]) -> np.ndarray:
         """Return the labels of a Dataset of pairs (row, label), in one pass over it."""
+        _check_map_style(dataset, "X")
         return read_labels(dataset, self.num_workers)
+
+
+def _check_map_style(dataset: Dataset[Any], name: str) -> None:
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            f"{name} is an IterableDataset, of which no row can be asked for: give a map-style "
+            "Dataset, with __len__ and __getitem__."
+        )
 
 
 def check_rows(X, name: str, input_shape: tuple[int, ...]):

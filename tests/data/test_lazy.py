@@ -18,11 +18,13 @@ from sktransfer import (
     FineTuneClassifier,
     TargetDomain,
 )
+from sktransfer.alignment import CORAL
 from sktransfer.callbacks import TargetValidation
 from sktransfer.data import _lazy
 from sktransfer.data._checks import TorchRows, is_mapped
 from sktransfer.data._lazy import DatasetArray, LazyRows, MappedArray
 from sktransfer.finetuning import FrozenCache, HeldOut, SourceTraining
+from sktransfer.instance import ULSIF
 from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
 
 FAST = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
@@ -324,7 +326,7 @@ class Stream(IterableDataset):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (Stream(), TypeError, "gives its rows one after the other; give them at once"),
+        (Stream(), TypeError, "X is an IterableDataset, .* give a map-style Dataset"),
         (Rows(np.ones((0, 2))), ValueError, "The Dataset has no rows"),
         (Rows(np.ones((4, 2))), TypeError, r"yields no pairs \(row, label\), and y was not given"),
         (Pairs(["a", "b"], [0, 1]), TypeError, "yields str 'a'; it must yield rows"),
@@ -334,6 +336,19 @@ class Stream(IterableDataset):
 def test_datasets_that_cannot_serve_are_refused(X, error, message):
     with pytest.raises(error, match=message):
         DANNClassifier().fit(X)
+
+
+def test_estimators_without_torch_refuse_datasets_with_the_way_out(domains):
+    X = domains[0]
+    for call in (lambda: CORAL().fit(Rows(X)), lambda: ULSIF().fit(X, X_target=Rows(X))):
+        with pytest.raises(TypeError, match="is a torch Dataset, which this estimator does not"):
+            call()
+
+
+def test_streams_as_a_target_are_refused(domains):
+    X, y, _ = domains
+    with pytest.raises(TypeError, match="X_target is an IterableDataset"):
+        DANNClassifier().fit(X, y, X_target=Stream())
 
 
 def test_rows_that_do_not_fit_are_refused(domains):
