@@ -18,7 +18,7 @@ import scipy.sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler
 
 from sktransfer.model_selection import make_transfer_pipeline
 from sktransfer.selftaught import MarginalizedDenoisingAutoencoder
@@ -69,7 +69,9 @@ def msda():
     for name, (X, y), (X_target, y_target) in directions():
         scale = MaxAbsScaler().fit(X)
         X, X_target = scale.transform(X), scale.transform(X_target)
-        both = scipy.sparse.vstack([X, X_target]) if scipy.sparse.issparse(X) else np.r_[X, X_target]
+        both = (
+            scipy.sparse.vstack([X, X_target]) if scipy.sparse.issparse(X) else np.r_[X, X_target]
+        )
         svd = TruncatedSVD(100, random_state=0).fit(both)
         features = MarginalizedDenoisingAutoencoder(random_state=0)
         row = [
@@ -91,10 +93,14 @@ def size():
     X = scipy.sparse.random_array((30_000, 5_000), density=0.01, rng=0, format="csr")
     for dtype in (np.float64, np.float32):
         started = time.perf_counter()
-        shape = MarginalizedDenoisingAutoencoder(random_state=0).fit_transform(X.astype(dtype)).shape
+        shape = (
+            MarginalizedDenoisingAutoencoder(random_state=0).fit_transform(X.astype(dtype)).shape
+        )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         seconds = time.perf_counter() - started
-        print(f"{np.dtype(dtype).name}: {shape}, {seconds:.0f} s, most memory so far {peak:.1f} GiB")
+        print(
+            f"{np.dtype(dtype).name}: {shape}, {seconds:.0f} s, most memory so far {peak:.1f} GiB"
+        )
 
 
 if __name__ == "__main__":

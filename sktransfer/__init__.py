@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import DANNClassifier, DeepCORALClassifier
     from .alignment import (
         CORAL,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -85,6 +87,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MarginalizedDenoisingAutoencoder",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

@@ -19,6 +19,7 @@ TORCH_FREE = (
     "metrics",
     "model_selection",
     "parameters",
+    "selftaught",
 )
 
 

@@ -119,8 +119,9 @@ class MarginalizedDenoisingAutoencoder(
     >>> from sktransfer.selftaught import MarginalizedDenoisingAutoencoder
     >>> rng = np.random.default_rng(0)
     >>> topic = rng.integers(0, 2, size=(200, 1))
-    >>> words = (rng.random((200, 6)) < 0.1 + 0.8 * np.c_[topic.repeat(3, 1), 1 - topic.repeat(3, 1)])
-    >>> features = MarginalizedDenoisingAutoencoder(n_layers=2).fit_transform(words.astype(float))
+    >>> chances = 0.1 + 0.8 * np.c_[topic.repeat(3, 1), 1 - topic.repeat(3, 1)]
+    >>> words = (rng.random((200, 6)) < chances).astype(float)
+    >>> features = MarginalizedDenoisingAutoencoder(n_layers=2).fit_transform(words)
     >>> features.shape
     (200, 18)
     """
@@ -205,7 +206,8 @@ class MarginalizedDenoisingAutoencoder(
         return [np.sort(block) for block in np.array_split(drawn, n_blocks)], frequent
 
     def _learn_map(self, parts, columns, outputs) -> np.ndarray:
-        scatter, products = 0.0, 0.0
+        scatter: Any = 0.0
+        products: Any = 0.0
         for part in parts:
             inputs = with_constant(part.X if columns is None else part.X[:, columns])
             weighted = inputs.T * _weights(part)  # of a sparse array as well

@@ -120,9 +120,9 @@ def test_serves_pipelines_and_searches_with_a_target():
     pipe = make_transfer_pipeline(MarginalizedDenoisingAutoencoder(), LogisticRegression())
     grid = {"marginalizeddenoisingautoencoder__corruption": [0.2, 0.5]}
     search = GridSearchCV(pipe, grid, cv=2).fit(X, y, X_target=TargetDomain(X_target))
-    alone = MarginalizedDenoisingAutoencoder(**{
-        key.split("__")[1]: value for key, value in search.best_params_.items()
-    }).fit(X, X_target=X_target)
+    alone = MarginalizedDenoisingAutoencoder(
+        **{key.split("__")[1]: value for key, value in search.best_params_.items()}
+    ).fit(X, X_target=X_target)
     step = search.best_estimator_[0]
     np.testing.assert_allclose(step.transform(X_target), alone.transform(X_target))
 
