@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DANNClassifier,
         DeepCORALClassifier,
         MCDClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -93,6 +94,7 @@ __all__ = [
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

@@ -7,6 +7,7 @@ EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
     "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

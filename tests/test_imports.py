@@ -76,7 +76,13 @@ def test_saving_looks_for_classifiers_among_the_networks_alone():
         "print(json.dumps([names, [*shallow & set(sys.modules)]]))"
     )
     assert in_new_process(program) == [
-        ["DANNClassifier", "DeepCORALClassifier", "MCDClassifier", "FineTuneClassifier"],
+        [
+            "DANNClassifier",
+            "DeepCORALClassifier",
+            "MCDClassifier",
+            "SHOTClassifier",
+            "FineTuneClassifier",
+        ],
         [],
     ]
 

@@ -3,9 +3,11 @@
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
 from ._mcd import MCDClassifier
+from ._shot import SHOTClassifier
 
 __all__ = [
     "DANNClassifier",
     "DeepCORALClassifier",
     "MCDClassifier",
+    "SHOTClassifier",
 ]
