@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
-    from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .adaptation import DANNClassifier, DeepCORALClassifier, MCCClassifier
     from .alignment import (
         CORAL,
         JDA,
@@ -85,6 +85,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

@@ -2,5 +2,6 @@
 
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
+from ._mcc import MCCClassifier
 
-__all__ = ["DANNClassifier", "DeepCORALClassifier"]
+__all__ = ["DANNClassifier", "DeepCORALClassifier", "MCCClassifier"]
