@@ -25,7 +25,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
-    from .adaptation import DANNClassifier, DeepCORALClassifier, MCCClassifier
+    from .adaptation import (
+        DANNClassifier,
+        DeepCORALClassifier,
+        MCCClassifier,
+        MCDClassifier,
+    )
     from .alignment import (
         CORAL,
         JDA,
@@ -86,6 +91,7 @@ __all__ = [
     "LoRA",
     "LogisticRatio",
     "MCCClassifier",
+    "MCDClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

@@ -12,7 +12,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, MCCClassifier
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    FineTuneClassifier,
+    MCCClassifier,
+    MCDClassifier,
+)
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
@@ -84,6 +90,8 @@ VARIANTS = [
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
+    MCDClassifier(**FAST),
+    MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -172,6 +180,10 @@ def test_single_precision_passes_all_checks_that_it_can(estimator):
     assert checks_that("failed", estimator) <= BEYOND_SINGLE_PRECISION
 
 
+class AdaptedMCD(TargetFromSource, MCDClassifier):
+    """Maximum classifier discrepancy on two equal domains."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -183,6 +195,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedDANN(**FAST),
         AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
         AdaptedMCC(**FAST),
+        AdaptedMCD(**FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )

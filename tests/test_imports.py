@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import sktransfer
-from sktransfer._exports import EXPORTS, PACKAGES
+from sktransfer._exports import EXPORTS, OF_NETWORKS, PACKAGES
 from tests.typing_script import main
 
 TORCH_FREE = (
@@ -18,6 +18,7 @@ TORCH_FREE = (
     "instance",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
 )
 
