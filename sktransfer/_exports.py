@@ -53,6 +53,7 @@ PACKAGES = (
     "layers",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
     "persistence",
     "schedules",

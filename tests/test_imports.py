@@ -18,6 +18,7 @@ TORCH_FREE = (
     "instance",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
 )
 
