@@ -26,7 +26,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
-    from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .adaptation import (
+        DANNClassifier,
+        DeepCORALClassifier,
+        MCDClassifier,
+    )
     from .alignment import (
         CORAL,
         JDA,
@@ -86,6 +90,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCDClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
