@@ -6,6 +6,8 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
+    "MCDClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -53,6 +55,7 @@ PACKAGES = (
     "layers",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
     "persistence",
     "schedules",

@@ -98,6 +98,14 @@ class TransferNetwork(nn.Module):
             # Not `split`, whose Python side costs as much as a small layer.
             source.features, target.features = batch.joint_features.split_with_sizes(sizes)
         batch.source_outputs = self.label_head(source.features)
+        batch.target_outputs = None  # those of an earlier pass
+
+    def target_outputs(self, batch: Batch) -> Tensor:
+        """Return the label head's outputs for the target's features, computed once a step."""
+        if batch.target_outputs is None:
+            assert batch.target is not None
+            batch.target_outputs = self.label_head(batch.target.features)
+        return batch.target_outputs
 
     def forward_head(self, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """Pass the features of both domains through the head `name`: one pass, if it can be."""
