@@ -28,11 +28,15 @@ lambda_ : float, default=1.0
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
-entropy_weight : float, default=0.0
-    Weight of the mean entropy of the predictions on target batches (natural
-    logarithm), added to the loss under the same schedule as `lambda_`. It
-    sharpens decisions on the target: a gain where its classes lie apart, a
-    loss where they overlap.
+target_loss : {"entropy", "mcc", "bnm"}, callable or None, default=None
+    A loss of the predictions on target batches, added under the same schedule as
+    `lambda_`: their mean entropy (natural logarithm), their class confusion (as in
+    `MCCClassifier`, at temperature 2.5) or their nuclear norm ``-1/n ||P||_*``; a
+    callable gets logits of shape ``(n, n_classes)`` and returns a scalar tensor. It
+    sharpens decisions on the target: a gain where its classes lie apart, a loss
+    where they overlap.
+target_loss_weight : float, default=1.0
+    Its weight; 0.1 is usual for the entropy.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -159,7 +163,7 @@ history_ : skorch History
     For each epoch the means of ``label_loss`` and of the method's other losses,
     their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
     ``dur``, and what else the method tells (adaptation ``domain_loss``,
-    ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
+    ``target_loss``, ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """

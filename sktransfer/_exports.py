@@ -6,6 +6,7 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
     "CORAL": "alignment",
@@ -55,6 +56,7 @@ PACKAGES = (
     "layers",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
     "persistence",
     "schedules",
