@@ -25,7 +25,12 @@ from skorch.callbacks import Callback
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier, SHOTClassifier
 
-METHODS = {"dann": DANNClassifier, "coral": DeepCORALClassifier, "mcd": MCDClassifier, "shot": SHOTClassifier}
+METHODS = {
+    "dann": DANNClassifier,
+    "coral": DeepCORALClassifier,
+    "mcd": MCDClassifier,
+    "shot": SHOTClassifier,
+}
 TWIN = " twin"
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10

@@ -4,91 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._classifier import DeepClassifierMixin
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
-from .._task import encoded
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..engine._average import WeightAverage
-from ..engine._net import TransferNet, callback_dataset
+from ..engine._net import callback_dataset
 from ..engine._runtime import limited_threads
-from ..engine._stage import AlternatingStep, GradientStep, Move, Stage
+from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-
-
-def information_loss(logits: Tensor, diversity: bool = True) -> Tensor:
-    """Return ``-1/n sum_i sum_k p_ik log p_ik + sum_k m_k log m_k``, ``m_k = 1/n sum_i p_ik``.
-
-    The second term, there with `diversity`, is least where all classes are predicted
-    as often.
-    """
-    log_probabilities = F.log_softmax(logits, dim=1)
-    probabilities = log_probabilities.exp()
-    loss = -(probabilities * log_probabilities).sum(dim=1).mean()
-    if diversity:
-        mean = probabilities.mean(dim=0)
-        loss = loss + torch.special.xlogy(mean, mean).sum()
-    return loss
-
-
-def centroid_labels(features: Tensor, probabilities: Tensor) -> Tensor:
-    """Return for each row the class whose centroid has the least angle with its features.
-
-    The rows ``g_i = (f_i, 1) / ||(f_i, 1)||`` have the centroids ``c_k = sum_i p_ik g_i``
-    and the label ``argmax_k g_i . c_k / ||c_k||``; once again so, with 1 for ``p_ik`` of a
-    row's label and 0 else. A class that no row is predicted as, or has as its label in
-    the second round, gets no rows.
-    """
-    directions = F.normalize(F.pad(features, (0, 1), value=1.0))
-    n_classes = probabilities.shape[1]
-    labels = probabilities.argmax(dim=1)
-    for weights in (probabilities, None):
-        if weights is None:
-            weights = F.one_hot(labels, n_classes).to(directions.dtype)
-        is_empty = torch.bincount(labels, minlength=n_classes) == 0
-        cosines = directions @ F.normalize(weights.T @ directions).T
-        labels = cosines.masked_fill(is_empty, -torch.inf).argmax(dim=1)
-    return labels
-
-
-class PseudoLabels(Callback):
-    """Labels the target anew before each epoch.
-
-    Parameters
-    ----------
-    rows : Rows
-        Of the target, as the network takes them.
-    y : Tensor of int of shape (n_target,)
-        Where the labels are put.
-    known, labels : Tensor of int of shape (n_known,)
-        Numbers of the rows whose label is known, and these labels.
-    """
-
-    def __init__(self, rows: Any, y: Tensor, known: Tensor, labels: Tensor):
-        self.rows, self.y, self.known, self.labels = rows, y, known, labels
-
-    @torch.no_grad()
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
-        """Label all rows by centroids, but for those whose label is known."""
-        network, engine = net.module_, net.engine
-        features = torch.from_numpy(engine.forward(network, network.features, self.rows))
-        features = features.to(engine.device)
-        probabilities = network.label_head(features).softmax(dim=1)
-        self.y.copy_(centroid_labels(features, probabilities))
-        self.y[self.known] = self.labels
+from ._source_free import SourceFree
 
 
 @with_shared_docs
@@ -196,7 +131,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         diversity: bool = True,
         pseudo_label_weight: float = 0.3,
         target_epochs: int = 30,
-        target_learning_rate: float = 1e-3,
+        target_learning_rate: float = 3e-4,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -272,29 +207,16 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
 
     def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
         """Yield the stage that trains the body of the fitted `net_` on target rows alone."""
-        network, engine = self.net_.module_, self.net_.engine
-        y = torch.zeros(len(target), dtype=torch.int64, device=engine.device)
-        known = np.arange(0)
-        labels = torch.zeros(0, dtype=torch.int64, device=engine.device)
-        if target.y is not None:
-            has_label = target.has_label
-            known = np.arange(len(target)) if has_label is None else np.flatnonzero(has_label)
-            labels = encoded(self.net_.task, target.y[known], engine.device)
-        domain = replace(self._domain_rows(Domain(target.X)), y=y)
-        sampler = self._sampler(domain, None, seed)
-        pseudo_labels = PseudoLabels(
-            domain.rows, y, torch.from_numpy(known).to(engine.device), labels
-        )
-        body = list(network.body.parameters())
-        yield Stage(
-            sampler,
-            AlternatingStep([Move(partial(self._target_losses, network), body)]),
+        network = self.net_.module_
+        learning = SourceFree(
             self.target_epochs,
-            network.row_flops(),
-            groups=rates_by_width(network.body, self.target_learning_rate),
-            followers=self._averages(network),
-            callbacks=[("pseudo_labels", pseudo_labels)],
+            self.target_learning_rate,
+            self.diversity,
+            self.pseudo_label_weight,
         )
+        rows, pseudo_labels = learning.rows(target, self._domain_rows(Domain(target.X)), self.net_)
+        sampler = self._sampler(rows, None, seed)
+        yield learning.stage(network, sampler, pseudo_labels, self._averages(network))
         self._settle(sampler)
 
     def _source_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
@@ -305,18 +227,6 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
             batch.source_outputs, batch.source.y, label_smoothing=self.label_smoothing
         )
         return {"label_loss": loss}
-
-    def _target_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the losses of target rows, which are the only ones and so the batch's source."""
-        network.forward_domains(batch)
-        assert batch.source.y is not None
-        batch.metrics["stage"] = "target"
-        outputs = batch.source_outputs
-        losses = {"information_loss": information_loss(outputs, self.diversity)}
-        if self.pseudo_label_weight > 0:
-            loss = F.cross_entropy(outputs, batch.source.y)
-            losses["pseudo_label_loss"] = self.pseudo_label_weight * loss
-        return losses
 
     def _averages(self, network: TransferNetwork) -> list[WeightAverage]:
         return [WeightAverage(network, self.average_weights)] if self.average_weights > 0 else []
