@@ -18,21 +18,56 @@ feature_extractor : torch.nn.Module, callable or None, default=None
     builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
 """
 
-ADAPTATION_PARAMETERS = """\
+LABEL_CLASSIFIER_PARAMETER = """\
 label_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer.
+"""
+
+REGRESSION_HEAD_PARAMETER = """\
+label_classifier : torch.nn.Module, callable or None, default=None
+    The head that maps features to the numbers that are predicted, in units of
+    `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
+    linear layer. (It bears the name that it has in the method's classifier.)
+"""
+
+LOSS_PARAMETER = """\
+loss : {"squared_error", "huber"}, default="squared_error"
+    Of what a row is off by, ``r = (y - prediction) / y_scale_``, the mean over outputs of
+    ``r^2``; or of ``r^2 / 2`` up to ``|r| = 1`` and ``|r| - 1/2`` beyond, for labels with
+    outliers.
+"""
+
+DOMAIN_CLASSIFIER_PARAMETERS = """\
+domain_classifier : torch.nn.Module, callable or None, default=None
+    The head that maps features to one domain logit (above 0 is target). A
+    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
+domain_layer_sizes : int or sequence of int, default=(100,)
+    Widths of the hidden layers of the domain classifier, where
+    `domain_classifier` is None; ``()`` makes it linear.
+gradient_penalty : float, default={gradient_penalty}
+    Weight of a penalty on the slopes of the domain classifier, added to its loss:
+    ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` over the rows of both domains,
+    with its logits ``z`` and the features ``f`` held fixed, so that the body learns
+    nothing of it. It keeps the two players from swinging round each other. 0 is
+    the method as published in 2016.
+"""
+
+ENTROPY_PARAMETER = """\
+entropy_weight : float, default=0.0
+    Weight of the mean entropy of the predictions on target batches (natural
+    logarithm), added to the loss under the same schedule as `lambda_`. It
+    sharpens decisions on the target: a gain where its classes lie apart, a
+    loss where they overlap.
+"""
+
+ADAPTATION_PARAMETERS = """\
 lambda_ : float, default=1.0
     Weight of the adaptation; 0 trains on the source alone (where a target is
     given, batch normalisation still predicts with its statistics).
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
-entropy_weight : float, default=0.0
-    Weight of the mean entropy of the predictions on target batches (natural
-    logarithm), added to the loss under the same schedule as `lambda_`. It
-    sharpens decisions on the target: a gain where its classes lie apart, a
-    loss where they overlap.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -144,9 +179,18 @@ verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
 """
 
-FITTED_ATTRIBUTES = """\
+CLASSES_ATTRIBUTE = """\
 classes_ : ndarray of shape (n_classes,)
     The labels that `predict` answers with.
+"""
+
+REGRESSION_ATTRIBUTES = """\
+y_mean_, y_scale_ : ndarray of shape () or (n_outputs,)
+    Mean and standard deviation of the labels, weighted where their rows are: training
+    is on ``(y - y_mean_) / y_scale_``, and `predict` undoes it.
+"""
+
+FITTED_ATTRIBUTES = """\
 n_features_in_ : int
     Size of the second axis of `X`.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -184,10 +228,17 @@ domain_classifier : scikit-learn classifier or None, default=None
 
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
+    "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
+    "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
+    "loss_parameter": LOSS_PARAMETER,
+    "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
+    "entropy_parameter": ENTROPY_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
+    "classes_attribute": CLASSES_ATTRIBUTE,
+    "regression_attributes": REGRESSION_ATTRIBUTES,
     "fitted_attributes": FITTED_ATTRIBUTES,
     "target_scorer_parameters": TARGET_SCORER_PARAMETERS,
     "importance_parameters": IMPORTANCE_PARAMETERS,

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import schedules
 from .._deep import BaseDeepEstimator
@@ -30,19 +29,14 @@ from ._diagnosis import describe_failure, domain_gradient
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Return the mean entropy of the predictions, ``-1/n sum_i sum_k p_ik log p_ik``."""
-    log_probabilities = F.log_softmax(logits, dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
-
-
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
+    """Minimises ``label loss + domain loss``, and what a kind of task adds on the target.
 
-    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
-    ``w lambda_`` weighs the gradient that it sends to the body, not the loss
-    itself, so that ``history_`` shows the plain loss and the method's own heads
-    learn at full rate.
+    A method gives the domain loss, a kind of task the rest: a class that can be fitted
+    is made of both and of this. ``w lambda_``, with ``w`` the value of
+    `lambda_schedule`, weighs the gradient that the domain loss sends to the body, not
+    the loss itself, so that ``history_`` shows the plain loss and the method's own
+    heads learn at full rate.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
@@ -51,7 +45,6 @@ class BaseAdaptation(BaseDeepEstimator):
         "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
-        "entropy_weight": [Interval(Real, 0, None, closed="left")],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -64,7 +57,6 @@ class BaseAdaptation(BaseDeepEstimator):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -84,7 +76,6 @@ class BaseAdaptation(BaseDeepEstimator):
         self.label_classifier = label_classifier
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
-        self.entropy_weight = entropy_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -108,6 +99,12 @@ class BaseAdaptation(BaseDeepEstimator):
         `sktransfer.layers` has what reverses and scales gradients.
         """
 
+    def _prediction_losses(
+        self, network: TransferNetwork, batch: Batch, share: float
+    ) -> dict[str, Tensor]:
+        """Return what is asked of the predictions on the target, weighed by this share."""
+        return {}
+
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         """Return further modules that the method needs, by name, for features like these."""
         return {}
@@ -129,9 +126,7 @@ class BaseAdaptation(BaseDeepEstimator):
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses |= self._domain_losses(network, batch)
-            if self.entropy_weight > 0:
-                outputs = network.label_head(batch.target.features)
-                losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
+            losses |= self._prediction_losses(network, batch, share)
         return losses
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
@@ -174,7 +169,7 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
+        return super()._transfers() and self.lambda_ > 0
 
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
         name, target = type(self).__name__, domains.target
@@ -189,7 +184,8 @@ class BaseAdaptation(BaseDeepEstimator):
         if target is not None and target.y is not None:
             warnings.warn(
                 f"{name} adapts without labels of the target and does not use y_target. Leave it "
-                "out, or fine-tune on the labelled rows: FineTuneClassifier takes both.",
+                "out, or fine-tune on the labelled rows: FineTuneClassifier and FineTuneRegressor "
+                "take both.",
                 UserWarning,
                 stacklevel=5,
             )

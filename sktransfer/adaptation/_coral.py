@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._base import BaseAdaptation
+from ._entropy import EntropyClassifierMixin
 
 
 def covariance(features: Tensor) -> Tensor:
@@ -24,8 +26,21 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
 
+class CORALMixin:
+    """Pulls the covariances of the domains' features together; stands before `BaseAdaptation`."""
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the CORAL loss, its gradient weighed by lambda."""
+        assert batch.target is not None
+        loss = coral_loss(
+            scale_gradient(batch.source.features, batch.lambda_),
+            scale_gradient(batch.target.features, batch.lambda_),
+        )
+        return {"domain_loss": loss}
+
+
 @with_shared_docs
-class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
+class DeepCORALClassifier(CORALMixin, EntropyClassifierMixin, BaseAdaptation):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -42,12 +57,15 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
+    {label_classifier_parameter}
+    {entropy_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns
@@ -75,11 +93,52 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     (300,)
     """
 
-    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the CORAL loss, its gradient weighed by lambda."""
-        assert batch.target is not None
-        loss = coral_loss(
-            scale_gradient(batch.source.features, batch.lambda_),
-            scale_gradient(batch.target.features, batch.lambda_),
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseAdaptation._parameter_constraints,
+        **EntropyClassifierMixin._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        entropy_weight: float = 0.0,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            average_weights=average_weights,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
         )
-        return {"domain_loss": loss}
+        self.entropy_weight = entropy_weight
