@@ -13,6 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
+from ._adapting import LaterAdaptation
 from ._estimator import BaseTransferEstimator
 from ._task import Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
@@ -38,7 +39,9 @@ from .engine._stage import Stage
 from .network._network import TransferNetwork
 
 
-class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator):
+class BaseDeepEstimator(
+    LaterAdaptation, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator
+):
     """Holds a skorch net and gives it the shape of a scikit-learn estimator.
 
     A kind of task (a mixin below) says what is learned; a family of methods says
@@ -255,12 +258,15 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
 
     def _forward(self, X, method: str) -> np.ndarray:
         X = check_rows_to_predict(self, X, rows=TorchRows())
+        self._check_row_shape(X, "X")
+        return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
+
+    def _check_row_shape(self, X: Any, name: str) -> None:
         if X.shape[1:] != self.input_shape_:
             raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
-                f"rows of shape {self.input_shape_}. Bring X to that shape."
+                f"{name} has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
+                f"rows of shape {self.input_shape_}. Bring {name} to that shape."
             )
-        return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
 
     def _for_other_domains(self) -> Any:
         twin = super()._for_other_domains()

@@ -53,12 +53,16 @@ gradient_penalty : float, default={gradient_penalty}
     the method as published in 2016.
 """
 
-ENTROPY_PARAMETER = """\
-entropy_weight : float, default=0.0
-    Weight of the mean entropy of the predictions on target batches (natural
-    logarithm), added to the loss under the same schedule as `lambda_`. It
-    sharpens decisions on the target: a gain where its classes lie apart, a
-    loss where they overlap.
+TARGET_LOSS_PARAMETERS = """\
+target_loss : {"entropy", "mcc", "bnm"}, callable or None, default=None
+    A loss of the predictions on target batches, added under the same schedule as
+    `lambda_`: their mean entropy (natural logarithm), their class confusion (as in
+    `MCCClassifier`, at temperature 2.5) or their nuclear norm ``-1/n ||P||_*``; a
+    callable gets logits of shape ``(n, n_classes)`` and returns a scalar tensor. It
+    sharpens decisions on the target: a gain where its classes lie apart, a loss
+    where they overlap.
+target_loss_weight : float, default=1.0
+    Its weight; 0.1 is usual for the entropy.
 """
 
 ADAPTATION_PARAMETERS = """\
@@ -203,7 +207,7 @@ history_ : skorch History
     For each epoch the means of ``label_loss`` and of the method's other losses,
     their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
     ``dur``, and what else the method tells (adaptation ``domain_loss``,
-    ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
+    ``target_loss``, ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """
@@ -232,7 +236,7 @@ BLOCKS = {
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
-    "entropy_parameter": ENTROPY_PARAMETER,
+    "target_loss_parameters": TARGET_LOSS_PARAMETERS,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,

@@ -41,6 +41,7 @@ class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
     ----------
     {body_parameters}
     {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}

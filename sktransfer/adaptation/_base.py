@@ -22,21 +22,22 @@ from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
+from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, domain_gradient
+from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + domain loss``, and what a kind of task adds on the target.
+    """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
 
-    A method gives the domain loss, a kind of task the rest: a class that can be fitted
-    is made of both and of this. ``w lambda_``, with ``w`` the value of
-    `lambda_schedule`, weighs the gradient that the domain loss sends to the body, not
-    the loss itself, so that ``history_`` shows the plain loss and the method's own
-    heads learn at full rate.
+    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
+    weights are those of the gradients that the losses send back, not of the losses
+    themselves, so that ``history_`` shows the plain losses and the method's own heads
+    learn at full rate.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
@@ -45,6 +46,8 @@ class BaseAdaptation(BaseDeepEstimator):
         "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
+        "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
+        "target_loss_weight": [Interval(Real, 0, None, closed="left")],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -57,6 +60,8 @@ class BaseAdaptation(BaseDeepEstimator):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -76,6 +81,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.label_classifier = label_classifier
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
+        self.target_loss = target_loss
+        self.target_loss_weight = target_loss_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -99,12 +106,6 @@ class BaseAdaptation(BaseDeepEstimator):
         `sktransfer.layers` has what reverses and scales gradients.
         """
 
-    def _prediction_losses(
-        self, network: TransferNetwork, batch: Batch, share: float
-    ) -> dict[str, Tensor]:
-        """Return what is asked of the predictions on the target, weighed by this share."""
-        return {}
-
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         """Return further modules that the method needs, by name, for features like these."""
         return {}
@@ -125,7 +126,10 @@ class BaseAdaptation(BaseDeepEstimator):
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses |= self._domain_losses(network, batch)
-            losses |= self._prediction_losses(network, batch, share)
+            if self._has_target_loss():
+                loss = look_up(self.target_loss, TARGET_LOSSES)
+                weight = self.target_loss_weight * share
+                losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
     def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
@@ -156,6 +160,8 @@ class BaseAdaptation(BaseDeepEstimator):
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         self._warn_of_what_is_not_used(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
+        if callable(self.target_loss):
+            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
         sampler = self._sampler(
             self._domain_rows(source),
             None if target is None else self._domain_rows(Domain(target.X)),
@@ -177,7 +183,10 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
 
     def _transfers(self) -> bool:
-        return super()._transfers() and self.lambda_ > 0
+        return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
+
+    def _has_target_loss(self) -> bool:
+        return self.target_loss is not None and self.target_loss_weight > 0
 
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
         name, target = type(self).__name__, domains.target

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from torch import Tensor
 
+from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._base import BaseAdaptation
-from ._entropy import EntropyClassifierMixin
 
 
 def covariance(features: Tensor) -> Tensor:
@@ -40,7 +38,7 @@ class CORALMixin:
 
 
 @with_shared_docs
-class DeepCORALClassifier(CORALMixin, EntropyClassifierMixin, BaseAdaptation):
+class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -58,7 +56,7 @@ class DeepCORALClassifier(CORALMixin, EntropyClassifierMixin, BaseAdaptation):
     ----------
     {body_parameters}
     {label_classifier_parameter}
-    {entropy_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -92,53 +90,3 @@ class DeepCORALClassifier(CORALMixin, EntropyClassifierMixin, BaseAdaptation):
     >>> clf.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (300,)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **EntropyClassifierMixin._parameter_constraints,
-    }
-
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.entropy_weight = entropy_weight

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._validation import Integral, Interval, Real
 from ..data._sampler import Batch, RowMetric
@@ -15,7 +16,6 @@ from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
 from ._base import BaseAdaptation
-from ._entropy import EntropyClassifierMixin
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class DANNMixin:
 
 
 @with_shared_docs
-class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
+class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -132,7 +132,7 @@ class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
     {body_parameters}
     {domain_classifier_parameters}
     {label_classifier_parameter}
-    {entropy_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -173,7 +173,6 @@ class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseAdaptation._parameter_constraints,
         **DANNMixin._parameter_constraints,
-        **EntropyClassifierMixin._parameter_constraints,
     }
 
     def __init__(
@@ -185,7 +184,8 @@ class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
@@ -207,6 +207,8 @@ class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
             label_classifier=label_classifier,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,
@@ -225,4 +227,3 @@ class DANNClassifier(DANNMixin, EntropyClassifierMixin, BaseAdaptation):
         self.domain_classifier = domain_classifier
         self.domain_layer_sizes = domain_layer_sizes
         self.gradient_penalty = gradient_penalty
-        self.entropy_weight = entropy_weight
