@@ -51,9 +51,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     Parameters
     ----------
     {body_parameters}
-    label_classifier : torch.nn.Module, callable or None, default=None
-        The head that maps features to class logits. A callable gets ``(n_features,
-        n_classes)``. None is one linear layer.
+    {label_classifier_parameter}
     label_smoothing : float in [0, 1), default={label_smoothing}
         Share of a label that is spread evenly over all classes in the first stage.
     diversity : bool, default=True
@@ -81,6 +79,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns

@@ -176,6 +176,22 @@ def test_without_a_target_it_says_so():
         SHOTClassifier(**FAST).fit(X, y)
 
 
+def test_it_adapts_later_without_the_source_to_the_same_bits_after_load(domains, tmp_path):
+    X, y, X_target = domains
+    clf = SHOTClassifier(**FAST).source_only().fit(X, y)
+    before = clf.predict_proba(X_target)
+    save(clf, tmp_path / "source.safetensors")
+    again = load(tmp_path / "source.safetensors")
+    head = clf.net_.module_.label_head.weight.clone()
+    adapted = clf.adapt(X_target)
+    assert adapted is clf
+    assert torch.equal(clf.net_.module_.label_head.weight, head)
+    assert clf.n_iter_ == len(clf.history_) == 5
+    assert not np.array_equal(clf.predict_proba(X_target), before)
+    later = again.adapt(X_target).predict_proba(X_target)
+    np.testing.assert_array_equal(later, clf.predict_proba(X_target))
+
+
 def test_it_comes_back_from_a_file(domains, tmp_path):
     clf = SHOTClassifier(diversity=False, **FAST).fit(*domains)
     save(clf, tmp_path / "shot.safetensors")
