@@ -22,11 +22,18 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import layers as layers
     from . import metrics as metrics
     from . import model_selection as model_selection
+    from . import multitask as multitask
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
     from . import selftaught as selftaught
-    from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .adaptation import (
+        DANNClassifier,
+        DeepCORALClassifier,
+        MCCClassifier,
+        MCDClassifier,
+        SHOTClassifier,
+    )
     from .alignment import (
         CORAL,
         JDA,
@@ -87,10 +94,13 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
+    "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

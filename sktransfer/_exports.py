@@ -6,6 +6,9 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
+    "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -54,6 +57,7 @@ PACKAGES = (
     "layers",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
     "persistence",
     "schedules",

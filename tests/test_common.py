@@ -12,7 +12,14 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    FineTuneClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    SHOTClassifier,
+)
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
@@ -73,9 +80,20 @@ VARIANTS = [
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
     DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=(), **FAST),
     DANNClassifier(batch_norm_body, **FAST),
-    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
+    DANNClassifier(
+        target_loss="entropy",
+        target_loss_weight=0.1,
+        optimizer="sgd",
+        learning_rate=0.05,
+        max_epochs=40,
+    ),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
+    MCCClassifier(),
+    MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
+    MCDClassifier(**FAST),
+    MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
+    SHOTClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -132,6 +150,10 @@ class AdaptedCORAL(TargetFromSource, DeepCORALClassifier):
     """Deep CORAL on two equal domains."""
 
 
+class AdaptedMCC(TargetFromSource, MCCClassifier):
+    """Minimum class confusion on two equal domains."""
+
+
 def checks_that(status, estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -160,6 +182,14 @@ def test_single_precision_passes_all_checks_that_it_can(estimator):
     assert checks_that("failed", estimator) <= BEYOND_SINGLE_PRECISION
 
 
+class AdaptedMCD(TargetFromSource, MCDClassifier):
+    """Maximum classifier discrepancy on two equal domains."""
+
+
+class AdaptedSHOT(TargetFromSource, SHOTClassifier):
+    """The source's rows once more, without their labels."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -169,7 +199,10 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
     "estimator",
     [
         AdaptedDANN(**FAST),
-        AdaptedCORAL(entropy_weight=0.1, **FAST),
+        AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
+        AdaptedMCC(**FAST),
+        AdaptedMCD(**FAST),
+        AdaptedSHOT(batch_norm_body, **FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )

@@ -67,6 +67,8 @@ class Batch:
         Share of the training steps already taken.
     source_outputs : Tensor of shape (n, n_outputs)
         The label head's, for the source; the network sets it.
+    target_outputs : Tensor or None
+        The label head's for the target, once the network was asked for them.
     joint_features : Tensor or None
         Of both domains, where they went through the body in one pass.
     lambda_ : float
@@ -79,6 +81,7 @@ class Batch:
     target: View | None
     progress: float
     source_outputs: Tensor = field(init=False, repr=False)
+    target_outputs: Tensor | None = field(init=False, default=None, repr=False)
     joint_features: Tensor | None = field(init=False, default=None)
     lambda_: float = field(init=False, default=0.0)
     metrics: dict[str, float | str | RowMetric] = field(init=False, default_factory=dict)
@@ -214,6 +217,11 @@ class Sampler:
         if batch_size > 1:  # no row alone: it would have no batch statistics
             self.n_steps = max(1, min(self.n_steps, longest // (2 * self.n_processes)))
         self.longest = longest
+
+    @property
+    def rows_per_step(self) -> int:
+        """Most rows of both domains that this process passes in a step."""
+        return len(self.streams) * self.batch_size // self.n_processes
 
     def epoch(self, done: float, share: float) -> Iterator[Batch]:
         """Yield the batches of one epoch.
