@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALClassifier,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
         SHOTClassifier,
     )
     from .alignment import (
@@ -94,6 +95,7 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
