@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALClassifier,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
         SHOTClassifier,
     )
     from .alignment import (
@@ -97,6 +98,7 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

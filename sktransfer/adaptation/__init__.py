@@ -4,6 +4,7 @@ from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
+from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "DeepCORALClassifier",
     "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
     "SHOTClassifier",
 ]
