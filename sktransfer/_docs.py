@@ -33,6 +33,12 @@ entropy_weight : float, default=0.0
     logarithm), added to the loss under the same schedule as `lambda_`. It
     sharpens decisions on the target: a gain where its classes lie apart, a
     loss where they overlap.
+target_weight : float, default=1.0
+    Weight of the mean loss of the target rows whose labels `y_target` tells, added to
+    the mean loss of the source's. A batch of them is in every step, be they few.
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes in these losses, scaled to mean 1 over the rows of each domain.
+    "balanced" weighs a class by one over its number of rows there.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -46,9 +52,11 @@ learning_rate : float, default={learning_rate}
     MLP, the linear head, the domain classifier) learn at ``learning_rate * sqrt(100 /
     n_inputs)``, the same relative step for narrow and wide rows.
 batch_size : int, default=64
-    Most rows of each domain in a training step.
+    Most rows of the source, and of the target, in a training step; several sources
+    share it evenly.
 max_epochs : int, default=100
-    Passes over the longer domain; the shorter one cycles meanwhile.
+    Passes over the longer domain; the shorter one cycles meanwhile. Several sources are
+    as long as the longest of them times their number.
 """
 
 OPTIMIZER_PARAMETERS = """\

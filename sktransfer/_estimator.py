@@ -7,7 +7,9 @@ from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils.metadata_routing import UNUSED
 
+from ._source_names import with_sources
 from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
 
@@ -20,7 +22,10 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
     `_fit`, which runs on a copy without fitted attributes.
     """
 
-    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": UNUSED}
+
+    # Whether several sources are told apart; who does so requests `domains`, too.
+    _uses_domains = False
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
 
@@ -34,6 +39,7 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
         X_target: Any = None,
         y_target: Any = None,
         sample_weight: Any = None,
+        domains: Any = None,
     ) -> Self:
         """Fit on a source and a target.
 
@@ -51,6 +57,9 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
             is not known.
         sample_weight : array-like of shape (n_source,), default=None
             Weights of the source rows.
+        domains : array-like of shape (n_source,), default=None
+            Names of several sources, one for each row of `X`. A method that takes them
+            for one warns.
 
         Returns
         -------
@@ -68,7 +77,8 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
         if self._is_source_only:
             X_target = y_target = None
         fitted = self._unfitted()
-        fitted._fit(self._check(fitted, X, y, X_target, y_target, sample_weight))
+        checked = self._check(fitted, X, y, X_target, y_target, sample_weight)
+        fitted._fit(with_sources(fitted, checked, domains))
         self.__dict__ = vars(fitted)
         return self
 

@@ -16,7 +16,7 @@ from .. import schedules
 from .._deep import BaseDeepEstimator
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, Sampler
+from ..data._sampler import Batch, Sampler, View
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -39,11 +39,17 @@ def entropy(logits: Tensor) -> Tensor:
 class BaseAdaptation(BaseDeepEstimator):
     """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
 
+    The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
+    rows and ``L_y'`` of target rows with known labels, where there are any.
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
     ``w lambda_`` weighs the gradient that it sends to the body, not the loss
     itself, so that ``history_`` shows the plain loss and the method's own heads
     learn at full rate.
     """
+
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": True}
+
+    _uses_domains = True
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseDeepEstimator._parameter_constraints,
@@ -52,6 +58,8 @@ class BaseAdaptation(BaseDeepEstimator):
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "target_weight": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -65,6 +73,8 @@ class BaseAdaptation(BaseDeepEstimator):
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         entropy_weight: float = 0.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -85,6 +95,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
         self.entropy_weight = entropy_weight
+        self.target_weight = target_weight
+        self.class_weight = class_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -106,6 +118,11 @@ class BaseAdaptation(BaseDeepEstimator):
 
         Its gradient to the features must be weighed by ``batch.lambda_``:
         `sktransfer.layers` has what reverses and scales gradients.
+
+        Of several sources ``batch.source`` holds as many rows each, and a loss that takes
+        them for one domain is right as it is. One that compares each with the target asks
+        ``batch.source.split(features)``, and a head with an output for each is made for
+        `_n_sources`. The loss of target rows with labels is added by the base.
         """
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
@@ -122,8 +139,7 @@ class BaseAdaptation(BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
-        assert batch.source.y is not None
-        losses = {"label_loss": self.net_.task.loss(batch.source_outputs, batch.source.y)}
+        losses = self._label_losses(network, batch)
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
@@ -133,6 +149,30 @@ class BaseAdaptation(BaseDeepEstimator):
                 outputs = network.label_head(batch.target.features)
                 losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
         return losses
+
+    def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return ``label_loss`` of the source, and what labelled rows of the target add to it.
+
+        The latter is ``target_label_loss``, the mean of their losses times `target_weight`.
+        """
+        losses = {"label_loss": self._label_loss(network, batch.source, batch.source_outputs)}
+        if batch.labelled is not None:
+            of_target = self._label_loss(network, batch.labelled, network.forward_labelled(batch))
+            losses["target_label_loss"] = self.target_weight * of_target
+        return losses
+
+    def _label_loss(self, network: TransferNetwork, view: View, outputs: Tensor) -> Tensor:
+        """Return the mean loss of rows with labels, for which the label head gave `outputs`.
+
+        A method of several label heads passes ``view.features`` through each.
+        """
+        assert view.y is not None
+        return self.net_.task.loss(outputs, view.y, view.weight)
+
+    @property
+    def _n_sources(self) -> int:
+        """How many sources there are; known before the network is made."""
+        return len(self._source_names() or [None])
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
@@ -151,13 +191,9 @@ class BaseAdaptation(BaseDeepEstimator):
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
-        self._warn_of_what_is_not_used(domains)
+        self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
-        sampler = self._sampler(
-            self._domain_rows(source),
-            None if target is None else self._domain_rows(Domain(target.X)),
-            seed,
-        )
+        sampler = self._make_sampler(domains, seed)
         average = WeightAverage(network, self.average_weights)
         yield Stage(
             sampler,
@@ -173,23 +209,27 @@ class BaseAdaptation(BaseDeepEstimator):
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
 
+    def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
+        """Put the domains on the device, and say which rows make a batch."""
+        source, target = self._domain_rows(domains.source), domains.target
+        if target is None:
+            return self._sampler(source, None, seed)
+        rows = self._domain_rows(Domain(target.X))
+        learns = target.y is not None and self.target_weight > 0
+        return self._sampler(
+            source, rows, seed, self._labelled_rows(target, rows) if learns else None
+        )
+
     def _transfers(self) -> bool:
         return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
 
-    def _warn_of_what_is_not_used(self, domains: Domains) -> None:
-        name, target = type(self).__name__, domains.target
-        if target is None and self._transfers():
+    def _warn_of_no_target(self, domains: Domains) -> None:
+        name = type(self).__name__
+        if domains.target is None and self._transfers():
             warnings.warn(
                 f"{name} was fitted without X_target: no adaptation took place and it is a plain "
                 "model of the source. Pass X_target to adapt, or set lambda_=0 where this is "
                 "wanted.",
-                UserWarning,
-                stacklevel=5,
-            )
-        if target is not None and target.y is not None:
-            warnings.warn(
-                f"{name} adapts without labels of the target and does not use y_target. Leave it "
-                "out, or fine-tune on the labelled rows: FineTuneClassifier takes both.",
                 UserWarning,
                 stacklevel=5,
             )
@@ -206,7 +246,8 @@ class BaseAdaptation(BaseDeepEstimator):
             warnings.warn(failure, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
-        source = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+        views = (batch.source for batch in sampler.epoch(1.0, 0.0))
+        source = (X for view in views for X in view.split(view.X))
         if sampler.target is None:
             network.estimate_statistics(source, None, 0)
         else:

@@ -14,6 +14,7 @@ from skorch.utils import noop
 from torch import Tensor, nn
 
 from .._arguments import check_takes
+from .._class_weights import weigh_classes
 from .._deep import BaseDeepEstimator
 from .._task import Classification, encoded
 from ..data._domain import Domain, Domains
@@ -32,7 +33,6 @@ from ._stages import (
     TrainingRows,
     l2_sp_penalty,
     plan_five_steps,
-    weigh_classes,
 )
 
 # With fewer confident rows for each class than this, pseudo-labels are not used.
