@@ -179,7 +179,12 @@ class BaseAdaptation(BaseDeepEstimator):
             self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
         )
         features = probed.output.flatten(1)
-        label_head = make_head(
+        label_head = self._make_label_head(features, n_outputs)
+        return TransferNetwork(body, label_head, self._make_heads(features, n_outputs), probed)
+
+    def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
+        """Return what turns features like these into the outputs of the task."""
+        return make_head(
             self.label_classifier,
             "label_classifier",
             features,
@@ -187,7 +192,6 @@ class BaseAdaptation(BaseDeepEstimator):
             (features.shape[1], n_outputs),
             nn.Linear,
         )
-        return TransferNetwork(body, label_head, self._make_heads(features, n_outputs), probed)
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")

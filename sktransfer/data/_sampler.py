@@ -240,9 +240,9 @@ class Sampler:
             self.n_steps = max(1, min(self.n_steps, least))
 
     @property
-    def n_views(self) -> int:
-        """How many views a step has, of up to `batch_size` rows each."""
-        return len(self.streams)
+    def rows_per_step(self) -> int:
+        """Most rows of all views that this process passes in a step."""
+        return len(self.streams) * self.batch_size // self.n_processes
 
     def epoch(self, done: float, share: float) -> Iterator[Batch]:
         """Yield the batches of one epoch.
