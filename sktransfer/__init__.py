@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .adaptation import (
         DANNClassifier,
         DeepCORALClassifier,
+        MCCClassifier,
         MCDClassifier,
     )
     from .alignment import (
@@ -90,6 +91,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
     "MCDClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",

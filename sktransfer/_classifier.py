@@ -11,8 +11,8 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 
 from ._class_weights import weigh_classes
-from ._task import Classification
-from .data._domain import Domain, Domains
+from ._task import Classification, Task
+from .data._domain import Domain
 from .engine._net import TransferNet
 from .network._build import floating_type
 
@@ -21,6 +21,7 @@ class DeepClassifierMixin(ClassifierMixin):
     """Tells classes apart, and says with which probability; stands before a deep base."""
 
     class_weight: Any
+    classes_: np.ndarray
     net_: TransferNet
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -39,22 +40,23 @@ class DeepClassifierMixin(ClassifierMixin):
         probabilities: np.ndarray = softmax(self._forward(X, "forward"), axis=1)
         return probabilities
 
-    def _make_task(self, domains: Domains) -> Classification:
-        name, labels = self._labels_to_predict(domains)
-        task = Classification.of_labels(labels, name)
-        self.classes_: np.ndarray = task.classes
-        return task
+    def _task_of(self, domain: Domain, name: str) -> Classification:
+        return Classification.of_labels(domain.labels, name)
 
-    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
-        """Return the labels that `predict` answers with and the argument that holds them."""
-        return "y", domains.known_labels()
+    def _set_task(self, task: Task) -> None:
+        assert isinstance(task, Classification)
+        self.classes_ = task.classes
+
+    def _fitted_task(self) -> Classification:
+        return Classification(self.classes_)
 
     def _loss_weight(self, domain: Domain) -> Tensor | None:
-        known = domain.labelled()
-        y, classes = self.net_.task.encode(known.labels), self.classes_
-        weights = weigh_classes(self.class_weight, classes, y, known.sample_weight)
+        known, task = domain.labelled(), self.net_.task
+        assert isinstance(task, Classification)
+        counted = task.encode(known.labels)
+        weights = weigh_classes(self.class_weight, task.classes, counted, known.sample_weight)
         if weights is None:
             return None
         dtype = floating_type(self.net_.module_) or torch.float32
-        of_rows = weights[self.net_.task.encode(domain.labels)]
+        of_rows = weights[task.encode(domain.labels)]
         return torch.as_tensor(of_rows, device=self.net_.engine.device, dtype=dtype)

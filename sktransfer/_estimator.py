@@ -7,7 +7,6 @@ from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.metadata_routing import UNUSED
 
 from ._source_names import with_sources
 from ._validation import check_domains, refuse_booleans
@@ -49,7 +48,7 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
     A method says how it learns, in `_fit`, which runs on a copy without fitted attributes.
     """
 
-    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": UNUSED}
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": False}
 
     # Whether several sources are told apart; who does so requests `domains`, too.
     _uses_domains = False

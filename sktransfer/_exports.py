@@ -6,6 +6,7 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",

@@ -16,6 +16,7 @@ from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
     FineTuneClassifier,
+    MCCClassifier,
     MCDClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
@@ -78,9 +79,17 @@ VARIANTS = [
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
     DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=(), **FAST),
     DANNClassifier(batch_norm_body, **FAST),
-    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
+    DANNClassifier(
+        target_loss="entropy",
+        target_loss_weight=0.1,
+        optimizer="sgd",
+        learning_rate=0.05,
+        max_epochs=40,
+    ),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
+    MCCClassifier(),
+    MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
     MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
     FineTuneClassifier(),
@@ -139,6 +148,10 @@ class AdaptedCORAL(TargetFromSource, DeepCORALClassifier):
     """Deep CORAL on two equal domains."""
 
 
+class AdaptedMCC(TargetFromSource, MCCClassifier):
+    """Minimum class confusion on two equal domains."""
+
+
 def checks_that(status, estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -180,7 +193,8 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
     "estimator",
     [
         AdaptedDANN(**FAST),
-        AdaptedCORAL(entropy_weight=0.1, **FAST),
+        AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
+        AdaptedMCC(**FAST),
         AdaptedMCD(**FAST),
         SelfTrained(**FAST_STAGES),
     ],

@@ -2,10 +2,12 @@
 
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
+from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
 
 __all__ = [
     "DANNClassifier",
     "DeepCORALClassifier",
+    "MCCClassifier",
     "MCDClassifier",
 ]

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import schedules
 from .._deep import BaseDeepEstimator
+from .._task import Task
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, Sampler, View
@@ -23,27 +23,23 @@ from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
+from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, domain_gradient
+from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Return the mean entropy of the predictions, ``-1/n sum_i sum_k p_ik log p_ik``."""
-    log_probabilities = F.log_softmax(logits, dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
-
-
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
+    """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
 
     The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
     rows and ``L_y'`` of target rows with known labels, where there are any.
-    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
-    ``w lambda_`` weighs the gradient that it sends to the body, not the loss
-    itself, so that ``history_`` shows the plain loss and the method's own heads
+    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
+    weights are those of the gradients that the losses send back, not of the losses
+    themselves, so that ``history_`` shows the plain losses and the method's own heads
     learn at full rate.
     """
 
@@ -57,7 +53,8 @@ class BaseAdaptation(BaseDeepEstimator):
         "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
-        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
+        "target_loss_weight": [Interval(Real, 0, None, closed="left")],
         "target_weight": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
@@ -72,7 +69,8 @@ class BaseAdaptation(BaseDeepEstimator):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         target_weight: float = 1.0,
         class_weight: Any = None,
         average_weights: float = 0.25,
@@ -94,7 +92,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.label_classifier = label_classifier
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
-        self.entropy_weight = entropy_weight
+        self.target_loss = target_loss
+        self.target_loss_weight = target_loss_weight
         self.target_weight = target_weight
         self.class_weight = class_weight
         self.average_weights = average_weights
@@ -145,9 +144,10 @@ class BaseAdaptation(BaseDeepEstimator):
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses |= self._domain_losses(network, batch)
-            if self.entropy_weight > 0:
-                outputs = network.label_head(batch.target.features)
-                losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
+            if self._has_target_loss():
+                loss = look_up(self.target_loss, TARGET_LOSSES)
+                weight = self.target_loss_weight * share
+                losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
     def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
@@ -193,10 +193,16 @@ class BaseAdaptation(BaseDeepEstimator):
             nn.Linear,
         )
 
+    def _make_task(self, domains: Domains) -> Task:
+        task, learned = super()._make_task(domains), self._learned_target(domains)
+        return task if learned is None else task.joined_by(learned.labelled().labels)
+
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
+        if callable(self.target_loss):
+            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
         sampler = self._make_sampler(domains, seed)
         average = WeightAverage(network, self.average_weights)
         yield Stage(
@@ -219,13 +225,21 @@ class BaseAdaptation(BaseDeepEstimator):
         if target is None:
             return self._sampler(source, None, seed)
         rows = self._domain_rows(Domain(target.X))
-        learns = target.y is not None and self.target_weight > 0
-        return self._sampler(
-            source, rows, seed, self._labelled_rows(target, rows) if learns else None
-        )
+        learned = self._learned_target(domains)
+        labelled = None if learned is None else self._labelled_rows(learned, rows)
+        return self._sampler(source, rows, seed, labelled)
+
+    def _learned_target(self, domains: Domains) -> Domain | None:
+        """Return the target where the label head learns from labels of it."""
+        target = domains.target
+        learns = target is not None and target.y is not None and self.target_weight > 0
+        return target if learns else None
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
+        return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
+
+    def _has_target_loss(self) -> bool:
+        return self.target_loss is not None and self.target_loss_weight > 0
 
     def _warn_of_no_target(self, domains: Domains) -> None:
         name = type(self).__name__

@@ -25,8 +25,20 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
 
+class CORALMixin:
+    """Pulls the covariances of the domains' features together; stands before `BaseAdaptation`."""
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the CORAL loss, the mean over sources, its gradient weighed by lambda."""
+        assert batch.target is not None
+        source = scale_gradient(batch.source.features, batch.lambda_)
+        target = scale_gradient(batch.target.features, batch.lambda_)
+        losses = [coral_loss(features, target) for features in batch.source.split(source)]
+        return {"domain_loss": losses[0] if len(losses) == 1 else torch.stack(losses).mean()}
+
+
 @with_shared_docs
-class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
+class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -43,12 +55,15 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns
@@ -75,11 +90,3 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     >>> clf.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (300,)
     """
-
-    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the CORAL loss, the mean over sources, its gradient weighed by lambda."""
-        assert batch.target is not None
-        source = scale_gradient(batch.source.features, batch.lambda_)
-        target = scale_gradient(batch.target.features, batch.lambda_)
-        losses = [coral_loss(features, target) for features in batch.source.split(source)]
-        return {"domain_loss": losses[0] if len(losses) == 1 else torch.stack(losses).mean()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,9 @@ class Domain:
 
     def labelled(self) -> Domain:
         """Return the domain of the rows with a label."""
-        return self if self.has_label is None else self.take(np.flatnonzero(self.has_label))
+        if self.has_label is None:
+            return self
+        return replace(self.take(np.flatnonzero(self.has_label)), has_label=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +68,3 @@ class Domains:
 
     source: Domain
     target: Domain | None
-
-    def known_labels(self) -> np.ndarray:
-        """Return the labels of the source, and after them those of the target that are others.
-
-        Raises
-        ------
-        ValueError
-            For words in one domain and numbers in the other.
-        """
-        y = self.source.labels
-        if self.target is None or self.target.y is None:
-            return y
-        of_target = self.target.labelled().labels
-        kinds = [np.result_type(labels).kind in "OSU" for labels in (y, of_target)]
-        if kinds[0] != kinds[1]:
-            raise ValueError(
-                f"y holds labels such as {y[:1].tolist()}, and y_target such as "
-                f"{of_target[:1].tolist()}: give text in both, or numbers in both."
-            )
-        new = np.setdiff1d(of_target, y)
-        return np.concatenate([y, new]) if new.size else y

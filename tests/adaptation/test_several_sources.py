@@ -179,3 +179,18 @@ def test_weights_of_rows_hold_within_each_source(domains):
     counts = np.bincount(seen, minlength=90)
     assert counts[:49].sum() == 0
     assert counts[49] == counts[50:80].sum() == counts[80:].sum()
+
+
+def test_adapt_goes_on_from_several_sources(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)).double(), **FAST)
+    clf = clf.fit(X, y, X_target, domains=NAMES)
+    assert clf.adapt(X_target + 1).domains_.tolist() == ["a", "b", "c"]
+
+
+def test_warm_start_goes_on_with_the_same_sources_alone(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(warm_start=True, **FAST).fit(X, y, X_target, domains=NAMES)
+    assert len(clf.fit(X, y, X_target, domains=NAMES).history_) == 4
+    with pytest.raises(ValueError, match=r"the sources \['a', 'b', 'c'\]; got domains of None"):
+        clf.fit(X, y, X_target)

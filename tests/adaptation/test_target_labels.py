@@ -149,7 +149,5 @@ def test_a_class_that_only_the_target_knows_is_learned(domains):
 
 def test_words_and_numbers_do_not_mix(domains):
     X, y, X_target = domains
-    with pytest.raises(
-        ValueError, match=r"y holds labels such as \['down'\], and y_target .* \[0\]"
-    ):
+    with pytest.raises(ValueError, match=r"y holds labels such as .*down.*y_target such as .*0"):
         DANNClassifier(**FAST).fit(X, y, X_target, np.zeros(90, int))
