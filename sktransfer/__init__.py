@@ -26,11 +26,14 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
         DeepCORALClassifier,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -69,6 +72,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -93,9 +97,12 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
