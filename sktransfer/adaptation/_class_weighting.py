@@ -44,13 +44,16 @@ class TargetShares(Callback):
     Parameters
     ----------
     sampler : Sampler
-        Draws the rows of both domains; its source has one stream.
+        Draws the rows of both domains. Of several sources each is weighed by itself.
     """
 
     def __init__(self, sampler: Sampler):
         self.sampler = sampler
-        weights = sampler.streams[0].weights
-        self.weights = np.ones(len(sampler.source)) if weights is None else weights
+        self.streams = sampler.streams["source"].each
+        self.weights = [
+            np.ones(stream.n_all) if stream.weights is None else stream.weights
+            for stream in self.streams
+        ]
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
@@ -59,6 +62,6 @@ class TargetShares(Callback):
         assert target is not None
         network = net.module_
         logits = torch.from_numpy(net.engine.forward(network, network.forward, target.rows))
-        self.sampler.streams[0].weights = weights_by_target_shares(
-            logits.double().softmax(dim=1).numpy(), source.y.cpu().numpy(), self.weights
-        )
+        probabilities, y = logits.double().softmax(dim=1).numpy(), source.y.cpu().numpy()
+        for stream, weights in zip(self.streams, self.weights, strict=True):
+            stream.weights = weights_by_target_shares(probabilities, y, weights)
