@@ -28,7 +28,9 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import schedules as schedules
     from .adaptation import (
         DANNClassifier,
+        DANNRegressor,
         DeepCORALClassifier,
+        DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
     )
@@ -80,7 +82,9 @@ __all__ = [
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
