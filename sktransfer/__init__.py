@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -97,9 +99,11 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

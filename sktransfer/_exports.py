@@ -10,6 +10,8 @@ EXPORTS = {
     "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
+    "OpenSetClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

@@ -20,6 +20,8 @@ from sktransfer import (
     FineTuneClassifier,
     MCCClassifier,
     MCDClassifier,
+    OpenSetClassifier,
+    SHOTClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
@@ -97,6 +99,8 @@ VARIANTS = [
     DANNRegressor(),
     DANNRegressor(batch_norm_body, loss="huber", **FAST),
     DeepCORALRegressor(**FAST),
+    SHOTClassifier(**FAST),
+    OpenSetClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -189,6 +193,10 @@ class AdaptedMCD(TargetFromSource, MCDClassifier):
     """Maximum classifier discrepancy on two equal domains."""
 
 
+class AdaptedSHOT(TargetFromSource, SHOTClassifier):
+    """The source's rows once more, without their labels."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -201,6 +209,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
         AdaptedMCC(**FAST),
         AdaptedMCD(**FAST),
+        AdaptedSHOT(batch_norm_body, **FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )

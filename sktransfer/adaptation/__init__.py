@@ -6,6 +6,8 @@ from ._dann import DANNClassifier
 from ._dann_regressor import DANNRegressor
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
+from ._open_set import OpenSetClassifier
+from ._shot import SHOTClassifier
 
 __all__ = [
     "DANNClassifier",
@@ -14,4 +16,6 @@ __all__ = [
     "DeepCORALRegressor",
     "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
+    "SHOTClassifier",
 ]
