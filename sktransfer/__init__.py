@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
         DANNRegressor,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -99,6 +101,7 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
