@@ -12,7 +12,9 @@ from typing import Any
 
 EXPORTS = {
     "DANNClassifier": "adaptation",
+    "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
