@@ -118,7 +118,7 @@ def tables():
         ("digits", load_digits),
     ):
         X, y = load(return_X_y=True)
-        for seed in range(5):
+        for seed in range(3):
             X_train, X_test, y_train, y_test = train_test_split(
                 X, y, test_size=0.3, stratify=y, random_state=seed
             )
@@ -142,7 +142,7 @@ def tables():
     )
     X, y = load_digits(return_X_y=True)
     X = X / 16
-    for seed in range(5):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         few = np.concatenate([rng.permutation(np.flatnonzero(y == k))[:5] for k in range(10)])
         rest = np.setdiff1d(np.arange(len(y)), few)
@@ -150,7 +150,7 @@ def tables():
 
 
 def pretrain():
-    """Print accuracies with few labels, means of 5 seeds and their standard deviations."""
+    """Print accuracies with few labels, means of 3 seeds and their standard deviations."""
     scores = {}
     for name, seed, unlabelled, X, y, X_test, y_test in tables():
         contrast = ContrastivePretrainer(max_epochs=EPOCHS.get(name, 100), random_state=seed).fit(

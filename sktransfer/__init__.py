@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import datasets as datasets
     from . import displays as displays
     from . import finetuning as finetuning
+    from . import heterogeneous as heterogeneous
     from . import instance as instance
     from . import layers as layers
     from . import metrics as metrics
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         SourceTraining,
         Unfreezing,
     )
+    from .heterogeneous import HeterogeneousTransferClassifier
     from .instance import (
         KLIEP,
         KMM,
@@ -100,6 +102,7 @@ __all__ = [
     "FineTuneClassifier",
     "FrozenCache",
     "HeldOut",
+    "HeterogeneousTransferClassifier",
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",

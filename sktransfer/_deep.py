@@ -116,6 +116,10 @@ class BaseDeepEstimator(
         """Say what is learned."""
         return self._task_of(*self._domain_to_predict(domains))
 
+    def _rows_to_predict(self, domains: Domains) -> Any:
+        """Return rows of such a shape as `predict` is to get."""
+        return domains.source.X
+
     @abstractmethod
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         """Build the network for rows like `X`, on the CPU, and check that it takes them.
@@ -138,9 +142,9 @@ class BaseDeepEstimator(
         network_seed, order_seed = processes.agree(seeds, device)
         before = self.__dict__.pop("net_", None)
         if before is None:
-            self._build(domains.source.X, task, network_seed, device, processes)
+            self._build(self._rows_to_predict(domains), task, network_seed, device, processes)
         else:
-            self._continue(before, domains.source.X, task, device, processes)
+            self._continue(before, self._rows_to_predict(domains), task, device, processes)
         self.net_.domains_ = domains  # for callbacks, in training
         for stage in self._plan(domains, order_seed):
             Run(self.net_, stage).train()

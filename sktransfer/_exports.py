@@ -27,6 +27,7 @@ EXPORTS = {
     "OptimalTransport": "alignment",
     "SubspaceAlignment": "alignment",
     "FineTuneClassifier": "finetuning",
+    "HeterogeneousTransferClassifier": "heterogeneous",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
     "LoRA": "finetuning",
@@ -65,6 +66,7 @@ PACKAGES = (
     "datasets",
     "displays",
     "finetuning",
+    "heterogeneous",
     "instance",
     "layers",
     "metrics",
@@ -77,7 +79,7 @@ PACKAGES = (
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
-OF_NETWORKS = ("adaptation", "finetuning")
+OF_NETWORKS = ("adaptation", "finetuning", "heterogeneous")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

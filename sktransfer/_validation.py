@@ -34,6 +34,7 @@ __all__ = [
     "as_array",
     "check_domains",
     "check_labelled_rows",
+    "check_rows_of_another_kind",
     "check_rows_to_predict",
     "is_dataset",
 ]
@@ -218,7 +219,38 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
     return checked, y
 
 
+def check_rows_of_another_kind(estimator, X_target, rows: ArrayRows) -> Domain:
+    """Check target rows whose features are not the source's; `predict` will get such rows.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` of `estimator` by them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming ``X_target``.
+    """
+    X_target = as_array(X_target, "X_target")
+    checked = _check_rows(estimator, X_target, rows, "numeric", "n_features")
+    for name in ("n_features_in_", "feature_names_in_"):
+        estimator.__dict__.pop(name, None)
+    if is_dataset(X_target):
+        estimator.n_features_in_ = checked.shape[1]
+    else:
+        validate_data(estimator, X_target, skip_check_array=True)
+    return Domain(checked)
+
+
 def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
+    X_target = _check_rows(estimator, X_target, rows, dtype, ", ".join(map(str, X.shape[1:])))
+    if X_target.shape[1:] != X.shape[1:]:
+        raise ValueError(
+            f"X_target has rows of shape {X_target.shape[1:]}, but X has rows of shape "
+            f"{X.shape[1:]}. Source and target must hold the same features in the same order."
+        )
+    return X_target
+
+
+def _check_rows(estimator, X_target, rows: ArrayRows, dtype: Any, wanted: str):
     if is_dataset(X_target):
         X_target = rows.read_dataset(X_target, "X_target")
     else:
@@ -227,7 +259,7 @@ def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
         if len(shape) < 2:
             raise ValueError(
                 f"X_target has {_dimensions(len(shape))}, shape {shape}; it must hold rows of the "
-                f"target domain, shape (n_target, {', '.join(map(str, X.shape[1:]))}). For a "
+                f"target domain, shape (n_target, {wanted}). For a "
                 "single row: X_target.reshape(1, -1)."
             )
         if shape[0] == 0:
@@ -240,11 +272,6 @@ def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
                 **_accepted(estimator, dtype),
             )
         X_target = rows.keep(checked, X_target)
-    if X_target.shape[1:] != X.shape[1:]:
-        raise ValueError(
-            f"X_target has rows of shape {X_target.shape[1:]}, but X has rows of shape "
-            f"{X.shape[1:]}. Source and target must hold the same features in the same order."
-        )
     return X_target
 
 
