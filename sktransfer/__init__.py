@@ -22,10 +22,15 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import layers as layers
     from . import metrics as metrics
     from . import model_selection as model_selection
+    from . import multitask as multitask
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
-    from .adaptation import DANNClassifier, DeepCORALClassifier
+    from .adaptation import (
+        DANNClassifier,
+        DeepCORALClassifier,
+        MCDClassifier,
+    )
     from .alignment import (
         CORAL,
         JDA,
@@ -85,6 +90,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCDClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

@@ -12,17 +12,42 @@ from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
 
 
-class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
+class AtomicFitMixin:
+    """Sets what `fit` learns at once and last; stands before `BaseEstimator`.
+
+    A fit that is refused, fails or is interrupted leaves the estimator as it was.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
+
+    def _begin_fit(self) -> Any:
+        """Check the parameters and return what is to learn: a copy without fitted attributes."""
+        self._validate_params()  # type: ignore[attr-defined]
+        refuse_booleans(self)
+        return self._unfitted()
+
+    def _end_fit(self, fitted: Any) -> Self:
+        """Take over what the copy has learned."""
+        self.__dict__ = vars(fitted)
+        return self
+
+    def _unfitted(self) -> Any:
+        """Return a copy with the same parameters (not copies of them) and nothing learned."""
+        twin = copy.copy(self)
+        parameters = self._get_param_names()  # type: ignore[attr-defined]
+        for name in [*vars(twin)]:
+            if name.endswith("_") and not name.startswith("_") and name not in parameters:
+                delattr(twin, name)
+        return twin
+
+
+class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
     """Learns from a source, and from a target where there is one.
 
-    What `fit` learns is set at once and last: a fit that is refused, fails or is
-    interrupted leaves the estimator as it was. A method says how it learns, in
-    `_fit`, which runs on a copy without fitted attributes.
+    A method says how it learns, in `_fit`, which runs on a copy without fitted attributes.
     """
 
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
-
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
 
     # Set by `source_only`, kept by `clone`.
     _is_source_only = False
@@ -63,14 +88,11 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
             For parameters or data that cannot be used, with what is wanted
             instead.
         """
-        self._validate_params()
-        refuse_booleans(self)
         if self._is_source_only:
             X_target = y_target = None
-        fitted = self._unfitted()
+        fitted = self._begin_fit()
         fitted._fit(self._check(fitted, X, y, X_target, y_target, sample_weight))
-        self.__dict__ = vars(fitted)
-        return self
+        return self._end_fit(fitted)
 
     def source_only(self) -> Any:
         """Return an unfitted clone that transfers nothing, to compare with.
@@ -118,12 +140,3 @@ class BaseTransferEstimator(BaseEstimator, metaclass=ABCMeta):
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
         """Check the data; `fitted` gets what they tell, such as ``n_features_in_``."""
         return check_domains(fitted, X, y, X_target, y_target, sample_weight)
-
-    def _unfitted(self) -> Any:
-        """Return a copy with the same parameters (not copies of them) and nothing learned."""
-        twin = copy.copy(self)
-        parameters = self._get_param_names()
-        for name in [*vars(twin)]:
-            if name.endswith("_") and not name.startswith("_") and name not in parameters:
-                delattr(twin, name)
-        return twin

@@ -6,6 +6,7 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCDClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -53,6 +54,7 @@ PACKAGES = (
     "layers",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
     "persistence",
     "schedules",

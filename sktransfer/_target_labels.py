@@ -49,19 +49,21 @@ def find_labelled(y) -> np.ndarray:
     -------
     ndarray of bool of shape (n_rows,)
     """
+    missing = find_missing(y)
+    return np.logical_not(missing.reshape(len(missing), -1).any(axis=1))
+
+
+def find_missing(y) -> np.ndarray:
+    """Return which values are None, NaN, `pandas.NA` or masked, in the shape of `y`."""
     array = np.ma.asarray(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array.ravel()
-    missing = np.ma.getmaskarray(array).copy() if np.ma.isMaskedArray(array) else None
-    if missing is None:
-        missing = np.zeros(array.shape, dtype=bool)
+    missing: np.ndarray = np.ma.getmaskarray(array).copy()
     values = np.ma.getdata(array)
     if values.dtype.kind in "fc":
         missing |= np.isnan(values)
     elif values.dtype.kind == "O":
         unequal = [_is_missing(value) for value in values.ravel().tolist()]
         missing |= np.array(unequal, dtype=bool).reshape(values.shape)
-    return np.logical_not(missing.reshape(len(missing), -1).any(axis=1))
+    return missing
 
 
 def _is_missing(value: Any) -> bool:

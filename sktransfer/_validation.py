@@ -33,6 +33,7 @@ __all__ = [
     "StrOptions",
     "as_array",
     "check_domains",
+    "check_labelled_rows",
     "check_rows_to_predict",
     "is_dataset",
 ]
@@ -150,6 +151,33 @@ def check_rows_to_predict(estimator, X, *, rows: ArrayRows | None = None, dtype=
     with named("X"):
         checked = validate_data(estimator, X, reset=False, **_accepted(estimator, dtype))
     return rows.keep(checked, X)
+
+
+def check_labelled_rows(
+    estimator, X, sample_weight=None, *, rows: ArrayRows | None = None, dtype: Any = "numeric"
+) -> Domain:
+    """Check rows to fit on, and their weights, where what is known of them is checked elsewhere.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` of `estimator`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what is wanted.
+    """
+    rows = ArrayRows() if rows is None else rows
+    X = as_array(X, "X")
+    if is_dataset(X):
+        checked = rows.read_dataset(X, "X")
+        estimator.n_features_in_ = checked.shape[1]
+    else:
+        with named("X", X):
+            checked = rows.keep(validate_data(estimator, X, **_accepted(estimator, dtype)), X)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            as_array(sample_weight, "sample_weight"), checked.shape[0]
+        )
+    return Domain(checked, None, sample_weight)
 
 
 def _accepted(estimator, dtype: Any) -> dict[str, Any]:

@@ -12,7 +12,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    FineTuneClassifier,
+    MCDClassifier,
+)
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
@@ -76,6 +81,8 @@ VARIANTS = [
     DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
+    MCDClassifier(**FAST),
+    MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -160,6 +167,10 @@ def test_single_precision_passes_all_checks_that_it_can(estimator):
     assert checks_that("failed", estimator) <= BEYOND_SINGLE_PRECISION
 
 
+class AdaptedMCD(TargetFromSource, MCDClassifier):
+    """Maximum classifier discrepancy on two equal domains."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -170,6 +181,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
     [
         AdaptedDANN(**FAST),
         AdaptedCORAL(entropy_weight=0.1, **FAST),
+        AdaptedMCD(**FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )

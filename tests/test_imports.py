@@ -18,6 +18,7 @@ TORCH_FREE = (
     "instance",
     "metrics",
     "model_selection",
+    "multitask",
     "parameters",
 )
 
@@ -76,7 +77,7 @@ def test_saving_looks_for_classifiers_among_the_networks_alone():
         "print(json.dumps([names, [*shallow & set(sys.modules)]]))"
     )
     assert in_new_process(program) == [
-        ["DANNClassifier", "DeepCORALClassifier", "FineTuneClassifier"],
+        ["DANNClassifier", "DeepCORALClassifier", "MCDClassifier", "FineTuneClassifier"],
         [],
     ]
 

@@ -2,5 +2,10 @@
 
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
+from ._mcd import MCDClassifier
 
-__all__ = ["DANNClassifier", "DeepCORALClassifier"]
+__all__ = [
+    "DANNClassifier",
+    "DeepCORALClassifier",
+    "MCDClassifier",
+]

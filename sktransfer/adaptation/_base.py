@@ -122,8 +122,7 @@ class BaseAdaptation(BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
-        assert batch.source.y is not None
-        losses = {"label_loss": self.net_.task.loss(batch.source_outputs, batch.source.y)}
+        losses = {"label_loss": self._label_loss(network, batch)}
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
@@ -134,12 +133,22 @@ class BaseAdaptation(BaseDeepEstimator):
                 losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
         return losses
 
+    def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
+        """Return what the label head is taught by, on the source rows of a batch."""
+        assert batch.source.y is not None
+        return self.net_.task.loss(batch.source_outputs, batch.source.y)
+
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
             self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
         )
         features = probed.output.flatten(1)
-        label_head = make_head(
+        label_head = self._make_label_head(features, n_outputs)
+        return TransferNetwork(body, label_head, self._make_heads(features, n_outputs), probed)
+
+    def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
+        """Return what turns features like these into the outputs of the task."""
+        return make_head(
             self.label_classifier,
             "label_classifier",
             features,
@@ -147,7 +156,6 @@ class BaseAdaptation(BaseDeepEstimator):
             (features.shape[1], n_outputs),
             nn.Linear,
         )
-        return TransferNetwork(body, label_head, self._make_heads(features, n_outputs), probed)
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")

@@ -215,6 +215,11 @@ class Sampler:
             self.n_steps = max(1, min(self.n_steps, longest // (2 * self.n_processes)))
         self.longest = longest
 
+    @property
+    def rows_per_step(self) -> int:
+        """Most rows of both domains that this process passes in a step."""
+        return len(self.streams) * self.batch_size // self.n_processes
+
     def epoch(self, done: float, share: float) -> Iterator[Batch]:
         """Yield the batches of one epoch.
 

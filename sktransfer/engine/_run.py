@@ -56,9 +56,9 @@ class Run:
         engine, net, stage = self.engine, self.net, self.stage
         added = [(name, callback.initialize()) for name, callback in stage.callbacks]
         callbacks, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
-        net.max_epochs, n_domains = stage.epochs, 1 if stage.sampler.target is None else 2
+        net.max_epochs = stage.epochs
         share = (stage.progress[1] - stage.progress[0]) / max(1, stage.epochs)
-        step_flops = stage.row_flops * n_domains * engine.batch_size
+        step_flops = stage.row_flops * stage.sampler.rows_per_step
         rows = {} if stage.dataset is None else {"X": stage.dataset.X, "y": stage.dataset.y}
         data = {"dataset_train": stage.dataset, "dataset_valid": None}
         try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..data._sampler import Batch, Sampler
+from ..data._sampler import Batch
 
 # The losses of a batch by name; training minimises their sum.
 Objective = Callable[[Batch], dict[str, Tensor]]
@@ -91,6 +91,26 @@ class AlternatingStep:
         return seen
 
 
+class BatchSource(Protocol):
+    """What a stage asks of that which makes its batches: a `Sampler`, or one of a method's own.
+
+    It owns its generators, so that its state is all that decides which batches follow.
+    """
+
+    @property
+    def rows_per_step(self) -> int:
+        """Most rows, of all domains, that a step passes through the network."""
+
+    def epoch(self, done: float, share: float) -> Iterator[Batch]:
+        """Yield an epoch's batches: from progress `done`, of which the epoch is a `share`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where its generators stand."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` stood."""
+
+
 class Follower(Protocol):
     """What goes along with training: a teacher, an average of the weights."""
 
@@ -107,7 +127,7 @@ class Stage:
 
     Parameters
     ----------
-    sampler : Sampler
+    sampler : BatchSource
         Its batches.
     step : callable
         How a batch changes weights.
@@ -128,7 +148,7 @@ class Stage:
         Rows and labels for callbacks that ask for those trained on.
     """
 
-    sampler: Sampler
+    sampler: BatchSource
     step: Step
     epochs: int
     row_flops: float
