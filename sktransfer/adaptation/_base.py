@@ -37,7 +37,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
+    """Minimises ``label loss + domain loss + w lambda_ entropy_weight target entropy``.
 
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
     ``w lambda_`` weighs the gradient that it sends to the body, not the loss
@@ -130,7 +130,7 @@ class BaseAdaptation(BaseDeepEstimator):
             losses |= self._domain_losses(network, batch)
             if self.entropy_weight > 0:
                 outputs = network.label_head(batch.target.features)
-                losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
+                losses["entropy_loss"] = self.entropy_weight * batch.lambda_ * entropy(outputs)
         return losses
 
     def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
@@ -182,7 +182,7 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
+        return super()._transfers() and self.lambda_ > 0
 
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
         name, target = type(self).__name__, domains.target

@@ -154,7 +154,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        entropy_weight: float = 0.03,
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
