@@ -10,7 +10,7 @@ COLUMNS = ["name", "inputs", "method", "params", "seed"]
 TASK = ["dataset", "name", "inputs"]
 TOLERATED_TASK, TOLERATED_REGRET = 0.03, 0.02
 # Parameters that a fit without a target does not feel: one twin serves all their values.
-OF_TARGET = ("lambda_", "entropy_weight", "gradient_penalty")
+OF_TARGET = ("lambda_", "target_loss", "target_loss_weight", "gradient_penalty")
 
 
 def twin_params(params):

@@ -29,7 +29,9 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .adaptation import (
         DANNClassifier,
         DeepCORALClassifier,
+        MCCClassifier,
         MCDClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -90,10 +92,12 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
     "MCDClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

@@ -62,139 +62,18 @@ class DomainClassifier(nn.Module):
         return logits
 
 
-@with_shared_docs
-class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
-    """Domain-adversarial training: features that do not tell the domains apart.
-
-    A domain classifier learns to tell source from target by the features, and
-    through a gradient-reversal layer the body learns to make it fail, while the
-    label head learns from the source. What is left in the features serves both
-    domains.
-
-    The saddle point sought is of
-
-    ``E = 1/n sum_source L_y - lambda (1/n sum_source L_d + 1/n' sum_target L_d)``
-
-    with ``L_y`` the cross-entropy of the label head and ``L_d`` the logistic
-    loss of the domain classifier (source 0, target 1). Body and label head
-    minimise it, the domain classifier maximises it; one SGD step of rate ``a`` is
-
-    ``theta_f -= a (dL_y/dtheta_f - lambda dL_d/dtheta_f)``,
-    ``theta_y -= a dL_y/dtheta_y``, ``theta_d -= a dL_d/dtheta_d``.
-
-    The domain classifier learns with factor 1, not lambda (as the paper's
-    experiments do; its eq. 16 has lambda there too). A body with batch
-    normalisation sees each domain by itself, and predicts with the target's
-    statistics.
-
-    Parameters
-    ----------
-    {body_parameters}
-    domain_classifier : torch.nn.Module, callable or None, default=None
-        The head that maps features to one domain logit (above 0 is target). A
-        callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
-    domain_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the hidden layers of the domain classifier, where
-        `domain_classifier` is None; ``()`` makes it linear.
-    gradient_penalty : float, default={gradient_penalty}
-        Weight of a penalty on the slopes of the domain classifier, added to its loss:
-        ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` over the rows of both domains,
-        with its logits ``z`` and the features ``f`` held fixed, so that the body learns
-        nothing of it. It keeps the two players from swinging round each other. 0 is
-        the method as published in 2016.
-    {adaptation_parameters}
-    {optimizer_parameters}
-    {training_parameters}
-
-    Attributes
-    ----------
-    {fitted_attributes}
-
-    Warns
-    -----
-    UserWarning
-        Where there is no `X_target`, and where at the end the domain loss has
-        not moved, sends no gradient to the features, or the domain classifier
-        is right in 99.5% of the rows.
-
-    See Also
-    --------
-    DeepCORALClassifier : Matches covariances instead; no second player.
-
-    References
-    ----------
-    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
-    (2016), eqs. 9, 13-18. https://jmlr.org/papers/v17/15-239.html
-    Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML
-    2018, eqs. 9-10 (the zero-centred penalty, here on both domains and scaled).
-
-    Examples
-    --------
-    >>> from sktransfer import DANNClassifier
-    >>> from sktransfer.datasets import make_shifted_moons
-    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
-    >>> clf = DANNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.predict(Xt).shape
-    (300,)
-    """
+class DANNMixin:
+    """Sets a domain classifier against the body; stands before `BaseAdaptation`."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "domain_classifier": [callable, None],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        domain_classifier: Any = None,
-        domain_layer_sizes: Any = (100,),
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.03,
-        gradient_penalty: float = 5.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            entropy_weight=entropy_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.domain_classifier = domain_classifier
-        self.domain_layer_sizes = domain_layer_sizes
-        self.gradient_penalty = gradient_penalty
+    domain_classifier: Any
+    domain_layer_sizes: Any
+    gradient_penalty: float
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
@@ -221,3 +100,140 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         )
         # Made after body and label head, so that these do not depend on its draws.
         return {"domain_classifier": DomainClassifier(head)}
+
+
+@with_shared_docs
+class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
+    """Domain-adversarial training: features that do not tell the domains apart.
+
+    A domain classifier learns to tell source from target by the features, and
+    through a gradient-reversal layer the body learns to make it fail, while the
+    label head learns from the source. What is left in the features serves both
+    domains.
+
+    The saddle point sought is of
+
+    ``E = 1/n sum_source L_y - lambda (1/n sum_source L_d + 1/n' sum_target L_d)``
+
+    with ``L_y`` the cross-entropy of the label head and ``L_d`` the logistic
+    loss of the domain classifier (source 0, target 1). Body and label head
+    minimise it, the domain classifier maximises it; one SGD step of rate ``a`` is
+
+    ``theta_f -= a (dL_y/dtheta_f - lambda dL_d/dtheta_f)``,
+    ``theta_y -= a dL_y/dtheta_y``, ``theta_d -= a dL_d/dtheta_d``.
+
+    The domain classifier learns with factor 1, not lambda (as the paper's
+    experiments do; its eq. 16 has lambda there too). A body with batch
+    normalisation sees each domain by itself, and predicts with the target's
+    statistics.
+
+    By default ``lambda`` times 0.1 of the mean entropy of the predictions on the target is
+    minimised as well (`target_loss`; None is the method as published). Once the label
+    loss has vanished nothing else keeps a target row from being carried, step by step,
+    into a class that is short of rows: the entropy makes the border between classes a
+    barrier. It costs accuracy where a shift has put many rows across the border at
+    the start, such as moons turned by 50 degrees. Where the target lacks classes of the
+    source the method still loses.
+
+    Parameters
+    ----------
+    {body_parameters}
+    {domain_classifier_parameters}
+    {label_classifier_parameter}
+    {target_loss_parameters}
+    {adaptation_parameters}
+    {optimizer_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    {classes_attribute}
+    {fitted_attributes}
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`, and where at the end the domain loss has
+        not moved, sends no gradient to the features, or the domain classifier
+        is right in 99.5% of the rows.
+
+    See Also
+    --------
+    DeepCORALClassifier : Matches covariances instead; no second player.
+
+    References
+    ----------
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
+    (2016), eqs. 9, 13-18. https://jmlr.org/papers/v17/15-239.html
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML
+    2018, eqs. 9-10 (the zero-centred penalty, here on both domains and scaled).
+    Shu et al., "A DIRT-T Approach to Unsupervised Domain Adaptation", ICLR 2018, eq. 8
+    (the entropy beside a domain-adversarial loss).
+
+    Examples
+    --------
+    >>> from sktransfer import DANNClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = DANNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseAdaptation._parameter_constraints,
+        **DANNMixin._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        domain_classifier: Any = None,
+        domain_layer_sizes: Any = (100,),
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        target_loss: Any = "entropy",
+        target_loss_weight: float = 0.1,
+        gradient_penalty: float = 5.0,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "game_adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
+            average_weights=average_weights,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
+        )
+        self.domain_classifier = domain_classifier
+        self.domain_layer_sizes = domain_layer_sizes
+        self.gradient_penalty = gradient_penalty
