@@ -127,7 +127,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     normalisation sees each domain by itself, and predicts with the target's
     statistics.
 
-    By default ``lambda`` times 0.1 of the mean entropy of the predictions on the target is
+    By default ``lambda`` times 0.03 of the mean entropy of the predictions on the target is
     minimised as well (`target_loss`; None is the method as published). Once the label
     loss has vanished nothing else keeps a target row from being carried, step by step,
     into a class that is short of rows: the entropy makes the border between classes a
@@ -195,7 +195,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = "entropy",
-        target_loss_weight: float = 0.1,
+        target_loss_weight: float = 0.03,
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
