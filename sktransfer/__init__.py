@@ -29,7 +29,10 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .adaptation import (
         DANNClassifier,
         DeepCORALClassifier,
+        MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -90,10 +93,13 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

@@ -6,7 +6,10 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
+    "OpenSetClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

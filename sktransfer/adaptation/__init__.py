@@ -2,10 +2,16 @@
 
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
+from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
+from ._open_set import OpenSetClassifier
+from ._shot import SHOTClassifier
 
 __all__ = [
     "DANNClassifier",
     "DeepCORALClassifier",
+    "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
+    "SHOTClassifier",
 ]
