@@ -64,6 +64,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         TwoStageTrAdaBoostRegressor,
     )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .multitask import (
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressor,
+    )
     from .parameters import (
         BalancedWeightingClassifier,
         BalancedWeightingRegressor,
@@ -95,6 +101,8 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
@@ -103,6 +111,8 @@ __all__ = [
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
