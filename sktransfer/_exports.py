@@ -46,6 +46,7 @@ EXPORTS = {
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
+    "MarginalizedDenoisingAutoencoder": "selftaught",
 }
 
 # What else the root shows: its public modules.
@@ -65,6 +66,7 @@ PACKAGES = (
     "parameters",
     "persistence",
     "schedules",
+    "selftaught",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
