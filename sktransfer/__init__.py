@@ -80,7 +80,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
-    from .selftaught import MarginalizedDenoisingAutoencoder
+    from .selftaught import (
+        AutoencoderPretrainer,
+        ContrastivePretrainer,
+        MarginalizedDenoisingAutoencoder,
+    )
 
 __all__ = [
     "CORAL",
@@ -89,8 +93,10 @@ __all__ = [
     "KMM",
     "TCA",
     "ULSIF",
+    "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
