@@ -26,11 +26,15 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
+        DANNRegressor,
         DeepCORALClassifier,
+        DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
         SHOTClassifier,
     )
     from .alignment import (
@@ -63,6 +67,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         TwoStageTrAdaBoostRegressor,
     )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .multitask import (
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressor,
+    )
     from .parameters import (
         BalancedWeightingClassifier,
         BalancedWeightingRegressor,
@@ -70,6 +80,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import (
+        AutoencoderPretrainer,
+        ContrastivePretrainer,
+        MarginalizedDenoisingAutoencoder,
+    )
 
 __all__ = [
     "CORAL",
@@ -78,10 +93,14 @@ __all__ = [
     "KMM",
     "TCA",
     "ULSIF",
+    "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "ContrastivePretrainer",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
@@ -94,6 +113,10 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
@@ -101,6 +124,8 @@ __all__ = [
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",

@@ -41,7 +41,9 @@ loss : {"squared_error", "huber"}, default="squared_error"
 DOMAIN_CLASSIFIER_PARAMETERS = """\
 domain_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to one domain logit (above 0 is target). A
-    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
+    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`. With
+    several sources (`domains`) it has an output for each, sorted by name, and a
+    last one for the target; a callable gets ``(n_features, n_sources + 1)``.
 domain_layer_sizes : int or sequence of int, default=(100,)
     Widths of the hidden layers of the domain classifier, where
     `domain_classifier` is None; ``()`` makes it linear.
@@ -63,6 +65,18 @@ target_loss : {"entropy", "mcc", "bnm"}, callable or None, default={target_loss}
     where they overlap.
 target_loss_weight : float, default={target_loss_weight}
     Its weight beside the domain loss; 0.03 to 0.1 for the entropy, 1 for "mcc".
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes in the label losses, scaled to mean 1 over the rows of each
+    domain. "balanced" weighs a class by one over its number of rows there.
+"""
+
+CLASS_WEIGHTING_PARAMETER = """\
+class_weighting : {"target"} or None, default=None
+    "target" draws source rows of a class as often as the target seems to have it, by
+    the mean of what is predicted for the target before each epoch: for targets that
+    lack classes of the source or have other shares of them (after Cao et al., "Partial
+    Adversarial Domain Adaptation", ECCV 2018, whose weights multiply the losses).
+    Predictions that are wrong about the shares feed on themselves.
 """
 
 ADAPTATION_PARAMETERS = """\
@@ -72,6 +86,9 @@ lambda_ : float, default=1.0
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
+target_weight : float, default=1.0
+    Weight of the mean loss of the target rows whose labels `y_target` tells, added to
+    the mean loss of the source's. A batch of them is in every step, be they few.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -85,8 +102,29 @@ learning_rate : float, default={learning_rate}
     MLP, the linear head, the domain classifier) learn at ``learning_rate * sqrt(100 /
     n_inputs)``, the same relative step for narrow and wide rows.
 batch_size : int, default=64
-    Most rows of each domain in a training step.
+    Most rows of the source, and of the target, in a training step; several sources
+    share it evenly.
 max_epochs : int, default=100
+    Passes over the longer domain; the shorter one cycles meanwhile. Several sources are
+    as long as the longest of them times their number.
+"""
+
+PRETRAINED_BODY_PARAMETERS = """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body that learns, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
+    module is copied, never changed; a callable gets the shape of one row and returns a
+    module. None builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+PRETRAINING_PARAMETERS = """\
+hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
+    Widths of the MLP, where `backbone` is None; the last is that of the features.
+learning_rate : float, default={learning_rate}
+    Step size of the optimizer for modules of yours; default layers learn at
+    ``learning_rate * sqrt(100 / n_inputs)``.
+batch_size : int, default={batch_size}
+    Most rows of each domain in a training step.
+max_epochs : int, default={max_epochs}
     Passes over the longer domain; the shorter one cycles meanwhile.
 """
 
@@ -237,9 +275,12 @@ BLOCKS = {
     "loss_parameter": LOSS_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
     "target_loss_parameters": TARGET_LOSS_PARAMETERS,
+    "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
+    "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
+    "pretraining_parameters": PRETRAINING_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
     "classes_attribute": CLASSES_ATTRIBUTE,
     "regression_attributes": REGRESSION_ATTRIBUTES,

@@ -44,6 +44,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
         confused.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -93,8 +94,11 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
         target_loss_weight: float = 1.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
+        class_weighting: Any = None,
         optimizer: Any = "adam",
         learning_rate: float = 2e-3,
         learning_rate_schedule: Any = "constant",
@@ -115,8 +119,11 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
             target_loss_weight=target_loss_weight,
+            target_weight=target_weight,
+            class_weight=class_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
+            class_weighting=class_weighting,
             optimizer=optimizer,
             learning_rate=learning_rate,
             learning_rate_schedule=learning_rate_schedule,
