@@ -23,9 +23,14 @@ from _holds_tables import make_tables
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
-from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier, MCDClassifier
 
-METHODS = {"dann": DANNClassifier, "coral": DeepCORALClassifier}
+METHODS = {
+    "dann": DANNClassifier,
+    "coral": DeepCORALClassifier,
+    "mcc": MCCClassifier,
+    "mcd": MCDClassifier,
+}
 TWIN = " twin"
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10
