@@ -37,7 +37,9 @@ def make_runs(args):
                     record = make_run(problem, problem.inputs[0], seed, method, params)
                     with args.runs.open("a") as file:
                         file.write(json.dumps({"key": key, **record}) + "\n")
-                    print(*key, *(round(record[name], 3) for name in ("last", "seconds")), flush=True)
+                    print(
+                        *key, *(round(record[name], 3) for name in ("last", "seconds")), flush=True
+                    )
 
 
 def to_frame(path):

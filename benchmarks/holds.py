@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,27 @@ from _holds_tables import make_tables
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier, MCDClassifier
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    SHOTClassifier,
+)
 
 METHODS = {
     "dann": DANNClassifier,
     "coral": DeepCORALClassifier,
     "mcc": MCCClassifier,
+    "cdan": CDANClassifier,
+    "dan": DeepMMDClassifier,
+    "jan": partial(DeepMMDClassifier, joint=True),
+    "jdot": DeepJDOTClassifier,
     "mcd": MCDClassifier,
+    "shot": SHOTClassifier,
 }
 TWIN = " twin"
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
@@ -107,7 +122,7 @@ def run(problem, inputs, seed, method, params, twin):
         "curve": [round(a, 3) for a in accuracies[:: max(1, len(accuracies) // 20)]],
         "flips": curve.flips(),
         "disagreement": curve.disagreement(final),
-        "label_loss": late[-1]["label_loss"],
+        "label_loss": late[-1].get("label_loss"),
         "n_epochs": len(history),
         "seconds": seconds,
         "warned": [str(w.message)[:60] for w in caught],

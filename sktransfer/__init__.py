@@ -27,10 +27,14 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import persistence as persistence
     from . import schedules as schedules
     from .adaptation import (
+        CDANClassifier,
         DANNClassifier,
         DeepCORALClassifier,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
         MCCClassifier,
         MCDClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -79,8 +83,11 @@ __all__ = [
     "ULSIF",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "CDANClassifier",
     "DANNClassifier",
     "DeepCORALClassifier",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
@@ -96,6 +103,7 @@ __all__ = [
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

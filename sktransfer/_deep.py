@@ -87,8 +87,8 @@ class BaseDeepEstimator(
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            For a classifier labels out of `classes_`.
+        ndarray of shape (n_samples,), or of a regressor's `y`
+            For a classifier labels out of `classes_`, for a regressor numbers in the units of `y`.
         """
         outputs = self._forward(X, "forward")
         return self.net_.task.answers(outputs)
@@ -113,8 +113,20 @@ class BaseDeepEstimator(
         return int(self.net_.module_.n_features)
 
     @abstractmethod
-    def _make_task(self, domains: Domains) -> Task:
-        """Say what is learned."""
+    def _task_of(self, domain: Domain, name: str) -> Task:
+        """Return the task of predicting labels like those that the argument `name` has given."""
+
+    @abstractmethod
+    def _set_task(self, task: Task) -> None:
+        """Set what `fit` tells of the task."""
+
+    @abstractmethod
+    def _fitted_task(self) -> Task:
+        """Return the task by what `_set_task` has set."""
+
+    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
+        """Return the domain with labels as `predict` answers, and the argument that holds them."""
+        return domains.source, "y"
 
     @abstractmethod
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
@@ -132,7 +144,7 @@ class BaseDeepEstimator(
         return check_domains(fitted, X, y, X_target, y_target, sample_weight, rows=rows)
 
     def _fit(self, domains: Domains) -> None:
-        task = self._make_task(domains)
+        task = self._task_of(*self._domain_to_predict(domains))
         processes, device = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 2)
         network_seed, order_seed = processes.agree(seeds, device)
@@ -145,6 +157,7 @@ class BaseDeepEstimator(
         for stage in self._plan(domains, order_seed):
             Run(self.net_, stage).train()
         del self.net_.domains_
+        self._set_task(self.net_.task)
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 

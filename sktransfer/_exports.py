@@ -4,10 +4,14 @@ The root imports them when they are asked for.
 """
 
 EXPORTS = {
+    "CDANClassifier": "adaptation",
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepJDOTClassifier": "adaptation",
+    "DeepMMDClassifier": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

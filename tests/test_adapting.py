@@ -129,7 +129,7 @@ def test_a_failed_adapt_leaves_the_estimator_as_it_was(domains, later):
     ]:
         with pytest.raises(ValueError, match=error):
             clf.adapt(X, y)
-    with pytest.raises(ValueError, match="became nan|became inf|NaN or infinite"):
+    with pytest.raises(ValueError, match=r"became nan|became inf|NaN or infinite"):
         clf.set_params(learning_rate=1e300).adapt(later[0], later[2])
     assert {k: v for k, v in vars(clf).items() if k != "learning_rate"} == {
         k: v for k, v in before.items() if k != "learning_rate"

@@ -1,13 +1,21 @@
 """Adaptation to a target domain without labels, one method a file."""
 
+from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
 from ._dann import DANNClassifier
+from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
+from ._mmd import DeepMMDClassifier
+from ._shot import SHOTClassifier
 
 __all__ = [
+    "CDANClassifier",
     "DANNClassifier",
     "DeepCORALClassifier",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "MCCClassifier",
     "MCDClassifier",
+    "SHOTClassifier",
 ]

@@ -201,7 +201,8 @@ class BaseAdaptation(BaseDeepEstimator):
         if target is not None and target.y is not None:
             warnings.warn(
                 f"{name} adapts without labels of the target and does not use y_target. Leave it "
-                "out, or fine-tune on the labelled rows: FineTuneClassifier takes both.",
+                "out, or fine-tune on the labelled rows: FineTuneClassifier and FineTuneRegressor "
+                "take both.",
                 UserWarning,
                 stacklevel=5,
             )

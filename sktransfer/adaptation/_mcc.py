@@ -42,12 +42,15 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
     temperature : float, default={temperature}
         What logits are divided by; predictions that are softer show more of what is
         confused.
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns

@@ -97,12 +97,15 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     {body_parameters}
     n_body_moves : int, default={n_body_moves}
         How often the body moves for one move of the heads.
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
-from .._task import Classification, encoded
+from .._task import encoded
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
@@ -87,7 +87,7 @@ class BaseFineTuning(BaseDeepEstimator):
 
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
-        task, network = Classification.of_labels(source.labels, "y"), self.net_.module_
+        task, network = self._task_of(source, "y"), self.net_.module_
         make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
         with self.net_.engine.generators.lent():
             head = make(network.n_features, task.n_outputs)
