@@ -3,8 +3,8 @@
     python benchmarks/family.py RUNS.jsonl [--method NAME ...] [--part screened] [--seeds 0 1 2]
     python benchmarks/family.py RUNS.jsonl --table
 
-Every run adds one line of JSON to the file, as in `holds.py`, of which this is a selection of tasks;
-a run whose line stands there is not made again. Methods with the same optimizer have one twin.
+Every run adds one line of JSON to the file, as in `holds.py`, of which this is a selection of
+tasks; a run whose line stands there is not made again. Methods with the same optimizer have one twin.
 """
 
 import argparse

@@ -235,9 +235,8 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
         classifier.reversal.lambda_ = batch.lambda_
         logits = [batch.source_outputs.detach(), network.target_outputs(batch).detach()]
         features = [batch.source.features, batch.target.features]
-        joint = [
-            network.products(f, z.softmax(dim=1)) for f, z in zip(features, logits, strict=True)
-        ]
+        multiply = cast(nn.Module, network.products)
+        joint = [multiply(f, z.softmax(dim=1)) for f, z in zip(features, logits, strict=True)]
         source, target = classifier(joint[0]), classifier(joint[1])
         batch.metrics["domain_accuracy"] = RowMetric(
             domain_accuracy, (source.detach(), target.detach())

@@ -28,7 +28,8 @@ def mixture_kernel(rows: Tensor) -> Tensor:
     n_pairs = max(len(rows) * (len(rows) - 1), 1)
     v = distances.detach().sum() / n_pairs
     v = v.clamp(min=torch.finfo(rows.dtype).tiny)
-    return mean_of_powers(torch.exp(distances / (-4 * v)))
+    kernel: Tensor = mean_of_powers(torch.exp(distances / (-4 * v)))
+    return kernel
 
 
 def mmd_loss(source: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
