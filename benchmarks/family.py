@@ -4,7 +4,7 @@
     python benchmarks/family.py RUNS.jsonl --table
 
 Every run adds one line of JSON to the file, as in `holds.py`, of which this is a selection of
-tasks; a run whose line stands there is not made again. Methods with the same optimizer have one twin.
+tasks; a run whose line stands there is not made again. Methods of one optimizer share a twin.
 """
 
 import argparse
