@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         CDANClassifier,
         DANNClassifier,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepMMDClassifier,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
         SHOTClassifier,
     )
     from .alignment import (
@@ -73,6 +75,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -100,6 +103,8 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

@@ -12,6 +12,7 @@ EXPORTS = {
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
+    "OpenSetClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -44,6 +45,7 @@ EXPORTS = {
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
+    "MarginalizedDenoisingAutoencoder": "selftaught",
 }
 
 # What else the root shows: its public modules.
@@ -63,6 +65,7 @@ PACKAGES = (
     "parameters",
     "persistence",
     "schedules",
+    "selftaught",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.

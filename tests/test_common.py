@@ -21,6 +21,7 @@ from sktransfer import (
     FineTuneClassifier,
     MCCClassifier,
     MCDClassifier,
+    OpenSetClassifier,
     SHOTClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
@@ -103,6 +104,7 @@ VARIANTS = [
     MCDClassifier(**FAST),
     MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
     SHOTClassifier(**FAST),
+    OpenSetClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(

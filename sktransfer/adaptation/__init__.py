@@ -7,6 +7,7 @@ from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
 from ._mmd import DeepMMDClassifier
+from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "DeepMMDClassifier",
     "MCCClassifier",
     "MCDClassifier",
+    "OpenSetClassifier",
     "SHOTClassifier",
 ]
