@@ -30,6 +30,8 @@ class TransferNet(NeuralNet):
         What trains it, and passes rows through it.
     task : Task
         What it learns.
+    sources : list or None
+        Names of several sources that it learns from.
     learning_rate_schedule : callable
         Factor of the learning rate, by training progress.
     """
@@ -40,6 +42,7 @@ class TransferNet(NeuralNet):
         *,
         engine: Engine,
         task: Task,
+        sources: list[Any] | None,
         optimizer: Callable[..., torch.optim.Optimizer],
         lr: float,
         batch_size: int,
@@ -61,6 +64,7 @@ class TransferNet(NeuralNet):
         )
         self.engine = engine
         self.task = task
+        self.sources = sources
         self.learning_rate_schedule = learning_rate_schedule
 
     @property
