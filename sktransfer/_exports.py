@@ -6,9 +6,11 @@ The root imports them when they are asked for.
 EXPORTS = {
     "CDANClassifier": "adaptation",
     "DANNClassifier": "adaptation",
+    "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
     "DeepJDOTClassifier": "adaptation",
     "DeepMMDClassifier": "adaptation",
+    "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",

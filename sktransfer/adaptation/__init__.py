@@ -2,7 +2,9 @@
 
 from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
+from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
+from ._dann_regressor import DANNRegressor
 from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
@@ -13,7 +15,9 @@ from ._shot import SHOTClassifier
 __all__ = [
     "CDANClassifier",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
     "MCCClassifier",
