@@ -77,7 +77,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
-    from .selftaught import MarginalizedDenoisingAutoencoder
+    from .selftaught import (
+        AutoencoderPretrainer,
+        ContrastivePretrainer,
+        MarginalizedDenoisingAutoencoder,
+    )
 
 __all__ = [
     "CORAL",
@@ -86,9 +90,11 @@ __all__ = [
     "KMM",
     "TCA",
     "ULSIF",
+    "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
     "CDANClassifier",
+    "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",

@@ -127,7 +127,7 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
         self,
         feature_extractor: Any = None,
         *,
-        feature_cost: float = 1.0,
+        feature_cost: float = 10.0,
         label_cost: float = 1.0,
         label_classifier: Any = None,
         lambda_: float = 1.0,
