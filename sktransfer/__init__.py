@@ -68,7 +68,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
 
 __all__ = [
     "CORAL",
@@ -84,6 +84,7 @@ __all__ = [
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",

@@ -37,6 +37,7 @@ EXPORTS = {
     "BalancedWeightingRegressor": "parameters",
     "PriorTransferClassifier": "parameters",
     "PriorTransferRegressor": "parameters",
+    "FitCheckpoint": "persistence",
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",

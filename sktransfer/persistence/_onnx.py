@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from .._arguments import check_path
+from .._replacing import replacing
 from ..network._network import TransferNetwork
-from ._files import replacing
 from ._saving import check_saveable
 
 INPUT, PROBABILITIES, LABEL = "X", "probabilities", "label"
