@@ -26,11 +26,16 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
+        DANNRegressor,
         DeepCORALClassifier,
+        DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -69,6 +74,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import FitCheckpoint, export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -80,7 +86,9 @@ __all__ = [
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
@@ -94,9 +102,12 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

@@ -14,10 +14,14 @@ from torch import nn
 
 from sktransfer import (
     DANNClassifier,
+    DANNRegressor,
     DeepCORALClassifier,
+    DeepCORALRegressor,
     FineTuneClassifier,
     MCCClassifier,
     MCDClassifier,
+    OpenSetClassifier,
+    SHOTClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
@@ -92,6 +96,11 @@ VARIANTS = [
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
     MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
+    DANNRegressor(),
+    DANNRegressor(batch_norm_body, loss="huber", **FAST),
+    DeepCORALRegressor(**FAST),
+    SHOTClassifier(**FAST),
+    OpenSetClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -184,6 +193,10 @@ class AdaptedMCD(TargetFromSource, MCDClassifier):
     """Maximum classifier discrepancy on two equal domains."""
 
 
+class AdaptedSHOT(TargetFromSource, SHOTClassifier):
+    """The source's rows once more, without their labels."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -196,6 +209,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
         AdaptedMCC(**FAST),
         AdaptedMCD(**FAST),
+        AdaptedSHOT(batch_norm_body, **FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )
