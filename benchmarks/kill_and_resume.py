@@ -39,17 +39,17 @@ def body(input_shape):
 def make_data():
     """Return a source, a shifted target and the labels of both."""
     rng = np.random.default_rng(0)
-    X, X_target = rng.normal(size=(2, 600, 10)).astype(np.float32)
+    X, X_target = rng.normal(size=(2, 300, 10)).astype(np.float32)
     X_target += 0.5
     y, y_target = (np.where(Z[:, 0] + Z[:, 1] > 0.3, "up", "down") for Z in (X, X_target))
     return X, y, X_target, y_target
 
 
-ADAPTATION = {"max_epochs": 40, "random_state": 0}
+ADAPTATION = {"max_epochs": 20, "random_state": 0}
 STAGES = {
-    "source_training": SourceTraining(epochs=20),
-    "head_epochs": 20,
-    "finetune_epochs": 20,
+    "source_training": SourceTraining(epochs=10),
+    "head_epochs": 10,
+    "finetune_epochs": 10,
     "random_state": 0,
 }
 # Name: estimator, whether it is given labels of the target.
@@ -66,7 +66,7 @@ PROBLEMS = {
             body,
             unfreeze_depth=3,
             unfreezing=Unfreezing(gradual=True, l2_sp=0.01),
-            early_stopping=HeldOut(patience=8),
+            early_stopping=HeldOut(patience=5),
             **STAGES,
         ),
         True,
