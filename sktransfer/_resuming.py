@@ -101,7 +101,8 @@ def _path_of(settings: FitCheckpoint, identity: dict[str, Any]) -> Path:
     path = Path(settings.path)
     if not path.is_dir():
         return path
-    of_candidate = repr([identity["estimator"], identity["parameters"]]).encode()
+    fingerprints = [(name, pair[-1]) for name, pair in identity["parameters"].items()]
+    of_candidate = repr([identity["estimator"], fingerprints]).encode()
     of_fold = repr([identity["data"], identity["begin"]]).encode()
     return path / f"{digest(of_candidate).hex()[:16]}-{digest(of_fold).hex()[:16]}.checkpoint"
 
@@ -179,7 +180,10 @@ def _check_same(identity: dict[str, Any], found: dict[str, Any], path: Path) -> 
     for group in ("parameters", "data", "begin", "versions", "machine"):
         here, there = identity[group], found.get(group, {})
         for name in [*here, *(name for name in there if name not in here)]:
-            if here.get(name) != there.get(name):
+            pair = (here.get(name), there.get(name))
+            if group == "parameters":  # how they look may tell an address
+                pair = tuple(value and value[-1] for value in pair)
+            if pair[0] != pair[1]:
                 differences.append(_difference(group, name, here.get(name), there.get(name)))
     if differences:
         raise ValueError(
