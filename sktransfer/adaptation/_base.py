@@ -26,7 +26,7 @@ from ..engine._stage import GradientStep, Stage, Step
 from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._diagnosis import describe_failure, domain_gradient
+from ._diagnosis import describe_failure, describe_shares, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
@@ -218,6 +218,8 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
+            if self._transfers():
+                self._warn_of_shares(source, sampler)
 
     def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
         """Put the domains on the device, and say which rows make a batch."""
@@ -262,6 +264,23 @@ class BaseAdaptation(BaseDeepEstimator):
         failure = describe_failure(self.net_.history, batch.lambda_, gradient)
         if failure is not None:
             warnings.warn(failure, UserWarning, stacklevel=5)
+
+    def _warn_of_shares(self, source: Domain, sampler: Sampler) -> None:
+        """Warn where classes are far rarer or more frequent in the target's predictions."""
+        task, network, target = self.net_.task, self.net_.module_, sampler.target
+        known = task.shares(source.labels, source.sample_weight)
+        if known is None or target is None:
+            return
+        seen = [
+            task.shares(task.answers(self.net_.engine.forward(network, network.forward, rows)))
+            for rows in (sampler.source.rows, target.rows)
+        ]
+        assert seen[0] is not None
+        assert seen[1] is not None
+        names = self.net_.classes.tolist()
+        text = describe_shares(names, (known, seen[0]), seen[1], len(target))
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

@@ -150,6 +150,7 @@ class Passes(nn.Module):
         return self.layers(X)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares")
 def test_with_batch_statistics_each_source_is_a_pass_of_its_own(domains):
     X, y, X_target = domains
     X = X + np.repeat([100.0, 0.0, -100.0], [50, 30, 10])[:, None]
