@@ -29,7 +29,9 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
+        DANNRegressor,
         DeepCORALClassifier,
+        DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
@@ -84,7 +86,9 @@ __all__ = [
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",

@@ -70,6 +70,15 @@ class_weight : dict, "balanced" or None, default=None
     domain. "balanced" weighs a class by one over its number of rows there.
 """
 
+CLASS_WEIGHTING_PARAMETER = """\
+class_weighting : {"target"} or None, default=None
+    "target" draws source rows of a class as often as the target seems to have it, by
+    the mean of what is predicted for the target before each epoch: for targets that
+    lack classes of the source or have other shares of them (after Cao et al., "Partial
+    Adversarial Domain Adaptation", ECCV 2018, whose weights multiply the losses).
+    Predictions that are wrong about the shares feed on themselves.
+"""
+
 ADAPTATION_PARAMETERS = """\
 lambda_ : float, default=1.0
     Weight of the adaptation; 0 trains on the source alone (where a target is
@@ -247,6 +256,7 @@ BLOCKS = {
     "loss_parameter": LOSS_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
     "target_loss_parameters": TARGET_LOSS_PARAMETERS,
+    "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,

@@ -5,7 +5,9 @@ The root imports them when they are asked for.
 
 EXPORTS = {
     "DANNClassifier": "adaptation",
+    "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",

@@ -1,7 +1,9 @@
 """Adaptation to a target domain without labels, one method a file."""
 
 from ._coral import DeepCORALClassifier
+from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
+from ._dann_regressor import DANNRegressor
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
 from ._open_set import OpenSetClassifier
@@ -9,7 +11,9 @@ from ._shot import SHOTClassifier
 
 __all__ = [
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "MCCClassifier",
     "MCDClassifier",
     "OpenSetClassifier",

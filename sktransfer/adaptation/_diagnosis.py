@@ -32,10 +32,7 @@ LEAST_CLASS_ROWS = 10
 
 
 def describe_shares(
-    names: list[Any],
-    of_source: tuple[np.ndarray, np.ndarray],
-    of_target: np.ndarray,
-    n_target: int,
+    names: list[Any], shares: tuple[np.ndarray | None, ...], n_target: int
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -43,22 +40,21 @@ def describe_shares(
     ----------
     names : list
         The classes.
-    of_source : tuple of ndarray of shape (n_classes,)
-        Their shares in the source, and in the predictions for it: a class that is not
-        predicted there either is not learned, which is another matter.
-    of_target : ndarray of shape (n_classes,)
-        Their shares in the predictions for the target.
+    shares : tuple of three ndarray of shape (n_classes,)
+        Their shares in the source, in the predictions for it (a class that is not predicted
+        there either is not learned, which is another matter), and in those for the target.
     n_target : int
         Rows of the target.
     """
-    gross = of_source[0] > 0
-    for shares in of_source:
-        least, most = np.minimum(shares, of_target), np.maximum(shares, of_target)
+    known, in_source, in_target = (np.asarray(share) for share in shares)
+    gross = known > 0
+    for of_source in (known, in_source):
+        least, most = np.minimum(of_source, in_target), np.maximum(of_source, in_target)
         gross &= (most > MOST_RATIO * least) & (n_target * most >= LEAST_CLASS_ROWS)
     if not gross.any():
         return None
     named = [
-        f"{names[k]!r} {of_target[k]:.1%} (source {of_source[0][k]:.1%})"
+        f"{names[k]!r} {in_target[k]:.1%} (source {known[k]:.1%})"
         for k in np.flatnonzero(gross)[:5]
     ]
     more = f" and {gross.sum() - 5} more" if gross.sum() > 5 else ""
@@ -67,8 +63,8 @@ def describe_shares(
         f"{', '.join(named)}{more}. Either adaptation has gone astray (compare with source_only(), "
         "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
         "target (partial adaptation): what makes the domains alike then mixes classes up. "
-        "Estimate the shares (BBSE or MLLS of sktransfer.instance), and weigh the source by them "
-        "(class_weight, sample_weight)."
+        'class_weighting="target" leaves missing classes out, and LabelShiftClassifier estimates '
+        "shares, by which class_weight and sample_weight can weigh the source."
     )
 
 

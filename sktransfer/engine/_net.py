@@ -14,7 +14,7 @@ from skorch.callbacks import Callback, EpochTimer
 from skorch.dataset import Dataset
 from torch import nn
 
-from .._task import Task
+from .._task import Classification, Task
 from ..data._lazy import LazyArray, MappedArray
 from ._engine import Engine
 
@@ -78,9 +78,10 @@ class TransferNet(NeuralNet):
 
     @property
     def classes(self) -> np.ndarray:
-        """The labels that are told apart."""
-        classes: np.ndarray = self.task.classes  # type: ignore[attr-defined]
-        return classes
+        """The labels that are told apart; a regressor has none."""
+        if not isinstance(self.task, Classification):
+            raise AttributeError("a net that predicts numbers has no classes")
+        return self.task.classes
 
     def has_listener(self, *events: str) -> bool:
         """Whether a callback does something at one of these events."""

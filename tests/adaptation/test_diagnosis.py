@@ -127,9 +127,9 @@ def test_a_loss_without_an_adversary_has_no_chance_level():
 )
 def test_shares_off_by_a_factor_of_five_are_named(of_target, n_rows, named):
     of_source = np.array([0.4, 0.4, 0.2])
-    text = describe_shares(list("abc"), (of_source, of_source), np.array(of_target), n_rows)
-    untrained = np.array(of_target)
-    assert describe_shares(list("abc"), (of_source, untrained), untrained, n_rows) is None
+    seen = np.array(of_target)
+    text = describe_shares(list("abc"), (of_source, of_source, seen), n_rows)
+    assert describe_shares(list("abc"), (of_source, seen, seen), n_rows) is None
     if named is None:
         assert text is None
     else:
