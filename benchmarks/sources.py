@@ -18,10 +18,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
 
-DATA = {"spectra": spectra, "office": office_caltech_features}
+DATA = {"office": office_caltech_features, "spectra": spectra}
 METHODS = {"DANN": DANNClassifier, "CORAL": DeepCORALClassifier}
 WAYS = ("several", "pooled", "pooled, no target", "best single")
-ROWS = 300
+ROWS = 200  # of a domain
 
 
 def run(dataset, place, method, way, seed):
@@ -51,8 +51,8 @@ if __name__ == "__main__":
     else:
         keys = [
             (dataset, place, method, way, seed)
-            for seed in map(int, rest or (0, 1, 2))
             for dataset in DATA
+            for seed in list(map(int, rest or (0, 1, 2)))
             for place in range(4)
             for method in METHODS
             for way in WAYS
