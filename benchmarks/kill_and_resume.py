@@ -4,8 +4,9 @@
     python benchmarks/kill_and_resume.py --kills 3 --processes 2 --problems dann
 
 Each trial starts a process that fits, kills it (SIGKILL) at a random moment of the time that
-an undisturbed fit takes (every second time once a state was written), and calls the same fit again in another process. What is compared:
-weights, statistics, the optimizer's state, the generators, the history and the predictions.
+an undisturbed fit takes (every second time once a state was written), and calls the same fit
+again in another process. What is compared: weights, statistics, the optimizer's state, the
+generators, the history and the predictions.
 """
 
 import argparse
