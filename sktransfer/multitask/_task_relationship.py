@@ -26,7 +26,7 @@ mean_strength : float, default=infinity
 
 BLOCKS["task_relationship_attributes"] = """\
 task_covariance_ : ndarray of shape (n_tasks, n_tasks)
-    The formula's ``Omega``, of trace 1. `sktransfer.displays.TaskCovarianceDisplay` draws it.
+    The formula's ``Omega``, of trace 1.
 n_iter_ : int
     Rounds, in each of which the coefficients and the covariance are computed anew."""
 
