@@ -67,6 +67,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         TwoStageTrAdaBoostRegressor,
     )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .multitask import (
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressor,
+    )
     from .parameters import (
         BalancedWeightingClassifier,
         BalancedWeightingRegressor,
@@ -74,7 +80,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
-    from .selftaught import MarginalizedDenoisingAutoencoder
+    from .selftaught import (
+        AutoencoderPretrainer,
+        ContrastivePretrainer,
+        MarginalizedDenoisingAutoencoder,
+    )
 
 __all__ = [
     "CORAL",
@@ -83,8 +93,10 @@ __all__ = [
     "KMM",
     "TCA",
     "ULSIF",
+    "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
@@ -102,6 +114,8 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
@@ -110,6 +124,8 @@ __all__ = [
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",

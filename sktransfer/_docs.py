@@ -109,6 +109,25 @@ max_epochs : int, default=100
     as long as the longest of them times their number.
 """
 
+PRETRAINED_BODY_PARAMETERS = """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body that learns, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
+    module is copied, never changed; a callable gets the shape of one row and returns a
+    module. None builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+PRETRAINING_PARAMETERS = """\
+hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
+    Widths of the MLP, where `backbone` is None; the last is that of the features.
+learning_rate : float, default={learning_rate}
+    Step size of the optimizer for modules of yours; default layers learn at
+    ``learning_rate * sqrt(100 / n_inputs)``.
+batch_size : int, default={batch_size}
+    Most rows of each domain in a training step.
+max_epochs : int, default={max_epochs}
+    Passes over the longer domain; the shorter one cycles meanwhile.
+"""
+
 OPTIMIZER_PARAMETERS = """\
 optimizer : {"adam", "adamw", "game_adam", "rmsprop", "sgd"} or callable, default={optimizer}
     "game_adam" is Adam with ``betas=(0.5, 0.999)``, whose short memory suits players that
@@ -260,6 +279,8 @@ BLOCKS = {
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
+    "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
+    "pretraining_parameters": PRETRAINING_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
     "classes_attribute": CLASSES_ATTRIBUTE,
     "regression_attributes": REGRESSION_ATTRIBUTES,
