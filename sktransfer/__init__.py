@@ -28,10 +28,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import schedules as schedules
     from . import selftaught as selftaught
     from .adaptation import (
+        CDANClassifier,
         DANNClassifier,
         DANNRegressor,
         DeepCORALClassifier,
         DeepCORALRegressor,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
@@ -96,11 +99,14 @@ __all__ = [
     "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "CDANClassifier",
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",

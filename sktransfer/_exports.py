@@ -11,9 +11,12 @@ from importlib import import_module
 from typing import Any
 
 EXPORTS = {
+    "CDANClassifier": "adaptation",
     "DANNClassifier": "adaptation",
     "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepJDOTClassifier": "adaptation",
+    "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
