@@ -284,8 +284,9 @@ class BaseAdaptation(BaseDeepEstimator):
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        forward = partial(self.net_.engine.forward, network, network.forward)
-        in_source, in_target = (task.answers(forward(d.rows)) for d in (sampler.source, target))
+        forward = partial(self.net_.engine.forward, network)
+        in_source = task.answers(forward(network.forward_source, sampler.source.rows))
+        in_target = task.answers(forward(network.forward, target.rows))
         shares = known, task.shares(in_source), task.shares(in_target)
         text = describe_shares(self.net_.classes.tolist(), shares, len(target))
         if text is not None:

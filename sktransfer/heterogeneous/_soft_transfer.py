@@ -68,7 +68,7 @@ class SoftTransferNetwork(TransferNetwork):
         batch.target_outputs = None
 
     def forward_source(self, X: Tensor) -> Tensor:
-        """Return what the label head says of rows of the source."""
+        """Return what the label head says of rows of the source, by their own body."""
         outputs: Tensor = self.label_head(self.source_body(X).flatten(1))
         return outputs
 

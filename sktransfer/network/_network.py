@@ -78,6 +78,10 @@ class TransferNetwork(nn.Module):
         outputs: Tensor = self.label_head(self.features(X))
         return outputs
 
+    def forward_source(self, X: Tensor) -> Tensor:
+        """Return what the label head says of rows of the source."""
+        return self.forward(X)
+
     def forward_domains(self, batch: Batch) -> None:
         """Fill the batch's features of all views and the label head's outputs for the source.
 
