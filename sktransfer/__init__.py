@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import persistence as persistence
     from . import schedules as schedules
     from . import selftaught as selftaught
+    from . import zeroshot as zeroshot
     from .adaptation import (
         CDANClassifier,
         DANNClassifier,
@@ -88,6 +89,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         ContrastivePretrainer,
         MarginalizedDenoisingAutoencoder,
     )
+    from .zeroshot import (
+        DAPClassifier,
+        ESZSLClassifier,
+        LeaveClassesOut,
+        SemanticAutoencoderClassifier,
+    )
 
 __all__ = [
     "CORAL",
@@ -103,11 +110,13 @@ __all__ = [
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
+    "DAPClassifier",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
     "DomainStandardScaler",
+    "ESZSLClassifier",
     "FeatureAugmentation",
     "FineTuneClassifier",
     "FrozenCache",
@@ -115,6 +124,7 @@ __all__ = [
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",
+    "LeaveClassesOut",
     "LoRA",
     "LogisticRatio",
     "MCCClassifier",
@@ -127,6 +137,7 @@ __all__ = [
     "PriorTransferClassifier",
     "PriorTransferRegressor",
     "SHOTClassifier",
+    "SemanticAutoencoderClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

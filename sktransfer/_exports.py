@@ -55,6 +55,10 @@ EXPORTS = {
     "MeanRegularizedRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
     "TaskRelationshipRegressor": "multitask",
+    "DAPClassifier": "zeroshot",
+    "ESZSLClassifier": "zeroshot",
+    "LeaveClassesOut": "zeroshot",
+    "SemanticAutoencoderClassifier": "zeroshot",
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
@@ -81,6 +85,7 @@ PACKAGES = (
     "persistence",
     "schedules",
     "selftaught",
+    "zeroshot",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
