@@ -41,9 +41,9 @@ calibration : float or "auto", default=0.0
     by classes and rows that are left out.
 search : dict, "auto" or None, default="auto"
     Values of parameters to choose from, by the mean accuracy among seen classes that are left out,
-    whole; the unseen ones have no part in it. "auto" is a small grid of the method's own, if it has one
-    (see Notes), and None takes the parameters as they stand. Without descriptions nothing is
-    searched, nor by "auto" with fewer than four seen classes.
+    whole; the unseen ones have no part in it. "auto" is the method's own grid, if it has one (see
+    Notes), and None takes the parameters as they stand. Without descriptions nothing is searched,
+    nor by "auto" with fewer than four seen classes.
 cv : splitter or None, default=None
     Of the inner search. None is ``LeaveClassesOut`` with ten splits, which leave out as many
     classes as are unseen, but at least two and at most half."""
