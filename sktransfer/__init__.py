@@ -82,7 +82,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -110,6 +110,7 @@ __all__ = [
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",

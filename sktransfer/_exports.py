@@ -51,6 +51,7 @@ EXPORTS = {
     "BalancedWeightingRegressor": "parameters",
     "PriorTransferClassifier": "parameters",
     "PriorTransferRegressor": "parameters",
+    "FitCheckpoint": "persistence",
     "MeanRegularizedClassifier": "multitask",
     "MeanRegularizedRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
