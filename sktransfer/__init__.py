@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
+    from . import fewshot as fewshot
     from . import finetuning as finetuning
     from . import instance as instance
     from . import layers as layers
@@ -39,6 +40,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         FeatureAugmentation,
         OptimalTransport,
         SubspaceAlignment,
+    )
+    from .fewshot import (
+        FewShotScore,
+        MatchingClassifier,
+        NearestPrototypeClassifier,
+        PrototypicalClassifier,
+        few_shot_score,
     )
     from .finetuning import (
         FineTuneClassifier,
@@ -82,6 +90,7 @@ __all__ = [
     "DeepCORALClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
+    "FewShotScore",
     "FineTuneClassifier",
     "FrozenCache",
     "HeldOut",
@@ -91,9 +100,12 @@ __all__ = [
     "LoRA",
     "LogisticRatio",
     "MCDClassifier",
+    "MatchingClassifier",
+    "NearestPrototypeClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "PrototypicalClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
@@ -102,6 +114,7 @@ __all__ = [
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
+    "few_shot_score",
     "load",
     "make_transfer_pipeline",
     "save",

@@ -14,6 +14,11 @@ EXPORTS = {
     "FeatureAugmentation": "alignment",
     "OptimalTransport": "alignment",
     "SubspaceAlignment": "alignment",
+    "FewShotScore": "fewshot",
+    "MatchingClassifier": "fewshot",
+    "NearestPrototypeClassifier": "fewshot",
+    "PrototypicalClassifier": "fewshot",
+    "few_shot_score": "fewshot",
     "FineTuneClassifier": "finetuning",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
@@ -49,6 +54,7 @@ PACKAGES = (
     "callbacks",
     "datasets",
     "displays",
+    "fewshot",
     "finetuning",
     "instance",
     "layers",
@@ -61,4 +67,4 @@ PACKAGES = (
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
-OF_NETWORKS = ("adaptation", "finetuning")
+OF_NETWORKS = ("adaptation", "fewshot", "finetuning")

@@ -78,6 +78,12 @@ class TransferNet(NeuralNet):
         classes: np.ndarray = self.task.classes  # type: ignore[attr-defined]
         return classes
 
+    def holding(self, module: nn.Module, task: Task) -> TransferNet:
+        """Return a net that is this one, but for its network and what it learns."""
+        twin = TransferNet.__new__(TransferNet)
+        twin.__dict__ = {**vars(self), "module_": module, "task": task}
+        return twin
+
     def has_listener(self, *events: str) -> bool:
         """Whether a callback does something at one of these events."""
         return any(
