@@ -19,7 +19,7 @@ from plot_dann_mnist_m import EPOCHS, TRAINING, load_domains, make_body
 METHODS = {
     "source only": None,
     "DANN": {},
-    "DANN, entropy_weight=0.1": {"entropy_weight": 0.1},
+    "DANN, entropy on the target": {"target_loss": "entropy", "target_loss_weight": 0.1},
 }
 BODIES = {
     "images standardised": make_body,

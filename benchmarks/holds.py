@@ -23,9 +23,14 @@ from _holds_tables import make_tables
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
-from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier, SHOTClassifier
 
-METHODS = {"dann": DANNClassifier, "coral": DeepCORALClassifier}
+METHODS = {
+    "dann": DANNClassifier,
+    "coral": DeepCORALClassifier,
+    "mcd": MCDClassifier,
+    "shot": SHOTClassifier,
+}
 TWIN = " twin"
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10
@@ -102,7 +107,7 @@ def run(problem, inputs, seed, method, params, twin):
         "curve": [round(a, 3) for a in accuracies[:: max(1, len(accuracies) // 20)]],
         "flips": curve.flips(),
         "disagreement": curve.disagreement(final),
-        "label_loss": late[-1]["label_loss"],
+        "label_loss": late[-1].get("label_loss"),
         "n_epochs": len(history),
         "seconds": seconds,
         "warned": [str(w.message)[:60] for w in caught],

@@ -76,7 +76,7 @@ def make_body(input_shape):
 
 def make_dann(**params):
     """Return a DANN of this body."""
-    params = {"lambda_": 0.3, "entropy_weight": 0.1, **params}
+    params = {"lambda_": 0.3, "target_loss": "entropy", "target_loss_weight": 0.1, **params}
     return DANNClassifier(
         make_body, max_epochs=EPOCHS["DANN"], batch_size=32, random_state=0, **params
     )
@@ -94,7 +94,7 @@ def adapt(source, target):
     }
     adapted = make_dann(callbacks=[DomainScoring(**test)])
     adapted.fit(X_source, y_source, X_target=X_target)
-    plain = make_dann(lambda_=0.0, entropy_weight=0.0).fit(X_source, y_source)
+    plain = make_dann(lambda_=0.0, target_loss=None).fit(X_source, y_source)
     return adapted, plain, test
 
 

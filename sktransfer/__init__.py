@@ -30,7 +30,9 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .adaptation import (
         DANNClassifier,
         DeepCORALClassifier,
+        MCCClassifier,
         MCDClassifier,
+        SHOTClassifier,
     )
     from .alignment import (
         CORAL,
@@ -99,6 +101,7 @@ __all__ = [
     "LabelShiftClassifier",
     "LoRA",
     "LogisticRatio",
+    "MCCClassifier",
     "MCDClassifier",
     "MatchingClassifier",
     "NearestPrototypeClassifier",
@@ -106,6 +109,7 @@ __all__ = [
     "PriorTransferClassifier",
     "PriorTransferRegressor",
     "PrototypicalClassifier",
+    "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

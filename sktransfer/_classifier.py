@@ -8,14 +8,15 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 
-from ._task import Classification
-from .data._domain import Domains
+from ._task import Classification, Task
+from .data._domain import Domain
 from .engine._net import TransferNet
 
 
 class DeepClassifierMixin(ClassifierMixin):
     """Tells classes apart, and says with which probability; stands before a deep base."""
 
+    classes_: np.ndarray
     net_: TransferNet
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -34,12 +35,12 @@ class DeepClassifierMixin(ClassifierMixin):
         probabilities: np.ndarray = softmax(self._forward(X, "forward"), axis=1)
         return probabilities
 
-    def _make_task(self, domains: Domains) -> Classification:
-        name, labels = self._labels_to_predict(domains)
-        task = Classification.of_labels(labels, name)
-        self.classes_ = task.classes
-        return task
+    def _task_of(self, domain: Domain, name: str) -> Classification:
+        return Classification.of_labels(domain.labels, name)
 
-    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
-        """Return the labels that `predict` answers with and the argument that holds them."""
-        return "y", domains.source.labels
+    def _set_task(self, task: Task) -> None:
+        assert isinstance(task, Classification)
+        self.classes_ = task.classes
+
+    def _fitted_task(self) -> Classification:
+        return Classification(self.classes_)

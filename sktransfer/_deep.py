@@ -13,6 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
+from ._adapting import LaterAdaptation
 from ._estimator import BaseTransferEstimator
 from ._task import Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
@@ -38,7 +39,9 @@ from .engine._stage import Stage
 from .network._network import TransferNetwork
 
 
-class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator):
+class BaseDeepEstimator(
+    LaterAdaptation, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseTransferEstimator
+):
     """Holds a skorch net and gives it the shape of a scikit-learn estimator.
 
     A kind of task (a mixin below) says what is learned; a family of methods says
@@ -84,8 +87,8 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            For a classifier labels out of `classes_`.
+        ndarray of shape (n_samples,), or of a regressor's `y`
+            For a classifier labels out of `classes_`, for a regressor numbers in the units of `y`.
         """
         outputs = self._forward(X, "forward")
         return self.net_.task.answers(outputs)
@@ -110,8 +113,20 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         return int(self.net_.module_.n_features)
 
     @abstractmethod
-    def _make_task(self, domains: Domains) -> Task:
-        """Say what is learned."""
+    def _task_of(self, domain: Domain, name: str) -> Task:
+        """Return the task of predicting labels like those that the argument `name` has given."""
+
+    @abstractmethod
+    def _set_task(self, task: Task) -> None:
+        """Set what `fit` tells of the task."""
+
+    @abstractmethod
+    def _fitted_task(self) -> Task:
+        """Return the task by what `_set_task` has set."""
+
+    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
+        """Return the domain with labels as `predict` answers, and the argument that holds them."""
+        return domains.source, "y"
 
     @abstractmethod
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
@@ -129,7 +144,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         return check_domains(fitted, X, y, X_target, y_target, sample_weight, rows=rows)
 
     def _fit(self, domains: Domains) -> None:
-        task = self._make_task(domains)
+        task = self._task_of(*self._domain_to_predict(domains))
         processes, device = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 2)
         network_seed, order_seed = processes.agree(seeds, device)
@@ -142,6 +157,7 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
         for stage in self._plan(domains, order_seed):
             Run(self.net_, stage).train()
         del self.net_.domains_
+        self._set_task(self.net_.task)
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
@@ -242,12 +258,15 @@ class BaseDeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseT
 
     def _forward(self, X, method: str) -> np.ndarray:
         X = check_rows_to_predict(self, X, rows=TorchRows())
+        self._check_row_shape(X, "X")
+        return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
+
+    def _check_row_shape(self, X: Any, name: str) -> None:
         if X.shape[1:] != self.input_shape_:
             raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
-                f"rows of shape {self.input_shape_}. Bring X to that shape."
+                f"{name} has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
+                f"rows of shape {self.input_shape_}. Bring {name} to that shape."
             )
-        return self.net_.engine.forward(self.net_.module_, *self._prediction(X, method))
 
     def _for_other_domains(self) -> Any:
         twin = super()._for_other_domains()

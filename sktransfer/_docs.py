@@ -18,21 +18,60 @@ feature_extractor : torch.nn.Module, callable or None, default=None
     builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
 """
 
-ADAPTATION_PARAMETERS = """\
+LABEL_CLASSIFIER_PARAMETER = """\
 label_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer.
+"""
+
+REGRESSION_HEAD_PARAMETER = """\
+label_classifier : torch.nn.Module, callable or None, default=None
+    The head that maps features to the numbers that are predicted, in units of
+    `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
+    linear layer. (It bears the name that it has in the method's classifier.)
+"""
+
+LOSS_PARAMETER = """\
+loss : {"squared_error", "huber"}, default="squared_error"
+    Of what a row is off by, ``r = (y - prediction) / y_scale_``, the mean over outputs of
+    ``r^2``; or of ``r^2 / 2`` up to ``|r| = 1`` and ``|r| - 1/2`` beyond, for labels with
+    outliers.
+"""
+
+DOMAIN_CLASSIFIER_PARAMETERS = """\
+domain_classifier : torch.nn.Module, callable or None, default=None
+    The head that maps features to one domain logit (above 0 is target). A
+    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
+domain_layer_sizes : int or sequence of int, default=(100,)
+    Widths of the hidden layers of the domain classifier, where
+    `domain_classifier` is None; ``()`` makes it linear.
+gradient_penalty : float, default={gradient_penalty}
+    Weight of a penalty on the slopes of the domain classifier, added to its loss:
+    ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` over the rows of both domains,
+    with its logits ``z`` and the features ``f`` held fixed, so that the body learns
+    nothing of it. It keeps the two players from swinging round each other. 0 is
+    the method as published in 2016.
+"""
+
+TARGET_LOSS_PARAMETERS = """\
+target_loss : {"entropy", "mcc", "bnm"}, callable or None, default=None
+    A loss of the predictions on target batches, added under the same schedule as
+    `lambda_`: their mean entropy (natural logarithm), their class confusion (as in
+    `MCCClassifier`, at temperature 2.5) or their nuclear norm ``-1/n ||P||_*``; a
+    callable gets logits of shape ``(n, n_classes)`` and returns a scalar tensor. It
+    sharpens decisions on the target: a gain where its classes lie apart, a loss
+    where they overlap.
+target_loss_weight : float, default=1.0
+    Its weight; 0.1 is usual for the entropy.
+"""
+
+ADAPTATION_PARAMETERS = """\
 lambda_ : float, default=1.0
     Weight of the adaptation; 0 trains on the source alone (where a target is
     given, batch normalisation still predicts with its statistics).
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
-entropy_weight : float, default=0.0
-    Weight of the mean entropy of the predictions on target batches (natural
-    logarithm), added to the loss under the same schedule as `lambda_`. It
-    sharpens decisions on the target: a gain where its classes lie apart, a
-    loss where they overlap.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -170,9 +209,18 @@ verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
 """
 
-FITTED_ATTRIBUTES = """\
+CLASSES_ATTRIBUTE = """\
 classes_ : ndarray of shape (n_classes,)
     The labels that `predict` answers with.
+"""
+
+REGRESSION_ATTRIBUTES = """\
+y_mean_, y_scale_ : ndarray of shape () or (n_outputs,)
+    Mean and standard deviation of the labels, weighted where their rows are: training
+    is on ``(y - y_mean_) / y_scale_``, and `predict` undoes it.
+"""
+
+FITTED_ATTRIBUTES = """\
 n_features_in_ : int
     Size of the second axis of `X`.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -185,7 +233,7 @@ history_ : skorch History
     For each epoch the means of ``label_loss`` and of the method's other losses,
     their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
     ``dur``, and what else the method tells (adaptation ``domain_loss``,
-    ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
+    ``target_loss``, ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """
@@ -212,10 +260,17 @@ BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
     "backbone_parameter": BACKBONE_PARAMETER,
     "episode_parameters": EPISODE_PARAMETERS,
+    "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
+    "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
+    "loss_parameter": LOSS_PARAMETER,
+    "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
+    "target_loss_parameters": TARGET_LOSS_PARAMETERS,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
+    "classes_attribute": CLASSES_ATTRIBUTE,
+    "regression_attributes": REGRESSION_ATTRIBUTES,
     "fitted_attributes": FITTED_ATTRIBUTES,
     "target_scorer_parameters": TARGET_SCORER_PARAMETERS,
     "importance_parameters": IMPORTANCE_PARAMETERS,

@@ -6,7 +6,9 @@ The root imports them when they are asked for.
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
+    "SHOTClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

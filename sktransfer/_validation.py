@@ -136,8 +136,10 @@ def refuse_booleans(estimator) -> None:
             )
 
 
-def check_rows_to_predict(estimator, X, *, rows: ArrayRows | None = None, dtype="numeric"):
-    """Check rows to predict for against those of `fit`.
+def check_rows_to_predict(
+    estimator, X, *, rows: ArrayRows | None = None, dtype="numeric", name: str = "X"
+):
+    """Check rows, given as the argument `name`, against those of `fit`.
 
     Raises
     ------
@@ -146,10 +148,10 @@ def check_rows_to_predict(estimator, X, *, rows: ArrayRows | None = None, dtype=
     """
     check_is_fitted(estimator)
     rows = ArrayRows() if rows is None else rows
-    X = as_array(X, "X")
+    X = as_array(X, name)
     if is_dataset(X):
-        return rows.read_dataset(X, "X")
-    with named("X"):
+        return rows.read_dataset(X, name)
+    with named(name):
         checked = validate_data(estimator, X, reset=False, **_accepted(estimator, dtype))
     return rows.keep(checked, X)
 

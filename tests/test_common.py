@@ -16,7 +16,14 @@ from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
     FineTuneClassifier,
+    MCCClassifier,
     MCDClassifier,
+    SHOTClassifier,
+)
+from sktransfer.fewshot import (
+    MatchingClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
@@ -73,16 +80,28 @@ FAST_STAGES = {
 }
 
 VARIANTS = [
+    MatchingClassifier(episodes=50, learning_rate=0.003),
+    NearestPrototypeClassifier(),
+    PrototypicalClassifier(episodes=150),
     DANNClassifier(),
     DANNClassifier(lambda_=0.0, **FAST),
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
     DANNClassifier(hidden_layer_sizes=(30, 20), domain_layer_sizes=(), **FAST),
     DANNClassifier(batch_norm_body, **FAST),
-    DANNClassifier(entropy_weight=0.1, optimizer="sgd", learning_rate=0.05, max_epochs=40),
+    DANNClassifier(
+        target_loss="entropy",
+        target_loss_weight=0.1,
+        optimizer="sgd",
+        learning_rate=0.05,
+        max_epochs=40,
+    ),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
+    MCCClassifier(),
+    MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
     MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
+    SHOTClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(
@@ -139,6 +158,10 @@ class AdaptedCORAL(TargetFromSource, DeepCORALClassifier):
     """Deep CORAL on two equal domains."""
 
 
+class AdaptedMCC(TargetFromSource, MCCClassifier):
+    """Minimum class confusion on two equal domains."""
+
+
 def checks_that(status, estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -171,6 +194,10 @@ class AdaptedMCD(TargetFromSource, MCDClassifier):
     """Maximum classifier discrepancy on two equal domains."""
 
 
+class AdaptedSHOT(TargetFromSource, SHOTClassifier):
+    """The source's rows once more, without their labels."""
+
+
 class SelfTrained(TargetFromSource, FineTuneClassifier):
     """Fine-tuning on the source's own pseudo-labels."""
 
@@ -180,8 +207,10 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
     "estimator",
     [
         AdaptedDANN(**FAST),
-        AdaptedCORAL(entropy_weight=0.1, **FAST),
+        AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
+        AdaptedMCC(**FAST),
         AdaptedMCD(**FAST),
+        AdaptedSHOT(batch_norm_body, **FAST),
         SelfTrained(**FAST_STAGES),
     ],
 )

@@ -22,7 +22,7 @@ from tests.test_common import batch_norm_body, dropout_body, single_precision_bo
 FAST = {"max_epochs": 3, "random_state": 0}
 ESTIMATORS = [
     DANNClassifier(**FAST),
-    DANNClassifier(batch_norm_body, entropy_weight=0.1, **FAST),
+    DANNClassifier(batch_norm_body, target_loss="entropy", target_loss_weight=0.1, **FAST),
     DANNClassifier(dropout_body, **FAST),
     DeepCORALClassifier(**FAST),
 ]
@@ -214,9 +214,9 @@ def test_history_of_dann_holds_the_domain_accuracy(domains):
 
 
 def test_recorded_loss_is_the_sum_of_the_losses(domains):
-    clf = fitted(domains, entropy_weight=0.3)
+    clf = fitted(domains, target_loss="entropy", target_loss_weight=0.3)
     for epoch in clf.history_:
-        names = ("label_loss", "domain_loss", "gradient_penalty_loss", "entropy_loss")
+        names = ("label_loss", "domain_loss", "gradient_penalty_loss", "target_loss")
         parts = sum(epoch[name] for name in names)
         assert epoch["train_loss"] == pytest.approx(parts)
 

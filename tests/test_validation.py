@@ -99,7 +99,7 @@ class OneRow(nn.Module):
             {"learning_rate_schedule": lambda p: 1 / (1.0 - p) if p < 1 else np.nan},
             r"learning_rate_schedule\(1.0\) returned nan; it must return a finite number",
         ),
-        ({"entropy_weight": -0.1}, "'entropy_weight' parameter"),
+        ({"target_loss_weight": -0.1}, "'target_loss_weight' parameter"),
         ({"max_epochs": 0}, "'max_epochs' parameter .* Got 0 instead"),
         ({"batch_size": 1.5}, "'batch_size' parameter"),
         ({"learning_rate": 0}, "'learning_rate' parameter"),

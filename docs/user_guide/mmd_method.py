@@ -40,12 +40,15 @@ class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     References

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import schedules
 from .._deep import BaseDeepEstimator
@@ -23,25 +22,21 @@ from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
+from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, domain_gradient
+from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Return the mean entropy of the predictions, ``-1/n sum_i sum_k p_ik log p_ik``."""
-    log_probabilities = F.log_softmax(logits, dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
-
-
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + domain loss + w entropy_weight target entropy``.
+    """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
 
-    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss.
-    ``w lambda_`` weighs the gradient that it sends to the body, not the loss
-    itself, so that ``history_`` shows the plain loss and the method's own heads
+    Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
+    weights are those of the gradients that the losses send back, not of the losses
+    themselves, so that ``history_`` shows the plain losses and the method's own heads
     learn at full rate.
     """
 
@@ -51,7 +46,8 @@ class BaseAdaptation(BaseDeepEstimator):
         "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
-        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
+        "target_loss_weight": [Interval(Real, 0, None, closed="left")],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -64,7 +60,8 @@ class BaseAdaptation(BaseDeepEstimator):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -84,7 +81,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.label_classifier = label_classifier
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
-        self.entropy_weight = entropy_weight
+        self.target_loss = target_loss
+        self.target_loss_weight = target_loss_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -128,9 +126,10 @@ class BaseAdaptation(BaseDeepEstimator):
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses |= self._domain_losses(network, batch)
-            if self.entropy_weight > 0:
-                outputs = network.label_head(batch.target.features)
-                losses["entropy_loss"] = self.entropy_weight * share * entropy(outputs)
+            if self._has_target_loss():
+                loss = look_up(self.target_loss, TARGET_LOSSES)
+                weight = self.target_loss_weight * share
+                losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
     def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
@@ -161,6 +160,8 @@ class BaseAdaptation(BaseDeepEstimator):
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         self._warn_of_what_is_not_used(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
+        if callable(self.target_loss):
+            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
         sampler = self._sampler(
             self._domain_rows(source),
             None if target is None else self._domain_rows(Domain(target.X)),
@@ -182,7 +183,10 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self.entropy_weight > 0)
+        return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
+
+    def _has_target_loss(self) -> bool:
+        return self.target_loss is not None and self.target_loss_weight > 0
 
     def _warn_of_what_is_not_used(self, domains: Domains) -> None:
         name, target = type(self).__name__, domains.target
@@ -197,7 +201,8 @@ class BaseAdaptation(BaseDeepEstimator):
         if target is not None and target.y is not None:
             warnings.warn(
                 f"{name} adapts without labels of the target and does not use y_target. Leave it "
-                "out, or fine-tune on the labelled rows: FineTuneClassifier takes both.",
+                "out, or fine-tune on the labelled rows: FineTuneClassifier and FineTuneRegressor "
+                "take both.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -24,8 +24,21 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
 
+class CORALMixin:
+    """Pulls the covariances of the domains' features together; stands before `BaseAdaptation`."""
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the CORAL loss, its gradient weighed by lambda."""
+        assert batch.target is not None
+        loss = coral_loss(
+            scale_gradient(batch.source.features, batch.lambda_),
+            scale_gradient(batch.target.features, batch.lambda_),
+        )
+        return {"domain_loss": loss}
+
+
 @with_shared_docs
-class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
+class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -42,12 +55,15 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns
@@ -74,12 +90,3 @@ class DeepCORALClassifier(DeepClassifierMixin, BaseAdaptation):
     >>> clf.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (300,)
     """
-
-    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the CORAL loss, its gradient weighed by lambda."""
-        assert batch.target is not None
-        loss = coral_loss(
-            scale_gradient(batch.source.features, batch.lambda_),
-            scale_gradient(batch.target.features, batch.lambda_),
-        )
-        return {"domain_loss": loss}

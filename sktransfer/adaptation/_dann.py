@@ -62,8 +62,48 @@ class DomainClassifier(nn.Module):
         return logits
 
 
+class DANNMixin:
+    """Sets a domain classifier against the body; stands before `BaseAdaptation`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "domain_classifier": [callable, None],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
+        "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    }
+
+    domain_classifier: Any
+    domain_layer_sizes: Any
+    gradient_penalty: float
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
+        classifier = cast(DomainClassifier, network.domain_classifier)
+        classifier.reversal.lambda_ = batch.lambda_
+        source, target = network.forward_head("domain_classifier", batch)
+        logits = source.detach(), target.detach()
+        batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
+        losses = {"domain_loss": domain_adversarial_loss(source, target)}
+        if self.gradient_penalty > 0:
+            features = joint_features(batch).detach().requires_grad_()
+            penalty = gradient_penalty(classifier.head(features), features)
+            losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
+        return losses
+
+    def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
+        sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
+
+        def mlp(n_features):
+            return make_mlp([n_features, *sizes, 1], activate_last=False)
+
+        head = make_head(
+            self.domain_classifier, "domain_classifier", features, 1, (features.shape[1],), mlp
+        )
+        # Made after body and label head, so that these do not depend on its draws.
+        return {"domain_classifier": DomainClassifier(head)}
+
+
 @with_shared_docs
-class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
+class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -90,24 +130,16 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
-    domain_classifier : torch.nn.Module, callable or None, default=None
-        The head that maps features to one domain logit (above 0 is target). A
-        callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
-    domain_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the hidden layers of the domain classifier, where
-        `domain_classifier` is None; ``()`` makes it linear.
-    gradient_penalty : float, default={gradient_penalty}
-        Weight of a penalty on the slopes of the domain classifier, added to its loss:
-        ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` over the rows of both domains,
-        with its logits ``z`` and the features ``f`` held fixed, so that the body learns
-        nothing of it. It keeps the two players from swinging round each other. 0 is
-        the method as published in 2016.
+    {domain_classifier_parameters}
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns
@@ -140,9 +172,7 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseAdaptation._parameter_constraints,
-        "domain_classifier": [callable, None],
-        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
-        "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **DANNMixin._parameter_constraints,
     }
 
     def __init__(
@@ -154,7 +184,8 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
@@ -176,7 +207,8 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
             label_classifier=label_classifier,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
-            entropy_weight=entropy_weight,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,
@@ -195,29 +227,3 @@ class DANNClassifier(DeepClassifierMixin, BaseAdaptation):
         self.domain_classifier = domain_classifier
         self.domain_layer_sizes = domain_layer_sizes
         self.gradient_penalty = gradient_penalty
-
-    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
-        classifier = cast(DomainClassifier, network.domain_classifier)
-        classifier.reversal.lambda_ = batch.lambda_
-        source, target = network.forward_head("domain_classifier", batch)
-        logits = source.detach(), target.detach()
-        batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
-        losses = {"domain_loss": domain_adversarial_loss(source, target)}
-        if self.gradient_penalty > 0:
-            features = joint_features(batch).detach().requires_grad_()
-            penalty = gradient_penalty(classifier.head(features), features)
-            losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
-        return losses
-
-    def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
-        sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
-
-        def mlp(n_features):
-            return make_mlp([n_features, *sizes, 1], activate_last=False)
-
-        head = make_head(
-            self.domain_classifier, "domain_classifier", features, 1, (features.shape[1],), mlp
-        )
-        # Made after body and label head, so that these do not depend on its draws.
-        return {"domain_classifier": DomainClassifier(head)}

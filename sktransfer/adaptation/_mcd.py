@@ -97,12 +97,15 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     {body_parameters}
     n_body_moves : int, default={n_body_moves}
         How often the body moves for one move of the heads.
+    {label_classifier_parameter}
+    {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Warns
@@ -143,7 +146,8 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
-        entropy_weight: float = 0.0,
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -164,7 +168,8 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
             label_classifier=label_classifier,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
-            entropy_weight=entropy_weight,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,9 @@ class Domain:
 
     def labelled(self) -> Domain:
         """Return the domain of the rows with a label."""
-        return self if self.has_label is None else self.take(np.flatnonzero(self.has_label))
+        if self.has_label is None:
+            return self
+        return replace(self.take(np.flatnonzero(self.has_label)), has_label=None)
 
 
 @dataclass(frozen=True, slots=True)

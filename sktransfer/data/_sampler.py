@@ -67,6 +67,8 @@ class Batch:
         Share of the training steps already taken.
     source_outputs : Tensor of shape (n, n_outputs)
         The label head's, for the source; the network sets it.
+    target_outputs : Tensor or None
+        The label head's for the target, once the network was asked for them.
     joint_features : Tensor or None
         Of both domains, where they went through the body in one pass.
     lambda_ : float
@@ -79,6 +81,7 @@ class Batch:
     target: View | None
     progress: float
     source_outputs: Tensor = field(init=False, repr=False)
+    target_outputs: Tensor | None = field(init=False, default=None, repr=False)
     joint_features: Tensor | None = field(init=False, default=None)
     lambda_: float = field(init=False, default=0.0)
     metrics: dict[str, float | str | RowMetric] = field(init=False, default_factory=dict)

@@ -26,7 +26,7 @@ STYLES = {
     "label_loss": (SOURCE, "-"),
     "domain_loss": (BLACK, "-"),
     "gradient_penalty_loss": (BLACK, ":"),
-    "entropy_loss": (TARGET, "-"),
+    "target_loss": (TARGET, "-"),
     "l2_sp_loss": (PINK, "-"),
     "valid_loss": (GREEN, "-"),
     "train_loss": (GREY, "--"),

@@ -79,13 +79,13 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         self.verbose = verbose
 
     @property
-    def batch_size(self) -> int:
+    def batch_size(self) -> int:  # type: ignore[override]
         """Most rows of an episode."""
         return self.n_way * (self.n_shot + self.n_query)
 
     @abstractmethod
     def _logits(self, queries: Tensor, support: Tensor, codes: Tensor, n_way: int) -> Tensor:
-        """Return the logits of queries, shape (n, n_way), by features and classes of the support."""
+        """Return the logits of queries, (n, n_way), by the features of a support."""
 
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         if self.episodes == 0:

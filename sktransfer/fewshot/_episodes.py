@@ -88,6 +88,8 @@ class EpisodeSampler:
         assert domain.y is not None
         self.domain, self.size, self.n_episodes, self.device = domain, size, n_episodes, device
         self.generator = torch.Generator().manual_seed(seed)
+        # Apart, so that whole weights give the same episodes as copies of the rows.
+        self.of_counts = torch.Generator().manual_seed(seed + 1)
         self.order = torch.from_numpy(order_rows(X, np.random.RandomState(0)))
         self.codes = domain.y.cpu()[self.order]
         weights = domain.sample_weight
@@ -126,19 +128,22 @@ class EpisodeSampler:
                 n_way=len(supports),
             )
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return where the generator stands."""
-        return {"generator": self.generator.get_state()}
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """Return where the generators stand."""
+        return {"generators": [self.generator.get_state(), self.of_counts.get_state()]}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """Go on from where `state_dict` stood."""
-        self.generator.set_state(state["generator"])
+        for generator, found in zip(
+            (self.generator, self.of_counts), state["generators"], strict=True
+        ):
+            generator.set_state(found)
 
     def _pools(self) -> list[Tensor]:
         """Return the rows of each class that has any; weighted ones in copies."""
         order, codes = self.order, self.codes
         if self.weights is not None:
-            counts = draw_counts(self.weights, self.generator)
+            counts = draw_counts(self.weights, self.of_counts)
             order, codes = order.repeat_interleave(counts), codes.repeat_interleave(counts)
         return [order[codes == code] for code in codes.unique()]
 

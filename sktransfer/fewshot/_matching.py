@@ -37,6 +37,7 @@ class MatchingClassifier(BaseEpisodic):
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
 
     Raises

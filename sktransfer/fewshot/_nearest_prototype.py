@@ -89,8 +89,8 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     >>> X, y = load_digits(return_X_y=True)
     >>> old = y < 5
     >>> clf = NearestPrototypeClassifier().fit(X[old], y[old])
-    >>> clf.set_support(X[~old][:50], y[~old][:50]).predict(X[~old][:3])
-    array([5, 6, 7])
+    >>> clf.set_support(X[~old][:50], y[~old][:50]).predict(X[~old][1:4])
+    array([6, 7, 8])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {

@@ -118,10 +118,10 @@ class SupportMixin(DeepClassifierMixin):
         else:
             self._show(source, "y")
 
-    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
+    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
         if domains.target is None or domains.target.y is None:
-            return super()._labels_to_predict(domains)
-        return "y_target", domains.target.labelled().labels
+            return domains.source, "y"
+        return domains.target.labelled(), "y_target"
 
 
 def _check_labels(y: Any, n_rows: int) -> np.ndarray:

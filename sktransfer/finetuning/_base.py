@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
-from .._task import Classification, encoded
+from .._task import encoded
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
@@ -31,7 +31,9 @@ from ._stages import (
     Part,
     TrainingRows,
     l2_sp_penalty,
+    parameter_groups,
     plan_five_steps,
+    plan_refinement,
     weigh_classes,
 )
 
@@ -85,7 +87,7 @@ class BaseFineTuning(BaseDeepEstimator):
 
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
-        task, network = Classification.of_labels(source.labels, "y"), self.net_.module_
+        task, network = self._task_of(source, "y"), self.net_.module_
         make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
         with self.net_.engine.generators.lent():
             head = make(network.n_features, task.n_outputs)
@@ -114,11 +116,7 @@ class BaseFineTuning(BaseDeepEstimator):
 
     def _five_steps(self, rows: TrainingRows, seed: int) -> Iterator[Stage]:
         network: FineTuneNetwork = self.net_.module_
-        self.unfrozen_layers_ = self._layers_to_unfreeze(network)
-        if self.adapter is not None:
-            rank = LoRA.of(self.adapter, "adapter").rank
-            with self.net_.engine.generators.lent():
-                add_lora(network, self.unfrozen_layers_, rank)
+        self._find_unfrozen(network)
         parts = plan_five_steps(self, self.unfrozen_layers_, network.label_head)
         yield from self._stages(parts, rows, seed)
         idle = [
@@ -133,6 +131,20 @@ class BaseFineTuning(BaseDeepEstimator):
                 UserWarning,
                 stacklevel=5,
             )
+
+    def _plan_refinement(self, labelled: Domain, seed: int) -> Iterator[Stage]:
+        network: FineTuneNetwork = self.net_.module_
+        self._find_unfrozen(network)
+        part = plan_refinement(self, self.unfrozen_layers_, network.label_head)
+        yield from self._stages([part], self._training_rows(labelled), seed)
+
+    def _find_unfrozen(self, network: FineTuneNetwork) -> None:
+        """Set which layers learn after the head, and give them adapters where asked to."""
+        self.unfrozen_layers_ = self._layers_to_unfreeze(network)
+        if self.adapter is not None:
+            rank = LoRA.of(self.adapter, "adapter").rank
+            with self.net_.engine.generators.lent():
+                add_lora(network, self.unfrozen_layers_, rank)
 
     def _training_rows(self, domain: Domain) -> TrainingRows:
         task = self.net_.task
@@ -200,7 +212,7 @@ class BaseFineTuning(BaseDeepEstimator):
             GradientStep(partial(self._part_losses, part, rows, learning, before)),
             part.epochs,
             network.row_flops(network.live(network.unfrozen)),
-            groups=self._parameter_groups(part),
+            groups=parameter_groups(network, part),
             progress=part.progress,
             callbacks=self._stopping(part, rows, crossing),
             dataset=callback_dataset(domain.X, domain.labels),
@@ -260,23 +272,6 @@ class BaseFineTuning(BaseDeepEstimator):
                 "tensor with a row for each of the batch's."
             )
         return augmented
-
-    def _parameter_groups(self, part: Part) -> list[dict[str, Any]]:
-        network: FineTuneNetwork = self.net_.module_
-        groups = [{"params": list(part.head.parameters()), "lr": part.learning_rate}]
-        for layer, rate in part.layer_rates.items():
-            parameters = [
-                p for p in network.layers.parameters(network.body, layer) if p.requires_grad
-            ]
-            groups.append({"params": parameters, "lr": rate})
-        groups = [group for group in groups if group["params"]]
-        if not groups:
-            raise ValueError(
-                f"The stage '{part.name}' has nothing to train: the head has no weights and no "
-                "layer of the backbone is unfrozen. Give a head with weights, or raise "
-                "unfreeze_depth."
-            )
-        return groups
 
     def _prediction(self, X, method: str):
         network, cache = self.net_.module_, FrozenCache.of(self.frozen_cache, "frozen_cache")

@@ -13,7 +13,7 @@ from .._classifier import DeepClassifierMixin
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
 from .._validation import Integral, Interval, Real, StrOptions
-from ..data._domain import Domains
+from ..data._domain import Domain, Domains
 from ..network._build import make_body, make_head
 from ._base import BaseFineTuning
 from ._lora import add_lora
@@ -53,6 +53,7 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     Attributes
     ----------
+    {classes_attribute}
     {fitted_attributes}
     backbone_ : torch.nn.Module
         The trained body, for example to be the `backbone` of another fit.
@@ -269,10 +270,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
         network: FineTuneNetwork = self.net_.module_
         return network.label_head
 
-    def _labels_to_predict(self, domains: Domains) -> tuple[str, np.ndarray]:
+    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
         if domains.target is None or domains.target.y is None:
-            return super()._labels_to_predict(domains)
-        return "y_target", domains.target.labelled().labels
+            return super()._domain_to_predict(domains)
+        return domains.target.labelled(), "y_target"
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> FineTuneNetwork:
         l2_sp = Unfreezing.of(self.unfreezing, "unfreezing").l2_sp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -83,6 +83,11 @@ class FineTuneNetwork(TransferNetwork):
         if self._goes_on_from != (crossing, graph):
             self._goes_on_from = (list(crossing), graph)
             self._rests = {mode: graph.rest(crossing, training=mode) for mode in (False, True)}
+
+    def move_statistics(self, target: Iterable[Any], n_target: int) -> None:
+        """Move the batch statistics of what predicts to those of a target of so many rows."""
+        super().move_statistics(target, n_target)
+        self.activations = None  # made by the frozen part as it was
 
     def train(self, mode: bool = True) -> FineTuneNetwork:
         """Set the mode, but leave what is frozen in evaluation."""

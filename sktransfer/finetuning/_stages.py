@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .._task import Task, encoded
 from ..data._domain import Domain
 from ..engine._net import TransferNet
+from ._network import FineTuneNetwork
 from ._settings import Unfreezing
 
 
@@ -192,6 +193,46 @@ def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> li
             )
         )
     return [part for part in parts if part.epochs > 0]
+
+
+def plan_refinement(settings: Any, layers: Sequence[str], head: nn.Module) -> Part:
+    """Return the stage by which `adapt` trains head and layers from where they are.
+
+    Raises
+    ------
+    ValueError
+        Where there are no passes over the rows.
+    """
+    if settings.finetune_epochs == 0:
+        raise ValueError(
+            "finetune_epochs=0 leaves adapt no pass over the labelled rows; "
+            "set_params(finetune_epochs=50) gives it some."
+        )
+    last = plan_five_steps(settings, layers, head)[-1]
+    epochs, rate = settings.finetune_epochs, settings.finetune_learning_rate
+    return replace(last, name="adapt", epochs=epochs, learning_rate=rate, progress=(0.0, 1.0))
+
+
+def parameter_groups(network: FineTuneNetwork, part: Part) -> list[dict[str, Any]]:
+    """Return what learns in a stage, and how fast, for an optimizer.
+
+    Raises
+    ------
+    ValueError
+        Where nothing learns.
+    """
+    groups = [{"params": list(part.head.parameters()), "lr": part.learning_rate}]
+    for layer, rate in part.layer_rates.items():
+        parameters = [p for p in network.layers.parameters(network.body, layer) if p.requires_grad]
+        groups.append({"params": parameters, "lr": rate})
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise ValueError(
+            f"The stage '{part.name}' has nothing to train: the head has no weights and no "
+            "layer of the backbone is unfrozen. Give a head with weights, or raise "
+            "unfreeze_depth."
+        )
+    return groups
 
 
 class HeldOutScoring(Callback):

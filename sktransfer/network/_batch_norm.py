@@ -59,23 +59,36 @@ def estimate_statistics(
         Rows of the target.
     """
     norms = [norm for norm in norms if norm.track_running_stats]
+    if norms:
+        _take_statistics(network, norms, source)
+        if target is not None:
+            move_statistics(network, norms, target, n_target)
+
+
+def move_statistics(
+    network: nn.Module, norms: Sequence[_BatchNorm], target: Iterable[Any], n_target: int
+) -> None:
+    """Move the running statistics to those of a target, ``(N s + n t) / (N + n)``.
+
+    As `estimate_statistics`, with the present statistics for the source's.
+    """
+    norms = [norm for norm in norms if norm.track_running_stats]
     if not norms:
         return
-    of_source = _statistics(network, norms, source)
-    if target is None:
-        return
-    of_target = _statistics(network, norms, target)
+    before = [tuple(statistic.clone() for statistic in _running(norm)) for norm in norms]
+    _take_statistics(network, norms, target)
     share = n_target / (SOURCE_PRIOR_ROWS + n_target)
     with torch.no_grad():
-        for norm, old, new in zip(norms, of_source, of_target, strict=True):
-            for statistic, of_s, of_t in zip(_running(norm), old, new, strict=True):
-                statistic.copy_(torch.lerp(of_s, of_t, share))
+        for norm, of_source in zip(norms, before, strict=True):
+            for statistic, of_s in zip(_running(norm), of_source, strict=True):
+                statistic.copy_(torch.lerp(of_s, statistic, share))
 
 
 @torch.no_grad()
-def _statistics(
+def _take_statistics(
     network: nn.Module, norms: Sequence[_BatchNorm], batches: Iterable[Any]
-) -> list[tuple[Tensor, ...]]:
+) -> None:
+    """Set the running statistics to their means over the batches."""
     momenta = [norm.momentum for norm in norms]
     network.eval()
     for norm in norms:
@@ -87,7 +100,6 @@ def _statistics(
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-    return [tuple(statistic.clone() for statistic in _running(norm)) for norm in norms]
 
 
 def _running(norm: _BatchNorm) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..data._sampler import Batch
-from ._batch_norm import batch_norms, estimate_statistics, untouched_statistics
+from ._batch_norm import (
+    batch_norms,
+    estimate_statistics,
+    move_statistics,
+    untouched_statistics,
+)
 from ._probe import Probe
 
 
@@ -92,6 +98,14 @@ class TransferNetwork(nn.Module):
             # Not `split`, whose Python side costs as much as a small layer.
             source.features, target.features = batch.joint_features.split_with_sizes(sizes)
         batch.source_outputs = self.label_head(source.features)
+        batch.target_outputs = None  # those of an earlier pass
+
+    def target_outputs(self, batch: Batch) -> Tensor:
+        """Return the label head's outputs for the target's features, computed once a step."""
+        if batch.target_outputs is None:
+            assert batch.target is not None
+            batch.target_outputs = self.label_head(batch.target.features)
+        return batch.target_outputs
 
     def forward_head(self, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """Pass the features of both domains through the head `name`: one pass, if it can be."""
@@ -104,12 +118,22 @@ class TransferNetwork(nn.Module):
         of_source, of_target = outputs.split_with_sizes([source.shape[0], target.shape[0]])
         return of_source, of_target
 
+    def has_statistics(self) -> bool:
+        """Whether batch statistics, kept while training, decide what is predicted."""
+        return any(norm.track_running_stats for norm in self._predicting_norms())
+
+    def move_statistics(self, target: Iterable[Any], n_target: int) -> None:
+        """Move the batch statistics of what predicts to those of a target of so many rows."""
+        move_statistics(self, self._predicting_norms(), target, n_target)
+
     def estimate_statistics(
         self, source: Iterable[Any], target: Iterable[Any] | None, n_target: int
     ) -> None:
         """Estimate the batch statistics of what predicts anew, as the target's if there is one."""
-        norms = batch_norms(nn.ModuleList([self.body, self.label_head]))
-        estimate_statistics(self, norms, source, target, n_target)
+        estimate_statistics(self, self._predicting_norms(), source, target, n_target)
+
+    def _predicting_norms(self) -> list[_BatchNorm]:
+        return batch_norms(nn.ModuleList([self.body, self.label_head]))
 
 
 def joint_features(batch: Batch) -> Tensor:

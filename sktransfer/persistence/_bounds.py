@@ -60,19 +60,13 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError, LookupError, TypeError
-        For classes that are not sorted and different, and for rows of no possible shape.
+        For rows of no possible shape.
     """
-    shape, classes = attributes["input_shape_"], attributes["classes_"]
+    shape = attributes["input_shape_"]
     if not (type(shape) is tuple and shape and all(type(s) is int and s > 0 for s in shape)):
         raise ValueError(f"rows of shape {shape!r} cannot be")
     if math.prod(shape) > MOST_ROW_ELEMENTS:
         raise ValueError(f"rows of shape {shape} have more than {MOST_ROW_ELEMENTS:,} numbers")
-    if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 1):
-        raise ValueError(f"classes_={classes!r} is no array of at least two labels")
-    labels = classes.tolist()
-    scalars = all(isinstance(label, (str, int, float)) for label in labels)
-    if not scalars or any(a >= b for a, b in pairwise(labels)):
-        raise ValueError(f"classes_={classes!r} are not different labels in order")
     if attributes.get("n_features_in_", shape[0]) != shape[0]:
         raise ValueError(f"n_features_in_={attributes['n_features_in_']!r} is not {shape[0]}")
     names = attributes.get("feature_names_in_")
@@ -127,7 +121,7 @@ def _default_chains(estimator: BaseDeepEstimator) -> list[list[int]]:
         chains.append([*estimator.input_shape_, *widths])
         features = chains[0][-1:]
     if given.isdisjoint(PARAMETERS_OF["label_head"]):
-        chains.append([*features, len(estimator.classes_)])
+        chains.append([*features, estimator._fitted_task().n_outputs])
     return chains + [[*features, *sizes[n]] for n in sizes if f"{n}_classifier" not in given]
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS, OF_NETWORKS
 from .._settings import Settings
-from .._task import Classification
 from .._version import __version__
 from ..engine._checks import check_device
 from ..engine._processes import Processes
@@ -131,6 +130,7 @@ def set_state(estimator: BaseDeepEstimator, description: dict[str, Any], reader:
         raise ValueError("an epoch of the history is no record by names")
     for name, value in attributes.items():
         setattr(estimator, name, value)
+    estimator._fitted_task().check()
     estimator.history_ = History(history)
     if description["output"] is not None:
         if description["output"] not in ("default", "pandas", "polars"):
@@ -145,7 +145,7 @@ def build_net(estimator: BaseDeepEstimator, description: dict[str, Any]) -> None
         raise ValueError(f"rows cannot be of type {dtype}")
     # Ones and not zeros: as the mask of a text, zeros would leave nothing to take a mean of.
     rows = np.ones((2, *estimator.input_shape_), dtype)
-    task, device = Classification(estimator.classes_), check_device(estimator.device)
+    task, device = estimator._fitted_task(), check_device(estimator.device)
     estimator._build(rows, task, 0, device, Processes())
     estimator.net_.history = estimator.history_
 

@@ -6,7 +6,7 @@ import torch
 from skorch.history import History
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier
 from sktransfer.adaptation._diagnosis import describe_failure
 
 
@@ -65,8 +65,11 @@ def test_domains_that_stay_apart_are_said():
     "clf",
     [
         DANNClassifier(random_state=0, max_epochs=20),
-        DANNClassifier(random_state=0, max_epochs=20, entropy_weight=0.1),
+        DANNClassifier(
+            random_state=0, max_epochs=20, target_loss="entropy", target_loss_weight=0.1
+        ),
         DeepCORALClassifier(random_state=0, max_epochs=20),
+        MCCClassifier(random_state=0, max_epochs=20),
     ],
 )
 def test_a_fit_that_adapted_is_quiet(domains, clf, recwarn):

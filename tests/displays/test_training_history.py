@@ -47,7 +47,12 @@ def display_of(**more):
 @pytest.fixture(scope="module")
 def dann():
     return DANNClassifier(
-        max_epochs=6, lambda_=0.5, entropy_weight=0.1, callbacks=[SCORING], random_state=0
+        max_epochs=6,
+        lambda_=0.5,
+        target_loss="entropy",
+        target_loss_weight=0.1,
+        callbacks=[SCORING],
+        random_state=0,
     ).fit(Xs, ys, X_target=Xt)
 
 
@@ -63,7 +68,7 @@ def finetuned():
     ).fit(Xs, ys, X_target=Xt[:40], y_target=yt[:40])
 
 
-LOSSES = ["label_loss", "domain_loss", "gradient_penalty_loss", "entropy_loss", "train_loss"]
+LOSSES = ["label_loss", "domain_loss", "gradient_penalty_loss", "target_loss", "train_loss"]
 SHARES = ["domain_accuracy", "source_accuracy", "target_accuracy"]
 
 

@@ -127,7 +127,7 @@ def test_pipelines_of_transfer_send_the_target_through_their_steps():
 @pytest.mark.parametrize(
     "estimator",
     [
-        DANNClassifier(max_epochs=2, entropy_weight=0.1, random_state=0),
+        DANNClassifier(max_epochs=2, target_loss="entropy", target_loss_weight=0.1, random_state=0),
         DeepCORALClassifier(max_epochs=2, random_state=0),
         FineTuneClassifier(
             small_body,

@@ -41,7 +41,7 @@ FAST = {"max_epochs": 3, "random_state": 0}
 
 def test_the_twin_is_the_same_fit_without_a_target(domains):
     X, y, X_target = domains
-    clf = DANNClassifier(entropy_weight=0.1, **FAST).fit(X, y, X_target)
+    clf = DANNClassifier(target_loss="entropy", target_loss_weight=0.1, **FAST).fit(X, y, X_target)
     report = adaptation_report(clf, X, y, X_target)
     twin = DANNClassifier(lambda_=0.0, **FAST).fit(X, y)
     np.testing.assert_array_equal(report.source_only.predict_proba(X), twin.predict_proba(X))

@@ -16,6 +16,7 @@ from sktransfer import (
     DANNClassifier,
     DeepCORALClassifier,
     FineTuneClassifier,
+    MCCClassifier,
     load,
     make_transfer_pipeline,
     save,
@@ -40,12 +41,19 @@ def linear(progress):
     return progress
 
 
+def linear_loss(logits):
+    return logits.mean()
+
+
 # An estimator, and what `load` must be given for it.
 VARIANTS = [
     (DANNClassifier(**FAST), ()),
     (DANNClassifier(hidden_layer_sizes=np.array([7, 5]), domain_layer_sizes=(), **FAST), ()),
     (DANNClassifier(hidden_layer_sizes=(), domain_layer_sizes=6, optimizer="sgd", **FAST), ()),
-    (DANNClassifier(batch_norm_body, entropy_weight=0.1, **FAST), ("feature_extractor",)),
+    (
+        DANNClassifier(batch_norm_body, target_loss="entropy", target_loss_weight=0.1, **FAST),
+        ("feature_extractor",),
+    ),
     (
         DANNClassifier(label_classifier=plain_head, domain_classifier=plain_head, **FAST),
         ("domain_classifier", "label_classifier"),
@@ -56,6 +64,8 @@ VARIANTS = [
     ),
     (DeepCORALClassifier(**{**FAST, "random_state": None}, device=torch.device("cpu")), ()),
     (DeepCORALClassifier(nn.Flatten(), **FAST), ("feature_extractor",)),
+    (MCCClassifier(temperature=1.5, **FAST), ()),
+    (MCCClassifier(target_loss=linear_loss, **FAST), ("target_loss",)),
     (FineTuneClassifier(class_weight={"up": 2, "down": 1.5}, **EPOCHS), ()),
     (FineTuneClassifier(deep_body, unfreeze_depth=2, **EPOCHS), ("backbone",)),
     (

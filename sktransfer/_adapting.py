@@ -1,0 +1,206 @@
+"""`adapt`: a fitted network learns from further target rows, without the source's."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
+
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ._arguments import as_array
+from ._target_labels import with_labels
+from ._task import Task
+from ._validation import check_rows_to_predict, refuse_booleans
+from .data._checks import TorchRows
+from .data._domain import Domain, Domains
+from .data._sampler import Batch, DomainRows, Sampler
+from .engine._checks import check_device
+from .engine._net import TransferNet, callback_dataset
+from .engine._processes import Processes, draw_seeds, join_processes
+from .engine._run import Run
+from .engine._runtime import PrivateGenerators, limited_threads
+from .engine._stage import GradientStep, Stage
+from .network._network import TransferNetwork
+
+# With labels the fitted weights are a good start, which large steps would leave.
+RATE_SHARE = 0.1
+
+
+def label_losses(task: Task, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+    """Pass labelled rows through the network and return their loss."""
+    network.forward_domains(batch)
+    assert batch.source.y is not None
+    return {"label_loss": task.loss(batch.source_outputs, batch.source.y)}
+
+
+class LaterAdaptation(metaclass=ABCMeta):
+    """Gives a deep estimator `adapt`, by plans that know nothing of the source."""
+
+    # Of the estimator that this is mixed into.
+    net_: TransferNet
+    batch_size: int
+    data_parallel: bool
+    device: Any
+    learning_rate: float
+    max_epochs: int
+    num_workers: int
+    random_state: Any
+    _validate_params: Callable[[], None]
+
+    def adapt(self, X_target: Any, y_target: Any = None) -> Self:
+        """Adapt the fitted network to further target rows; the source is not needed.
+
+        - Without labels, the statistics of batch normalisation become those of the
+          rows, ``(N s + n t) / (N + n)`` with the present ones ``s``, those of the
+          `n` rows ``t`` and ``N = 16``. No weight moves.
+        - With labels, the network is trained on the labelled rows from where it is,
+          in small steps, and then its statistics are moved by all rows. Labels must
+          be out of `classes_`.
+
+        Parameters
+        ----------
+        X_target : {array-like, sparse matrix, tensor} of shape (n_target, n_features) or \
+                (n_target, ...)
+            Rows as `predict` takes them. One row is enough, many are better.
+        y_target : array-like of shape (n_target,), default=None
+            Labels of the rows; None, NaN, ``pandas.NA`` or masked where one is not
+            known.
+
+        Returns
+        -------
+        self : object
+            The adapted estimator. Where this fails it is left as it was.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For rows unlike those of `fit`, for labels that were not among those of
+            `fit`, and where without labels there is nothing that could adapt.
+
+        Notes
+        -----
+        It begins from the present weights with an optimizer and generators of its own,
+        which `random_state` decides, so that after `save` and `load` the bits are the
+        same. ``history_`` grows by the epochs that it takes.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        refuse_booleans(self)
+        target = self._check_target(X_target, y_target)
+        adapted: Any = copy.copy(self)
+        adapted._adapt(target)
+        self.__dict__ = vars(adapted)
+        return self
+
+    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
+        """Yield the stages that adapt the fitted `net_` to a target without labels.
+
+        The seam for source-free methods. What is here is for networks with batch
+        statistics, which `adapt` moves before and after what is yielded, and refuses
+        all others. A method that can do more overrides this and yields stages as `_plan`
+        does: `net_` is a trained copy, so weights may change; ``self._target_sampler``
+        draws from the rows (they are ``batch.source``; there is no other domain); each
+        stage brings `groups`, its own optimizer. What is to happen between stages, or
+        after the last one, stands between the yields. To refuse a target, raise before
+        the first yield: the estimator then stays as it was.
+
+        Parameters
+        ----------
+        target : Domain
+            Checked rows; no labels.
+        seed : int
+            Decides what is drawn here; the network's own draws are the engine's affair.
+        """
+        if not self.net_.module_.has_statistics():
+            raise ValueError(
+                f"adapt without y_target gives batch normalisation the target's statistics, and "
+                f"the network of this {type(self).__name__} has none. Give y_target for some rows, "
+                "a body with batch normalisation, or fit again with these rows as X_target."
+            )
+        yield from ()
+
+    def _plan_refinement(self, labelled: Domain, seed: int) -> Iterator[Stage]:
+        """Yield the stages that train the fitted `net_` on labelled rows, in small steps."""
+        net, network = self.net_, self.net_.module_
+        groups = self._parameter_groups_of(network)
+        rates = [RATE_SHARE * group.get("lr", self.learning_rate) for group in groups]
+        yield Stage(
+            self._target_sampler(labelled, seed),
+            GradientStep(partial(label_losses, net.task, network)),
+            self.max_epochs,
+            network.row_flops(),
+            groups=[{**group, "lr": lr} for group, lr in zip(groups, rates, strict=True)],
+            dataset=callback_dataset(labelled.X, labelled.labels),
+        )
+
+    def _target_sampler(self, target: Domain, seed: int) -> Sampler:
+        """Return what draws batches of the target alone, as their `source`."""
+        return self._sampler(self._domain_rows(target), None, seed)
+
+    @abstractmethod
+    def _continue(self, before: Any, X: Any, task: Any, device: Any, processes: Processes) -> None:
+        """Set `net_` to a copy of `before`, ready to train."""
+
+    @abstractmethod
+    def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
+        """Say how fast what learns."""
+
+    @abstractmethod
+    def _sampler(self, source: DomainRows, target: DomainRows | None, seed: int) -> Sampler:
+        """Return what draws batches."""
+
+    @abstractmethod
+    def _domain_rows(self, domain: Domain) -> DomainRows:
+        """Put a domain on the device."""
+
+    @abstractmethod
+    def _check_row_shape(self, X: Any, name: str) -> None:
+        """Refuse rows of another shape than those of `fit`."""
+
+    def _check_target(self, X_target: Any, y_target: Any) -> Domain:
+        rows = TorchRows(self.num_workers)
+        X = check_rows_to_predict(self, X_target, rows=rows, name="X_target")
+        self._check_row_shape(X, "X_target")
+        if y_target is None:
+            return Domain(X)
+        return with_labels(self, Domain(X), as_array(y_target, "y_target"))
+
+    def _adapt(self, target: Domain) -> None:
+        """Set the fitted attributes anew; runs on a copy."""
+        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        seeds = draw_seeds(check_random_state(self.random_state), 3)
+        draws, order, passes = processes.agree(seeds, device)
+        before = self.net_
+        self._continue(before, target.X, before.task, device, processes)
+        self.net_.engine.generators = PrivateGenerators(draws, device)
+        self.net_.domains_ = Domains(target, target)  # for callbacks, in training
+        labelled = None if target.y is None else target.labelled()
+        if labelled is None:
+            plan = self._plan_adaptation(target, order)
+        else:
+            plan = self._plan_refinement(labelled, order)
+        self._move_statistics(Domain(target.X), passes)
+        n_before = len(self.net_.history)
+        for stage in plan:
+            Run(self.net_, stage).train()
+        if len(self.net_.history) > n_before:
+            self._move_statistics(Domain(target.X), passes)
+        del self.net_.domains_
+        self.history_ = self.net_.history
+        self.n_iter_ = len(self.history_)
+
+    def _move_statistics(self, target: Domain, seed: int) -> None:
+        network = self.net_.module_
+        if network.has_statistics():
+            sampler = self._target_sampler(target, seed)
+            with limited_threads(network.row_flops() * self.batch_size):
+                batches = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+                network.move_statistics(batches, len(target))
+            self.net_.engine.processes.average_statistics(network)

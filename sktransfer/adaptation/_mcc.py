@@ -1,0 +1,138 @@
+"""Minimum class confusion."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from .._classifier import DeepClassifierMixin
+from .._docs import with_shared_docs
+from .._validation import Interval, Real
+from ..data._sampler import Batch
+from ..layers import scale_gradient
+from ..network._network import TransferNetwork
+from ._base import BaseAdaptation
+from ._target_losses import TEMPERATURE, class_confusion
+
+
+@with_shared_docs
+class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
+    """Minimum class confusion: predictions on the target that do not mix classes.
+
+    Where a batch of the target is predicted as half this class and half that one,
+    the two are confused; body and label head learn to leave as little of that as
+    they can. Nothing pulls the domains' features together, so that the target may
+    well have other shares of the classes, but the source's classes must be told
+    from each other in the target to begin with: what is confused wholly is
+    sharpened wrongly.
+
+    The loss is ``L_y + lambda L_c`` with ``L_y`` the mean cross-entropy on the source
+    and, of ``n`` target rows with predictions ``P = softmax(logits / temperature)``,
+
+    ``L_c = 1/K sum_k sum_(j != k) C_kj / sum_l C_kl``, ``C = P^T diag(w) P``,
+    ``w_i = n (1 + exp(-H_i)) / sum_j (1 + exp(-H_j))``,
+
+    where ``H_i`` is the entropy of row ``i`` and ``w`` is held fixed. It is a matter of
+    batches: give a `batch_size` of several rows for each class.
+
+    Parameters
+    ----------
+    {body_parameters}
+    temperature : float, default={temperature}
+        What logits are divided by; predictions that are softer show more of what is
+        confused.
+    {label_classifier_parameter}
+    {target_loss_parameters}
+    {adaptation_parameters}
+    {optimizer_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    {classes_attribute}
+    {fitted_attributes}
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`, and where the domain loss, here ``L_c``, has not
+        moved or sends no gradient to the features.
+
+    See Also
+    --------
+    DANNClassifier : Has features from which the domains cannot be told.
+
+    References
+    ----------
+    Jin et al., "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020,
+    eqs. 2-8. https://arxiv.org/abs/1912.03699
+
+    Examples
+    --------
+    >>> from sktransfer import MCCClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = MCCClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseAdaptation._parameter_constraints,
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        temperature: float = TEMPERATURE,
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
+            average_weights=average_weights,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
+        )
+        self.temperature = temperature
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the class confusion on the target, its gradient weighed by lambda."""
+        logits = scale_gradient(network.target_outputs(batch), batch.lambda_)
+        return {"domain_loss": class_confusion(logits, self.temperature)}

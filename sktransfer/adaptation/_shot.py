@@ -1,0 +1,239 @@
+"""Source hypothesis transfer: the target alone, under a label head that stays as it is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._classifier import DeepClassifierMixin
+from .._deep import BaseDeepEstimator
+from .._docs import with_shared_docs
+from .._validation import Integral, Interval, Real
+from ..data._domain import Domain, Domains
+from ..data._sampler import Batch
+from ..engine._average import WeightAverage
+from ..engine._net import callback_dataset
+from ..engine._runtime import limited_threads
+from ..engine._stage import GradientStep, Stage
+from ..network._build import make_body, make_head, rates_by_width
+from ..network._network import TransferNetwork
+from ._source_free import SourceFree
+
+
+@with_shared_docs
+class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
+    """Source hypothesis transfer: a source model that learns on from target rows alone.
+
+    The network first learns the source. Then the source is put aside and the label head
+    stays as it is, while the body learns to give target rows features on which that head
+    is sure, that use all classes, and that agree with labels by the nearest centroid.
+    So a fitted model can `adapt` to a target where there is no source any more.
+
+    In the first stage the loss is the cross-entropy with the share `label_smoothing` of
+    each label spread over all classes. In the second it is, of target rows with predictions
+    ``p_ik`` and pseudo-labels ``y_i``,
+
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -log p_i,y_i``
+
+    with ``H(p) = -sum_k p_k log p_k``, by the body alone. Before each epoch
+    ``y_i`` becomes the class whose centroid of the target's features is nearest by angle;
+    where `y_target` tells the label of a row, it is that.
+
+    The second term supposes that the target has all classes, about as often as each
+    other: ``diversity=False`` where it does not.
+
+    Parameters
+    ----------
+    {body_parameters}
+    {label_classifier_parameter}
+    label_smoothing : float in [0, 1), default={label_smoothing}
+        Share of a label that is spread evenly over all classes in the first stage.
+    diversity : bool, default=True
+        Whether to ask that all classes are predicted.
+    pseudo_label_weight : float, default={pseudo_label_weight}
+        Weight of the pseudo-labels; 0 leaves them out.
+    target_epochs : int, default={target_epochs}
+        Passes over the target in the second stage.
+    target_learning_rate : float, default={target_learning_rate}
+        Step size there.
+    average_weights : float in [0, 1], default={average_weights}
+        Share of each stage's steps, the last ones, over which the weights are averaged
+        at its end. 0 keeps the last weights.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the MLP body, where `feature_extractor` is None.
+    learning_rate : float, default={learning_rate}
+        Step size of the first stage. Layers that are built by default learn at
+        ``learning_rate * sqrt(100 / n_inputs)``.
+    batch_size : int, default=64
+        Most rows in a training step.
+    max_epochs : int, default=100
+        Passes over the source in the first stage.
+    {optimizer_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    {classes_attribute}
+    {fitted_attributes}
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`.
+
+    See Also
+    --------
+    MCCClassifier : Needs the source at hand, and no shares of classes.
+
+    References
+    ----------
+    Liang, Hu and Feng, "Do We Really Need to Access the Source Data? Source Hypothesis
+    Transfer for Unsupervised Domain Adaptation", ICML 2020, eqs. 1-7.
+    https://arxiv.org/abs/2002.08546
+
+    Examples
+    --------
+    >>> from sktransfer import SHOTClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = SHOTClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseDeepEstimator._parameter_constraints,
+        "feature_extractor": [callable, None],
+        "label_classifier": [callable, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "diversity": ["boolean"],
+        "pseudo_label_weight": [Interval(Real, 0, None, closed="left")],
+        "target_epochs": [Interval(Integral, 1, None, closed="left")],
+        "target_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "average_weights": [Interval(Real, 0, 1, closed="both")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        label_classifier: Any = None,
+        label_smoothing: float = 0.1,
+        diversity: bool = True,
+        pseudo_label_weight: float = 0.3,
+        target_epochs: int = 30,
+        target_learning_rate: float = 3e-4,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        self.feature_extractor = feature_extractor
+        self.label_classifier = label_classifier
+        self.label_smoothing = label_smoothing
+        self.diversity = diversity
+        self.pseudo_label_weight = pseudo_label_weight
+        self.target_epochs = target_epochs
+        self.target_learning_rate = target_learning_rate
+        self.average_weights = average_weights
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.data_parallel = data_parallel
+        self.num_workers = num_workers
+        self.verbose = verbose
+
+    def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
+        body, probed = make_body(
+            self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
+        )
+        features = probed.output.flatten(1)
+        arguments = features.shape[1], n_outputs
+        head = make_head(
+            self.label_classifier, "label_classifier", features, n_outputs, arguments, nn.Linear
+        )
+        return TransferNetwork(body, head, {}, probed)
+
+    def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
+        return rates_by_width(network, self.learning_rate)
+
+    def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
+        network, source = self.net_.module_, domains.source
+        if domains.target is None and self._transfers():
+            warnings.warn(
+                "SHOTClassifier was fitted without X_target: no adaptation took place and it is a "
+                "plain model of the source. Pass X_target, or call adapt(X_target) later.",
+                UserWarning,
+                stacklevel=4,
+            )
+        sampler = self._sampler(self._domain_rows(source), None, seed)
+        yield Stage(
+            sampler,
+            GradientStep(partial(self._source_losses, network)),
+            self.max_epochs,
+            network.row_flops(),
+            followers=self._averages(network),
+            dataset=callback_dataset(source.X, source.labels),
+        )
+        self._settle(sampler)
+        if domains.target is not None:
+            yield from self._plan_adaptation(domains.target, seed + 1)
+
+    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
+        """Yield the stage that trains the body of the fitted `net_` on target rows alone."""
+        network = self.net_.module_
+        learning = SourceFree(
+            self.target_epochs,
+            self.target_learning_rate,
+            self.diversity,
+            self.pseudo_label_weight,
+        )
+        rows, pseudo_labels = learning.rows(target, self._domain_rows(Domain(target.X)), self.net_)
+        sampler = self._sampler(rows, None, seed)
+        yield learning.stage(network, sampler, pseudo_labels, self._averages(network))
+        self._settle(sampler)
+
+    def _source_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        network.forward_domains(batch)
+        assert batch.source.y is not None
+        batch.metrics["stage"] = "source"
+        loss = F.cross_entropy(
+            batch.source_outputs, batch.source.y, label_smoothing=self.label_smoothing
+        )
+        return {"label_loss": loss}
+
+    def _averages(self, network: TransferNetwork) -> list[WeightAverage]:
+        return [WeightAverage(network, self.average_weights)] if self.average_weights > 0 else []
+
+    def _settle(self, sampler: Any) -> None:
+        """Estimate the batch statistics of the weights that a stage has ended with."""
+        network = self.net_.module_
+        with limited_threads(network.row_flops() * self.batch_size):
+            batches = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+            network.estimate_statistics(batches, None, 0)
+        self.net_.engine.processes.average_statistics(network)
