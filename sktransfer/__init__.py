@@ -27,11 +27,15 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import parameters as parameters
     from . import persistence as persistence
     from . import schedules as schedules
+    from . import selftaught as selftaught
     from .adaptation import (
         DANNClassifier,
+        DANNRegressor,
         DeepCORALClassifier,
+        DeepCORALRegressor,
         MCCClassifier,
         MCDClassifier,
+        OpenSetClassifier,
         SHOTClassifier,
     )
     from .alignment import (
@@ -78,6 +82,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
+    from .selftaught import MarginalizedDenoisingAutoencoder
 
 __all__ = [
     "CORAL",
@@ -89,7 +94,9 @@ __all__ = [
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
     "DANNClassifier",
+    "DANNRegressor",
     "DeepCORALClassifier",
+    "DeepCORALRegressor",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FewShotScore",
@@ -103,8 +110,10 @@ __all__ = [
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
+    "MarginalizedDenoisingAutoencoder",
     "MatchingClassifier",
     "NearestPrototypeClassifier",
+    "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",

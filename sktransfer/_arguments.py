@@ -25,7 +25,7 @@ def as_array(X, name: str):
     TypeError, ValueError
         For what holds no rows of numbers or labels.
     """
-    is_labels = name.startswith("y") or name == "task"
+    is_labels = name.startswith("y") or name in ("task", "domains")
     if isinstance(X, TargetDomain):
         X = X.data
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from torch import Tensor
 
+from ._class_weights import weigh_classes
 from ._task import Classification, Task
 from .data._domain import Domain
 from .engine._net import TransferNet
+from .network._build import floating_type
 
 
 class DeepClassifierMixin(ClassifierMixin):
     """Tells classes apart, and says with which probability; stands before a deep base."""
 
+    class_weight: Any
     classes_: np.ndarray
     net_: TransferNet
 
@@ -44,3 +49,14 @@ class DeepClassifierMixin(ClassifierMixin):
 
     def _fitted_task(self) -> Classification:
         return Classification(self.classes_)
+
+    def _loss_weight(self, domain: Domain) -> Tensor | None:
+        known, task = domain.labelled(), self.net_.task
+        assert isinstance(task, Classification)
+        counted = task.encode(known.labels)
+        weights = weigh_classes(self.class_weight, task.classes, counted, known.sample_weight)
+        if weights is None:
+            return None
+        dtype = floating_type(self.net_.module_) or torch.float32
+        of_rows = weights[task.encode(domain.labels)]
+        return torch.as_tensor(of_rows, device=self.net_.engine.device, dtype=dtype)

@@ -128,6 +128,10 @@ class BaseDeepEstimator(
         """Return the domain with labels as `predict` answers, and the argument that holds them."""
         return domains.source, "y"
 
+    def _make_task(self, domains: Domains) -> Task:
+        """Say what is learned."""
+        return self._task_of(*self._domain_to_predict(domains))
+
     @abstractmethod
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         """Build the network for rows like `X`, on the CPU, and check that it takes them.
@@ -144,7 +148,7 @@ class BaseDeepEstimator(
         return check_domains(fitted, X, y, X_target, y_target, sample_weight, rows=rows)
 
     def _fit(self, domains: Domains) -> None:
-        task = self._task_of(*self._domain_to_predict(domains))
+        task = self._make_task(domains)
         processes, device = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 2)
         network_seed, order_seed = processes.agree(seeds, device)
@@ -182,6 +186,11 @@ class BaseDeepEstimator(
     ) -> None:
         """Make the net of an earlier one: copies of its weights and of its optimizer's state."""
         shape = before.engine.input_shape
+        if self._source_names() != before.sources:
+            raise ValueError(
+                f"warm_start=True continues a fit on the sources {before.sources}; got domains of "
+                f"{self._source_names()}. Set warm_start=False to start afresh."
+            )
         if X.shape[1:] != shape or not task.equals(before.task):
             raise ValueError(
                 f"warm_start=True continues a fit on rows of shape {shape}, {before.task}; got "
@@ -224,6 +233,7 @@ class BaseDeepEstimator(
             network,
             engine=engine,
             task=task,
+            sources=self._source_names(),
             optimizer=make_optimizer(self.optimizer, device),
             lr=self.learning_rate,
             learning_rate_schedule=check_schedule(schedule, "learning_rate_schedule"),
@@ -236,21 +246,45 @@ class BaseDeepEstimator(
         self.net_.optimizer_ = self.net_.optimizer(groups, lr=self.learning_rate)
         self.input_shape_ = engine.input_shape
 
+    def _source_names(self) -> list[Any] | None:
+        """List the names of several sources, sorted; None for one."""
+        names = getattr(self, "domains_", None)
+        return None if names is None else names.tolist()
+
     def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
         """Say how fast what learns, for stages that do not say it themselves."""
         return [{"params": list(network.parameters())}]
 
-    def _sampler(self, source: DomainRows, target: DomainRows | None, seed: int) -> Sampler:
+    def _sampler(
+        self,
+        source: DomainRows,
+        target: DomainRows | None,
+        seed: int,
+        labelled: DomainRows | None = None,
+    ) -> Sampler:
         engine = self.net_.engine
         share = engine.processes.rank, engine.processes.size
-        return Sampler(source, target, self.batch_size, seed, engine.device, share)
+        return Sampler(source, target, self.batch_size, seed, engine.device, share, labelled)
 
     def _domain_rows(self, domain: Domain) -> DomainRows:
         """Put a domain on the device; of its labels only those of a wholly labelled one."""
-        engine, y = self.net_.engine, None
+        engine, y, loss_weight = self.net_.engine, None, None
         if domain.y is not None and domain.has_label is None:
             y = encoded(self.net_.task, domain.y, engine.device)
-        return DomainRows(engine.rows(domain.X), y, domain.sample_weight)
+            loss_weight = self._loss_weight(domain)
+        return DomainRows(
+            engine.rows(domain.X), y, domain.sample_weight, loss_weight, domain.domains
+        )
+
+    def _labelled_rows(self, target: Domain, rows: DomainRows) -> DomainRows:
+        """Return of a target on the device the rows with a label alone."""
+        y = encoded(self.net_.task, target.labels, self.net_.engine.device)
+        known = None if target.has_label is None else target.has_label.astype(float)
+        return DomainRows(rows.rows, y, known, self._loss_weight(target))
+
+    def _loss_weight(self, domain: Domain) -> Tensor | None:
+        """Return what the label loss of each labelled row is multiplied by; None for 1."""
+        return None
 
     def _prediction(self, X: Any, method: str) -> tuple[Callable[[Any], Tensor], Rows]:
         """Return what computes a prediction, and checked rows as it takes them."""

@@ -41,7 +41,9 @@ loss : {"squared_error", "huber"}, default="squared_error"
 DOMAIN_CLASSIFIER_PARAMETERS = """\
 domain_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to one domain logit (above 0 is target). A
-    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`.
+    callable gets ``n_features``. None is an MLP by `domain_layer_sizes`. With
+    several sources (`domains`) it has an output for each, sorted by name, and a
+    last one for the target; a callable gets ``(n_features, n_sources + 1)``.
 domain_layer_sizes : int or sequence of int, default=(100,)
     Widths of the hidden layers of the domain classifier, where
     `domain_classifier` is None; ``()`` makes it linear.
@@ -63,6 +65,9 @@ target_loss : {"entropy", "mcc", "bnm"}, callable or None, default=None
     where they overlap.
 target_loss_weight : float, default=1.0
     Its weight; 0.1 is usual for the entropy.
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes in the label losses, scaled to mean 1 over the rows of each
+    domain. "balanced" weighs a class by one over its number of rows there.
 """
 
 ADAPTATION_PARAMETERS = """\
@@ -72,6 +77,9 @@ lambda_ : float, default=1.0
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
+target_weight : float, default=1.0
+    Weight of the mean loss of the target rows whose labels `y_target` tells, added to
+    the mean loss of the source's. A batch of them is in every step, be they few.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}
@@ -85,9 +93,11 @@ learning_rate : float, default={learning_rate}
     MLP, the linear head, the domain classifier) learn at ``learning_rate * sqrt(100 /
     n_inputs)``, the same relative step for narrow and wide rows.
 batch_size : int, default=64
-    Most rows of each domain in a training step.
+    Most rows of the source, and of the target, in a training step; several sources
+    share it evenly.
 max_epochs : int, default=100
-    Passes over the longer domain; the shorter one cycles meanwhile.
+    Passes over the longer domain; the shorter one cycles meanwhile. Several sources are
+    as long as the longest of them times their number.
 """
 
 OPTIMIZER_PARAMETERS = """\

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
 
+from ._source_names import with_sources
 from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
 
@@ -47,7 +48,10 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
     A method says how it learns, in `_fit`, which runs on a copy without fitted attributes.
     """
 
-    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": False}
+
+    # Whether several sources are told apart; who does so requests `domains`, too.
+    _uses_domains = False
 
     # Set by `source_only`, kept by `clone`.
     _is_source_only = False
@@ -59,6 +63,7 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         X_target: Any = None,
         y_target: Any = None,
         sample_weight: Any = None,
+        domains: Any = None,
     ) -> Self:
         """Fit on a source and a target.
 
@@ -76,6 +81,9 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
             is not known.
         sample_weight : array-like of shape (n_source,), default=None
             Weights of the source rows.
+        domains : array-like of shape (n_source,), default=None
+            Names of several sources, one for each row of `X`. A method that takes them
+            for one warns.
 
         Returns
         -------
@@ -91,7 +99,8 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         if self._is_source_only:
             X_target = y_target = None
         fitted = self._begin_fit()
-        fitted._fit(self._check(fitted, X, y, X_target, y_target, sample_weight))
+        checked = self._check(fitted, X, y, X_target, y_target, sample_weight)
+        fitted._fit(with_sources(fitted, checked, domains))
         return self._end_fit(fitted)
 
     def source_only(self) -> Any:

@@ -5,10 +5,13 @@ The root imports them when they are asked for.
 
 EXPORTS = {
     "DANNClassifier": "adaptation",
+    "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
+    "OpenSetClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -46,6 +49,7 @@ EXPORTS = {
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
+    "MarginalizedDenoisingAutoencoder": "selftaught",
 }
 
 # What else the root shows: its public modules.
@@ -66,6 +70,7 @@ PACKAGES = (
     "parameters",
     "persistence",
     "schedules",
+    "selftaught",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import get_tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_array, column_or_1d
 
 from ._arguments import named
+from ._measured import check_classes
 from .data._domain import Domain
 
 
@@ -30,7 +30,9 @@ def with_labels(estimator, target: Domain | None, y_target) -> Domain:
     with named("y_target"):
         if get_tags(estimator).estimator_type == "classifier":
             known = column_or_1d(known)
-            check_classification_targets(known)
+            check_classes(estimator, known)
+        elif get_tags(estimator).estimator_type == "regressor":
+            known = check_array(known, ensure_2d=False, dtype=np.float64, input_name="y_target")
     # Of the type of all: that of the first label alone would cut longer texts to its length.
     y = np.full((len(has_label), *known.shape[1:]), known[0], dtype=known.dtype)
     y[has_label] = known

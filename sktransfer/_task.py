@@ -47,6 +47,14 @@ class Task(metaclass=ABCMeta):
     def equals(self, other: Task) -> bool:
         """Whether what was learned for the other serves this one."""
 
+    def joined_by(self, y: np.ndarray) -> Task:
+        """Return the task that these labels of the target are labels of, too."""
+        return self
+
+    def shares(self, answers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray | None:
+        """Return the share of each class among answers; None where there are no classes."""
+        return None
+
     @abstractmethod
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return what training learns of labels."""
@@ -125,6 +133,29 @@ class Classification(Task):
     def equals(self, other: Task) -> bool:
         """Whether the classes are the same."""
         return isinstance(other, Classification) and np.array_equal(self.classes, other.classes)
+
+    def joined_by(self, y: np.ndarray) -> Classification:
+        """Return the task with the classes of these labels besides.
+
+        Raises
+        ------
+        ValueError
+            For words in one domain and numbers in the other.
+        """
+        are_words = [labels.dtype.kind in "OSU" for labels in (self.classes, y)]
+        if are_words[0] != are_words[1]:
+            raise ValueError(
+                f"y holds labels such as {self.classes[:1].tolist()}, and y_target such as "
+                f"{y[:1].tolist()}: give text in both, or numbers in both."
+            )
+        new = np.setdiff1d(y, self.classes)
+        return Classification(np.union1d(self.classes, new)) if new.size else self
+
+    def shares(self, answers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+        """Return the share of each class among answers, which may weigh."""
+        counts = np.bincount(self.encode(answers), weight, minlength=self.n_outputs)
+        shares: np.ndarray = counts / counts.sum()
+        return shares
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return the number of each label's class.

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
     check_is_fitted,
@@ -20,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from ._arguments import as_array, check_same_length, named
+from ._measured import check_classes
 from ._target_domain import TargetDomain, is_dataset
 from ._target_labels import with_labels
 from .data._domain import Domain, Domains
@@ -215,7 +215,7 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
         checked = rows.keep(checked, X)
     if y is not None and tags.estimator_type == "classifier":
         with named("y"):
-            check_classification_targets(y)
+            check_classes(estimator, y)
     return checked, y
 
 

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 
 from ._arguments import as_array, check_same_length, check_takes, named
@@ -68,10 +69,10 @@ class DomainScoring(Callback):
             y = as_array(getattr(self, name_of_y), name_of_y)
             check_same_length(X.shape[0], name, y, name_of_y)
             with named(name_of_y):
-                net.score(X[:1], np.asarray(y)[:1])
+                net.score(X[:2], np.asarray(y)[:2])
 
     def on_epoch_end(self, net, **kwargs):
-        """Record ``source_accuracy`` and ``target_accuracy``."""
+        """Record ``source_accuracy`` and ``target_accuracy``, or of a regressor ``_r2``."""
         for domain in ("source", "target"):
             X = check_rows(getattr(self, f"X_{domain}"), f"X_{domain}", net.input_shape)
             score = net.score(X, getattr(self, f"y_{domain}"))
@@ -211,12 +212,15 @@ class TrainedSoFar:
 
     def __init__(self, net):
         self._net = net
-        self.classes_ = net.classes
+        if hasattr(net, "classes"):
+            self.classes_ = net.classes
+        self.predicts_numbers = not hasattr(net, "classes")
 
     def predict(self, X):
-        """Return the most probable class of each row."""
+        """Return the most probable class of each row, or the number predicted."""
         return self._net.predict(self._rows(X))
 
+    @available_if(lambda self: hasattr(self, "classes_"))
     def predict_proba(self, X):
         """Return the probabilities of the classes, shape (n, n_classes)."""
         return self._net.predict_proba(self._rows(X))
@@ -226,7 +230,7 @@ class TrainedSoFar:
         return self._net.forward_rows(self._rows(X), "features")
 
     def score(self, X, y):
-        """Return the accuracy on labelled rows."""
+        """Return the accuracy on labelled rows, or how much of their variance is predicted."""
         return self._net.score(self._rows(X), y)
 
     def _rows(self, X):

@@ -14,10 +14,13 @@ from torch import nn
 
 from sktransfer import (
     DANNClassifier,
+    DANNRegressor,
     DeepCORALClassifier,
+    DeepCORALRegressor,
     FineTuneClassifier,
     MCCClassifier,
     MCDClassifier,
+    OpenSetClassifier,
     SHOTClassifier,
 )
 from sktransfer.fewshot import (
@@ -101,7 +104,11 @@ VARIANTS = [
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
     MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
+    DANNRegressor(),
+    DANNRegressor(batch_norm_body, loss="huber", **FAST),
+    DeepCORALRegressor(**FAST),
     SHOTClassifier(**FAST),
+    OpenSetClassifier(**FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(

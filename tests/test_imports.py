@@ -20,6 +20,7 @@ TORCH_FREE = (
     "model_selection",
     "multitask",
     "parameters",
+    "selftaught",
 )
 
 
@@ -78,7 +79,7 @@ def test_saving_looks_for_classifiers_among_the_networks_alone():
     )
     of_networks = [name for name, package in EXPORTS.items() if package in OF_NETWORKS]
     assert in_new_process(program) == [
-        [name for name in of_networks if name.endswith("Classifier")],
+        [name for name in of_networks if name.endswith(("Classifier", "Regressor"))],
         [],
     ]
 

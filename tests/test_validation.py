@@ -188,16 +188,6 @@ def test_without_a_target_no_adaptation_is_announced(domains, cls):
         cls(max_epochs=1).fit(X, y)
 
 
-@pytest.mark.parametrize("cls", [DANNClassifier, DeepCORALClassifier])
-def test_labels_of_the_target_that_are_not_used_are_announced(domains, cls):
-    X, y, X_target = domains
-    params = {"max_epochs": 1, "random_state": 0}
-    with pytest.warns(UserWarning, match=f"{cls.__name__} adapts .* does not use y_target"):
-        told = cls(**params).fit(X, y, X_target, y)
-    untold = cls(**params).fit(X, y, X_target)
-    np.testing.assert_array_equal(told.predict_proba(X), untold.predict_proba(X))
-
-
 def test_without_a_target_lambda_zero_is_quiet(domains, recwarn):
     X, y, _ = domains
     fit(X, y, lambda_=0.0)

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from .. import schedules
 from .._deep import BaseDeepEstimator
+from .._task import Task
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, Sampler
+from ..data._sampler import Batch, Sampler, View
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -34,11 +35,17 @@ LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 class BaseAdaptation(BaseDeepEstimator):
     """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
 
+    The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
+    rows and ``L_y'`` of target rows with known labels, where there are any.
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
     weights are those of the gradients that the losses send back, not of the losses
     themselves, so that ``history_`` shows the plain losses and the method's own heads
     learn at full rate.
     """
+
+    __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True, "domains": True}
+
+    _uses_domains = True
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseDeepEstimator._parameter_constraints,
@@ -48,6 +55,8 @@ class BaseAdaptation(BaseDeepEstimator):
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
         "target_loss_weight": [Interval(Real, 0, None, closed="left")],
+        "target_weight": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -62,6 +71,8 @@ class BaseAdaptation(BaseDeepEstimator):
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
         target_loss_weight: float = 1.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -83,6 +94,8 @@ class BaseAdaptation(BaseDeepEstimator):
         self.lambda_schedule = lambda_schedule
         self.target_loss = target_loss
         self.target_loss_weight = target_loss_weight
+        self.target_weight = target_weight
+        self.class_weight = class_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -104,6 +117,11 @@ class BaseAdaptation(BaseDeepEstimator):
 
         Its gradient to the features must be weighed by ``batch.lambda_``:
         `sktransfer.layers` has what reverses and scales gradients.
+
+        Of several sources ``batch.source`` holds as many rows each, and a loss that takes
+        them for one domain is right as it is. One that compares each with the target asks
+        ``batch.source.split(features)``, and a head with an output for each is made for
+        `_n_sources`. The loss of target rows with labels is added by the base.
         """
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
@@ -120,7 +138,7 @@ class BaseAdaptation(BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
-        losses = {"label_loss": self._label_loss(network, batch)}
+        losses = self._label_losses(network, batch)
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
@@ -132,10 +150,29 @@ class BaseAdaptation(BaseDeepEstimator):
                 losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
-    def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
-        """Return what the label head is taught by, on the source rows of a batch."""
-        assert batch.source.y is not None
-        return self.net_.task.loss(batch.source_outputs, batch.source.y)
+    def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return ``label_loss`` of the source, and what labelled rows of the target add to it.
+
+        The latter is ``target_label_loss``, the mean of their losses times `target_weight`.
+        """
+        losses = {"label_loss": self._label_loss(network, batch.source, batch.source_outputs)}
+        if batch.labelled is not None:
+            of_target = self._label_loss(network, batch.labelled, network.forward_labelled(batch))
+            losses["target_label_loss"] = self.target_weight * of_target
+        return losses
+
+    def _label_loss(self, network: TransferNetwork, view: View, outputs: Tensor) -> Tensor:
+        """Return the mean loss of rows with labels, for which the label head gave `outputs`.
+
+        A method of several label heads passes ``view.features`` through each.
+        """
+        assert view.y is not None
+        return self.net_.task.loss(outputs, view.y, view.weight)
+
+    @property
+    def _n_sources(self) -> int:
+        """How many sources there are; known before the network is made."""
+        return len(self._source_names() or [None])
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
@@ -156,17 +193,17 @@ class BaseAdaptation(BaseDeepEstimator):
             nn.Linear,
         )
 
+    def _make_task(self, domains: Domains) -> Task:
+        task, learned = super()._make_task(domains), self._learned_target(domains)
+        return task if learned is None else task.joined_by(learned.labelled().labels)
+
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
-        self._warn_of_what_is_not_used(domains)
+        self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
         if callable(self.target_loss):
             check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
-        sampler = self._sampler(
-            self._domain_rows(source),
-            None if target is None else self._domain_rows(Domain(target.X)),
-            seed,
-        )
+        sampler = self._make_sampler(domains, seed)
         average = WeightAverage(network, self.average_weights)
         yield Stage(
             sampler,
@@ -182,27 +219,35 @@ class BaseAdaptation(BaseDeepEstimator):
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
 
+    def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
+        """Put the domains on the device, and say which rows make a batch."""
+        source, target = self._domain_rows(domains.source), domains.target
+        if target is None:
+            return self._sampler(source, None, seed)
+        rows = self._domain_rows(Domain(target.X))
+        learned = self._learned_target(domains)
+        labelled = None if learned is None else self._labelled_rows(learned, rows)
+        return self._sampler(source, rows, seed, labelled)
+
+    def _learned_target(self, domains: Domains) -> Domain | None:
+        """Return the target where the label head learns from labels of it."""
+        target = domains.target
+        learns = target is not None and target.y is not None and self.target_weight > 0
+        return target if learns else None
+
     def _transfers(self) -> bool:
         return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
 
     def _has_target_loss(self) -> bool:
         return self.target_loss is not None and self.target_loss_weight > 0
 
-    def _warn_of_what_is_not_used(self, domains: Domains) -> None:
-        name, target = type(self).__name__, domains.target
-        if target is None and self._transfers():
+    def _warn_of_no_target(self, domains: Domains) -> None:
+        name = type(self).__name__
+        if domains.target is None and self._transfers():
             warnings.warn(
                 f"{name} was fitted without X_target: no adaptation took place and it is a plain "
                 "model of the source. Pass X_target to adapt, or set lambda_=0 where this is "
                 "wanted.",
-                UserWarning,
-                stacklevel=5,
-            )
-        if target is not None and target.y is not None:
-            warnings.warn(
-                f"{name} adapts without labels of the target and does not use y_target. Leave it "
-                "out, or fine-tune on the labelled rows: FineTuneClassifier and FineTuneRegressor "
-                "take both.",
                 UserWarning,
                 stacklevel=5,
             )
@@ -219,7 +264,8 @@ class BaseAdaptation(BaseDeepEstimator):
             warnings.warn(failure, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
-        source = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+        views = (batch.source for batch in sampler.epoch(1.0, 0.0))
+        source = (X for view in views for X in view.split(view.X))
         if sampler.target is None:
             network.estimate_statistics(source, None, 0)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .._classifier import DeepClassifierMixin
@@ -28,13 +29,12 @@ class CORALMixin:
     """Pulls the covariances of the domains' features together; stands before `BaseAdaptation`."""
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the CORAL loss, its gradient weighed by lambda."""
+        """Return the CORAL loss, the mean over sources, its gradient weighed by lambda."""
         assert batch.target is not None
-        loss = coral_loss(
-            scale_gradient(batch.source.features, batch.lambda_),
-            scale_gradient(batch.target.features, batch.lambda_),
-        )
-        return {"domain_loss": loss}
+        source = scale_gradient(batch.source.features, batch.lambda_)
+        target = scale_gradient(batch.target.features, batch.lambda_)
+        losses = [coral_loss(features, target) for features in batch.source.split(source)]
+        return {"domain_loss": losses[0] if len(losses) == 1 else torch.stack(losses).mean()}
 
 
 @with_shared_docs
@@ -50,7 +50,7 @@ class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     the ``d`` features in the source and target rows of a batch. The paper takes
     the covariances of the last layer's logits; here they are of the features,
     as in later work. They shrink with ``d^2``: wide bodies want a `lambda_` of
-    10 to 1000.
+    10 to 1000. Of several sources (`domains`) the loss is the mean over ``C_S`` of each.
 
     Parameters
     ----------

@@ -26,6 +26,21 @@ def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Ten
     return F.softplus(source_logits).mean() + F.softplus(-target_logits).mean()
 
 
+def several_domains_loss(source_logits: Tensor, target_logits: Tensor, domains: Tensor) -> Tensor:
+    """Return the cross-entropy of a classifier of ``k`` sources (0 to k - 1) and a target (k).
+
+    ``1/n sum_source -log softmax(z_i)[d_i] + 1/n' sum_target -log softmax(z_j)[k]``, with
+    as many rows of each source: they weigh as much as the target together.
+    """
+    target = torch.full_like(target_logits[:, 0], target_logits.shape[1] - 1, dtype=torch.long)
+    return F.cross_entropy(source_logits, domains) + F.cross_entropy(target_logits, target)
+
+
+def target_log_odds(logits: Tensor) -> Tensor:
+    """Return ``log p_target - log (1 - p_target)`` of the logits of several domains."""
+    return logits[:, -1:] - logits[:, :-1].logsumexp(dim=1, keepdim=True)
+
+
 def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     """Return the share of right domains, mean of both domains' shares; 0.5 is chance."""
     right = (source_logits <= 0).mean(dtype=source_logits.dtype)
@@ -36,10 +51,16 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
     """Return ``mean_i ||dz_i / df_i||^2 * mean_j Var(f_j)`` of logits ``z`` and features ``f``.
 
     The variances are taken over the rows, and no gradient reaches the features: with
-    them scaled by any factor the penalty of the same decisions is the same.
+    them scaled by any factor the penalty of the same decisions is the same. Of several
+    sources ``||dz_i / df_i||^2`` is the mean over sources of that of ``z_target - z_k``.
     """
-    (slopes,) = torch.autograd.grad(logits.sum(), features, create_graph=True)
-    return slopes.square().sum(dim=1).mean() * features.detach().var(dim=0, correction=0).mean()
+    of_sources = (logits,) if logits.shape[1] == 1 else (logits[:, -1:] - logits[:, :-1]).unbind(1)
+    squares = []
+    for column in of_sources:
+        (slopes,) = torch.autograd.grad(column.sum(), features, create_graph=True)
+        squares.append(slopes.square().sum(dim=1).mean())
+    mean = squares[0] if len(squares) == 1 else torch.stack(squares).mean()
+    return mean * features.detach().var(dim=0, correction=0).mean()
 
 
 class DomainClassifier(nn.Module):
@@ -48,7 +69,7 @@ class DomainClassifier(nn.Module):
     Parameters
     ----------
     head : Module
-        ``(n, n_features) -> (n, 1)`` logits.
+        ``(n, n_features) -> (n, 1)`` logits, or a column for each of several domains.
     """
 
     def __init__(self, head: nn.Module) -> None:
@@ -74,15 +95,22 @@ class DANNMixin:
     domain_classifier: Any
     domain_layer_sizes: Any
     gradient_penalty: float
+    _n_sources: int
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
         classifier = cast(DomainClassifier, network.domain_classifier)
         classifier.reversal.lambda_ = batch.lambda_
         source, target = network.forward_head("domain_classifier", batch)
-        logits = source.detach(), target.detach()
-        batch.metrics["domain_accuracy"] = RowMetric(domain_accuracy, logits)
-        losses = {"domain_loss": domain_adversarial_loss(source, target)}
+        if source.shape[1] == 1:
+            loss, logits = domain_adversarial_loss(source, target), (source, target)
+        else:
+            loss = several_domains_loss(source, target, batch.source.numbers())
+            logits = target_log_odds(source), target_log_odds(target)
+        batch.metrics["domain_accuracy"] = RowMetric(
+            domain_accuracy, (logits[0].detach(), logits[1].detach())
+        )
+        losses = {"domain_loss": loss}
         if self.gradient_penalty > 0:
             features = joint_features(batch).detach().requires_grad_()
             penalty = gradient_penalty(classifier.head(features), features)
@@ -92,12 +120,14 @@ class DANNMixin:
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
 
-        def mlp(n_features):
-            return make_mlp([n_features, *sizes, 1], activate_last=False)
+        n_logits = 1 if self._n_sources == 1 else self._n_sources + 1
+        arguments = (features.shape[1],) if n_logits == 1 else (features.shape[1], n_logits)
 
-        head = make_head(
-            self.domain_classifier, "domain_classifier", features, 1, (features.shape[1],), mlp
-        )
+        def mlp(n_features, n_logits=1):
+            return make_mlp([n_features, *sizes, n_logits], activate_last=False)
+
+        given = self.domain_classifier
+        head = make_head(given, "domain_classifier", features, n_logits, arguments, mlp)
         # Made after body and label head, so that these do not depend on its draws.
         return {"domain_classifier": DomainClassifier(head)}
 
@@ -125,7 +155,8 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     The domain classifier learns with factor 1, not lambda (as the paper's
     experiments do; its eq. 16 has lambda there too). A body with batch
     normalisation sees each domain by itself, and predicts with the target's
-    statistics.
+    statistics. With several sources ``L_d`` is the cross-entropy of all domains, of
+    which the sources together weigh as much as the target.
 
     Parameters
     ----------
@@ -186,6 +217,8 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
         target_loss_weight: float = 1.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
@@ -209,6 +242,8 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
             target_loss_weight=target_loss_weight,
+            target_weight=target_weight,
+            class_weight=class_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,

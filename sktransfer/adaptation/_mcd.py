@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._validation import Integral, Interval
-from ..data._sampler import Batch
+from ..data._sampler import Batch, View
 from ..engine._stage import AlternatingStep, GradientStep, Move, Step, Update
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
@@ -148,6 +148,8 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
         target_loss_weight: float = 1.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -170,6 +172,8 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
             target_loss_weight=target_loss_weight,
+            target_weight=target_weight,
+            class_weight=class_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
             optimizer=optimizer,
@@ -192,12 +196,12 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         first = make(features, n_outputs)
         return TwoHeads(first, drawn_anew(first, make(features, n_outputs)))
 
-    def _label_loss(self, network: TransferNetwork, batch: Batch) -> Tensor:
-        """Return the sum of the two heads' losses: each is to know the source by itself."""
-        assert batch.source.y is not None
+    def _label_loss(self, network: TransferNetwork, view: View, outputs: Tensor) -> Tensor:
+        """Return the sum of the two heads' losses: each is to know the labels by itself."""
+        assert view.y is not None
         loss, heads = self.net_.task.loss, cast(TwoHeads, network.label_head)
-        first = loss(heads.first(batch.source.features), batch.source.y)
-        return first + loss(heads.second(batch.source.features), batch.source.y)
+        first = loss(heads.first(view.features), view.y, view.weight)
+        return first + loss(heads.second(view.features), view.y, view.weight)
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the heads' discrepancy on the target, its gradient to the body weighed."""
@@ -238,7 +242,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     def _disagree(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         self._see(network, batch)
         apart = -batch.lambda_ * self._domain_losses(network, batch)["domain_loss"]
-        return {"label_loss": self._label_loss(network, batch), "disagreement_loss": apart}
+        return {**self._label_losses(network, batch), "disagreement_loss": apart}
 
     def _agree(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         assert batch.target is not None

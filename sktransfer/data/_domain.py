@@ -22,12 +22,15 @@ class Domain:
         Weights of the rows.
     has_label : ndarray of bool of shape (n_rows,) or None
         Which rows `y` tells something of; None for all.
+    domains : ndarray of shape (n_rows,) or None
+        Which of several sources each row is from, by name; None for one source.
     """
 
     X: Any
     y: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
     has_label: np.ndarray | None = None
+    domains: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
@@ -40,7 +43,7 @@ class Domain:
 
     def take(self, rows: np.ndarray) -> Domain:
         """Return the domain of these rows alone."""
-        parts = (self.y, self.sample_weight, self.has_label)
+        parts = (self.y, self.sample_weight, self.has_label, self.domains)
         return Domain(self.X[rows], *(None if part is None else part[rows] for part in parts))
 
     def labelled(self) -> Domain:
@@ -57,7 +60,8 @@ class Domains:
     Parameters
     ----------
     source : Domain
-        Labelled, where the estimator asks for labels.
+        Labelled, where the estimator asks for labels; the rows of several sources
+        stand in it together.
     target : Domain or None
         With labels for some of its rows, for all, or (``y`` None) for none.
     """

@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from ._rows import Rows, take_each
-
-# An integer weight is a count, as long as an epoch is at most so many times as long for it.
-MOST_COPIES = 100
+from ._streams import Stream
 
 
 @dataclass(slots=True)
 class View:
-    """What a step sees of one domain.
+    """What a step sees of one domain, or of several sources together.
 
     Parameters
     ----------
@@ -30,6 +28,11 @@ class View:
         What is known of them, as the task has encoded it.
     rows : Tensor of int of shape (n,)
         Their numbers in the domain.
+    weight : Tensor of shape (n,) or None
+        What their label losses are multiplied by (class weights).
+    n_domains : int
+        Sources in the view: as many rows of each, one source after the other in the
+        order of their sorted names. `split` takes them apart.
     features : Tensor of shape (n, n_features)
         What the body made of them; the network sets it.
     """
@@ -37,10 +40,23 @@ class View:
     X: Any
     y: Tensor | None
     rows: Tensor
+    weight: Tensor | None = None
+    n_domains: int = 1
     features: Tensor = field(init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def split(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Return what belongs to each source, of values with a row for each of the view's."""
+        if self.n_domains == 1:
+            return (values,)
+        return values.split_with_sizes([len(self) // self.n_domains] * self.n_domains)
+
+    def numbers(self) -> Tensor:
+        """Return the number of each row's source, shape (n,)."""
+        each = torch.arange(self.n_domains, device=self.rows.device)
+        return each.repeat_interleave(len(self) // self.n_domains)
 
 
 class RowMetric(NamedTuple):
@@ -60,11 +76,16 @@ class Batch:
     Parameters
     ----------
     source : View
-        Of the labelled domain.
+        Of the labelled domain. Several sources (`domains`) are in it together, as many
+        rows of each: a method that takes them for one need not know, one that does not
+        has ``source.split``.
     target : View or None
-        Of the domain to adapt to.
+        Of the domain to adapt to, whether its rows have labels or not.
     progress : float in [0, 1]
         Share of the training steps already taken.
+    labelled : View or None
+        Rows of the target whose labels are known, up to a batch of them at every step, be
+        they few. The base adds their loss; rows of them are in `target` too.
     source_outputs : Tensor of shape (n, n_outputs)
         The label head's, for the source; the network sets it.
     target_outputs : Tensor or None
@@ -80,6 +101,7 @@ class Batch:
     source: View
     target: View | None
     progress: float
+    labelled: View | None = None
     source_outputs: Tensor = field(init=False, repr=False)
     target_outputs: Tensor | None = field(init=False, default=None, repr=False)
     joint_features: Tensor | None = field(init=False, default=None)
@@ -98,75 +120,60 @@ class DomainRows:
     y : Tensor of shape (n_rows, ...) or None
         What is known of them, on the device.
     sample_weight : ndarray of shape (n_rows,) or None
-        How often each comes, relatively or (small integers) in copies.
+        How often each comes, relatively or (small integers) in copies; 0 for never.
+    loss_weight : Tensor of shape (n_rows,) or None
+        What the label loss of each is multiplied by, on the device.
+    domains : ndarray of shape (n_rows,) or None
+        Names of several sources; None for one.
     """
 
     rows: Rows
     y: Tensor | None = None
     sample_weight: np.ndarray | None = None
+    loss_weight: Tensor | None = None
+    domains: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def weights_by_domain(self) -> list[np.ndarray | None]:
+        """Return for each source the weights of all rows, 0 for those of others."""
+        if self.domains is None:
+            return [self.sample_weight]
+        weights = np.ones(len(self)) if self.sample_weight is None else self.sample_weight
+        return [np.where(self.domains == name, weights, 0.0) for name in np.unique(self.domains)]
 
-def draw_counts(weights: np.ndarray, generator: torch.Generator) -> Tensor:
-    """Say how often each row comes in this epoch: ``weights`` on average.
-
-    Systematic resampling, ``floor(W_i + u) - floor(W_{i-1} + u)`` with ``W`` the
-    cumulative weights and one ``u`` uniform on [0, 1): every row comes
-    ``floor(w_i)`` or ``ceil(w_i)`` times, so integer weights are exact counts.
-    """
-    shift = torch.rand((), generator=generator, dtype=torch.float64).item()
-    cumulative = np.cumsum(weights)
-    total = np.round(cumulative[-1])  # an integer, but for rounding errors
-    cumulative = np.append(np.minimum(cumulative[:-1], total), total)
-    return torch.from_numpy(np.diff(np.floor(cumulative + shift), prepend=0.0)).long()
-
-
-def scale_weights(sample_weight: np.ndarray) -> np.ndarray:
-    """Keep small integer weights, which are counts; give others mean 1 over weighted rows."""
-    are_counts = np.array_equal(sample_weight, np.round(sample_weight))
-    if are_counts and sample_weight.mean() <= MOST_COPIES:
-        return sample_weight
-    largest = sample_weight.max()  # first, so that no sum overflows
-    scaled = sample_weight / largest
-    scale: float = np.count_nonzero(scaled) / scaled.sum()
-    weights: np.ndarray = scaled * scale
-    return weights
+    def view(self, X: Any, rows: Tensor, n_domains: int) -> View:
+        """Return what a step sees of these rows, which are `X`."""
+        y, weight = (
+            None if values is None else values.index_select(0, rows)
+            for values in (self.y, self.loss_weight)
+        )
+        return View(X, y, rows, weight, n_domains)
 
 
-class Stream:
-    """The rows of one domain in an endless order, pass after pass.
+class Streams:
+    """What fills one view of a step: a stream of rows, or one for each of several sources.
 
     Parameters
     ----------
     domain : DomainRows
         Where the rows are.
-    seed : int
-        Decides their order.
+    seeds : iterable of int
+        Decide their order, one for each source.
     """
 
-    def __init__(self, domain: DomainRows, seed: int):
+    def __init__(self, domain: DomainRows, seeds: Iterable[int]):
         self.domain = domain
-        self.generator = torch.Generator().manual_seed(seed)
-        weights = domain.sample_weight
-        self.weights = None if weights is None else scale_weights(weights)
-        n_rows = len(domain) if self.weights is None else round(self.weights.sum())
-        self.n_rows = max(1, n_rows)
+        weights = domain.weights_by_domain()
+        pairs = zip(weights, seeds, strict=False)
+        self.each = [Stream(len(domain), weight, seed) for weight, seed in pairs]
+        # As many of each source: shorter ones cycle while the longest passes once.
+        self.n_rows = len(self.each) * max(stream.n_rows for stream in self.each)
 
-    def one_pass(self) -> Tensor:
-        """Return the numbers of the rows of one pass, shuffled; weighted ones in copies."""
-        rows = torch.arange(len(self.domain))
-        if self.weights is not None:
-            rows = rows.repeat_interleave(draw_counts(self.weights, self.generator))
-        return rows[torch.randperm(len(rows), generator=self.generator)]
-
-    def take(self, n_rows: int) -> Tensor:
-        """Return the numbers of so many rows, of as many passes as that takes."""
-        passes = [self.one_pass()]
-        while sum(map(len, passes)) < n_rows:
-            passes.append(self.one_pass())
-        return torch.cat(passes)[:n_rows]
+    def take(self, n_rows: int) -> list[Tensor]:
+        """Return the numbers of the rows of each source, so many in all."""
+        return [stream.take(n_rows // len(self.each)) for stream in self.each]
 
 
 class Sampler:
@@ -175,25 +182,29 @@ class Sampler:
     That domain is cut into steps of equal size (give or take one row), so that no
     row is dropped and no batch is much smaller than the rest; shorter domains
     cycle, reshuffled at every turn. Weighted rows come as often as they
-    weigh, which serves every loss and every batch statistic alike.
+    weigh, which serves every loss and every batch statistic alike. Several sources
+    share the rows of a step evenly, and count as long as the longest of them times
+    their number.
 
     Parameters
     ----------
     source : DomainRows
-        The labelled domain.
+        The labelled domain, or several of them.
     target : DomainRows or None
         The domain to adapt to.
     batch_size : int
-        Most rows of one domain in a step; one more, where a row would be left alone.
+        Most rows of one view in a step; one more, where a row would be left alone.
     seed : int
-        Decides the order of the rows of both domains.
+        Decides the order of the rows of all domains.
     device : torch.device
         Where the rows are.
     share : tuple of int, default=(0, 1)
         Number of this process, and how many share each step: it has `batch_size`
-        rows of a domain for each of them, of which the batches hold this one's.
+        rows of a view for each of them, of which the batches hold this one's.
         An epoch then takes up to ``n_processes - 1`` rows a step twice, so that all
         have the same number.
+    labelled : DomainRows or None
+        Rows of the target with labels. They cycle, and do not make an epoch longer.
     """
 
     def __init__(
@@ -204,23 +215,36 @@ class Sampler:
         seed: int,
         device: torch.device,
         share: tuple[int, int] = (0, 1),
+        labelled: DomainRows | None = None,
     ):
         self.source, self.target, self.device = source, target, device
         # A stream each, so that a target does not change the order of the source.
-        self.streams = [Stream(source, seed)]
-        if target is not None:
-            self.streams.append(Stream(target, seed + 1))
+        views = {
+            "source": (source, itertools.chain([seed], itertools.count(seed + 3))),
+            "target": (target, [seed + 1]),
+            "labelled": (labelled, [seed + 2]),
+        }
+        self.streams = {
+            name: Streams(domain, seeds)
+            for name, (domain, seeds) in views.items()
+            if domain is not None
+        }
         self.rank, self.n_processes = share
         self.batch_size = batch_size * self.n_processes
-        longest = max(stream.n_rows for stream in self.streams)
-        self.n_steps = math.ceil(longest / self.batch_size)
+        passing = [self.streams[name] for name in ("source", "target") if name in self.streams]
+        self.longest = max(streams.n_rows for streams in passing)
+        self.n_steps = math.ceil(self.longest / self.batch_size)
         if batch_size > 1:  # no row alone: it would have no batch statistics
-            self.n_steps = max(1, min(self.n_steps, longest // (2 * self.n_processes)))
-        self.longest = longest
+            least = min(
+                streams.n_rows // (2 * self.n_processes * len(streams.each))
+                for streams in passing
+                if streams.n_rows == self.longest
+            )
+            self.n_steps = max(1, min(self.n_steps, least))
 
     @property
     def rows_per_step(self) -> int:
-        """Most rows of both domains that this process passes in a step."""
+        """Most rows of all views that this process passes in a step."""
         return len(self.streams) * self.batch_size // self.n_processes
 
     def epoch(self, done: float, share: float) -> Iterator[Batch]:
@@ -233,36 +257,47 @@ class Sampler:
         share : float in [0, 1]
             What the epoch adds to it.
         """
-        source = self._views(self.streams[0])
-        target: Iterable[View | None] = itertools.repeat(None)
-        if self.target is not None:
-            target = self._views(self.streams[1])
-        for step, (of_source, of_target) in enumerate(zip(source, target, strict=False)):
-            yield Batch(of_source, of_target, done + share * step / self.n_steps)
+        views: list[Iterable[View | None]] = [
+            self._views(self.streams[name]) if name in self.streams else itertools.repeat(None)
+            for name in ("target", "labelled")
+        ]
+        steps = zip(self._views(self.streams["source"]), *views, strict=False)
+        for step, (source, target, labelled) in enumerate(steps):
+            yield Batch(source, target, done + share * step / self.n_steps, labelled)
 
     def state_dict(self) -> dict[str, list[Tensor]]:
         """Return where the order of each domain stands."""
-        return {"generators": [stream.generator.get_state() for stream in self.streams]}
+        return {"generators": [stream.generator.get_state() for stream in self._all()]}
 
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """Go on from where `state_dict` stood."""
-        for stream, generator in zip(self.streams, state["generators"], strict=True):
+        for stream, generator in zip(self._all(), state["generators"], strict=True):
             stream.generator.set_state(generator)
 
-    def _views(self, stream: Stream) -> Iterator[View]:
-        domain, steps = stream.domain, self._plan(stream)
-        for rows, X in zip(steps, take_each(domain.rows, steps), strict=True):
-            yield View(X, None if domain.y is None else domain.y.index_select(0, rows), rows)
+    def _all(self) -> list[Stream]:
+        return [stream for streams in self.streams.values() for stream in streams.each]
 
-    def _plan(self, stream: Stream) -> list[Tensor]:
-        """Return the rows of each step of an epoch."""
-        if stream.n_rows == self.longest and (self.longest > 1 or self.batch_size == 1):
-            n_taken = self.longest
+    def _views(self, streams: Streams) -> Iterator[View]:
+        domain, steps = streams.domain, self._plan(streams)
+        for rows, X in zip(steps, take_each(domain.rows, steps), strict=True):
+            yield domain.view(X, rows, len(streams.each))
+
+    def _plan(self, streams: Streams) -> list[Tensor]:
+        """Return the rows of each step of an epoch, those of one source after another's."""
+        n_domains = len(streams.each)
+        longest_source = streams.n_rows // n_domains
+        if streams.n_rows == self.longest and (longest_source > 1 or self.batch_size == 1):
+            n_taken = longest_source
         else:  # a lone row comes twice, so that it has batch statistics
-            n_taken = self.n_steps * max(2, min(self.batch_size, stream.n_rows))
+            size = min(self.batch_size, streams.n_rows) // n_domains
+            n_taken = self.n_steps * max(2, size)
         cuts = [step * n_taken // self.n_steps for step in range(self.n_steps + 1)]
-        order = stream.take(n_taken).to(self.device)
-        return [self._share(order[start:stop]) for start, stop in itertools.pairwise(cuts)]
+        orders = [order.to(self.device) for order in streams.take(n_taken * n_domains)]
+        steps = [
+            [self._share(order[start:stop]) for order in orders]
+            for start, stop in itertools.pairwise(cuts)
+        ]
+        return [parts[0] if n_domains == 1 else torch.cat(parts) for parts in steps]
 
     def _share(self, rows: Tensor) -> Tensor:
         """Return this process's share of a step's rows, as many as every other has."""

@@ -14,7 +14,7 @@ from skorch.callbacks import Callback, EpochTimer
 from skorch.dataset import Dataset
 from torch import nn
 
-from .._task import Task
+from .._task import Classification, Task
 from ..data._lazy import LazyArray, MappedArray
 from ._engine import Engine
 
@@ -30,6 +30,8 @@ class TransferNet(NeuralNet):
         What trains it, and passes rows through it.
     task : Task
         What it learns.
+    sources : list or None
+        Names of several sources that it learns from.
     learning_rate_schedule : callable
         Factor of the learning rate, by training progress.
     """
@@ -40,6 +42,7 @@ class TransferNet(NeuralNet):
         *,
         engine: Engine,
         task: Task,
+        sources: list[Any] | None,
         optimizer: Callable[..., torch.optim.Optimizer],
         lr: float,
         batch_size: int,
@@ -61,6 +64,7 @@ class TransferNet(NeuralNet):
         )
         self.engine = engine
         self.task = task
+        self.sources = sources
         self.learning_rate_schedule = learning_rate_schedule
 
     @property
@@ -74,9 +78,10 @@ class TransferNet(NeuralNet):
 
     @property
     def classes(self) -> np.ndarray:
-        """The labels that are told apart."""
-        classes: np.ndarray = self.task.classes  # type: ignore[attr-defined]
-        return classes
+        """The labels that are told apart; a regressor has none."""
+        if not isinstance(self.task, Classification):
+            raise AttributeError("a net that predicts numbers has no classes")
+        return self.task.classes
 
     def holding(self, module: nn.Module, task: Task) -> TransferNet:
         """Return a net that is this one, but for its network and what it learns."""

@@ -14,6 +14,7 @@ from skorch.utils import noop
 from torch import Tensor, nn
 
 from .._arguments import check_takes
+from .._class_weights import weigh_classes
 from .._deep import BaseDeepEstimator
 from .._task import encoded
 from ..data._domain import Domain, Domains
@@ -34,7 +35,6 @@ from ._stages import (
     parameter_groups,
     plan_five_steps,
     plan_refinement,
-    weigh_classes,
 )
 
 # With fewer confident rows for each class than this, pseudo-labels are not used.

@@ -2,6 +2,7 @@
 
 from ._domain_distances import coral_distance, proxy_a_distance, sliced_wasserstein_distance
 from ._mmd import mmd
+from ._open_set import open_set_score
 from ._source_ranking import h_score, leep, logme
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "leep",
     "logme",
     "mmd",
+    "open_set_score",
     "proxy_a_distance",
     "sliced_wasserstein_distance",
 ]

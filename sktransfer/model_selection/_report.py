@@ -17,7 +17,7 @@ from tabulate import tabulate
 from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
 from ._confidence import InfoMaxScorer, SNDScorer
-from ._scoring import TargetAccuracyScorer, as_for_source, extract_features
+from ._scoring import TargetAccuracyScorer, as_for_source, extract_features, refuse_numbers
 from ._source_only import make_source_only, transfers
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
@@ -156,6 +156,7 @@ def adaptation_report(
     >>> adaptation_report(clf, Xs, ys, Xt, y_target=yt).verdict
     'helped'
     """
+    refuse_numbers("adaptation_report", estimator)
     _check_adapts(estimator)
     X_target = as_array(X_target, "X_target")
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)

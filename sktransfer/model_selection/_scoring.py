@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
@@ -78,6 +78,23 @@ def predict_labels(scorer: BaseTargetScorer, estimator, X) -> np.ndarray:
     return np.asarray(estimator.predict(X))
 
 
+def refuse_numbers(what: str, estimator) -> None:
+    """Refuse regressors, of which what is asked about classes makes no sense.
+
+    Raises
+    ------
+    TypeError
+        With what to do instead.
+    """
+    of_estimator = hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator)
+    if of_estimator or getattr(estimator, "predicts_numbers", False):
+        raise TypeError(
+            f"{what} looks at classes, and {type(estimator).__name__} predicts numbers. Label some "
+            "rows of the target, and compare errors there with those of estimator.source_only(): "
+            "scoring=lambda fit, X, y: fit.score(X_target, y_target)."
+        )
+
+
 def check_predicts(scorer: BaseTargetScorer, estimator) -> None:
     """Check that what is to be scored has `predict`.
 
@@ -91,6 +108,7 @@ def check_predicts(scorer: BaseTargetScorer, estimator) -> None:
             f"{type(scorer).__name__} scores a fitted estimator, which has predict; got "
             f"{estimator!r:.80}."
         )
+    refuse_numbers(type(scorer).__name__, estimator)
 
 
 def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
@@ -101,6 +119,7 @@ def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
     TypeError
         Where the estimator predicts none.
     """
+    refuse_numbers(type(scorer).__name__, estimator)
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
             f"{type(scorer).__name__} scores by predicted probabilities, but "

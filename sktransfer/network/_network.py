@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..data._sampler import Batch
+from ..data._sampler import Batch, View
 from ._batch_norm import (
     batch_norms,
     estimate_statistics,
@@ -79,25 +79,34 @@ class TransferNetwork(nn.Module):
         return outputs
 
     def forward_domains(self, batch: Batch) -> None:
-        """Fill the batch's features of both domains and the label head's outputs for the source.
+        """Fill the batch's features of all views and the label head's outputs for the source.
 
-        A body with batch statistics sees each domain by itself, and its running
-        statistics follow the target, for which it will predict; any other body
-        sees both in one pass, which is faster.
+        A body with batch statistics sees each domain by itself (every one of several
+        sources, too), and its running statistics follow the target, for which it will
+        predict; any other body sees all in one pass, which is faster.
         """
-        source, target = batch.source, batch.target
+        source, target, labelled = batch.source, batch.target, batch.labelled
         if target is None:
             source.features = self.features(source.X)
         elif self._passes_apart["body"]:
             with untouched_statistics(self.body):
-                source.features = self.features(source.X)
-            target.features = self.features(target.X)
+                source.features = _each(self.features, source, source.X)
+            target.features = self._features_of_target(batch)
         else:
-            batch.joint_features = self.features(torch.cat([source.X, target.X]))
-            sizes = [source.X.shape[0], target.X.shape[0]]
+            views = [source, target] if labelled is None else [source, target, labelled]
+            features = self.features(torch.cat([view.X for view in views]))
             # Not `split`, whose Python side costs as much as a small layer.
-            source.features, target.features = batch.joint_features.split_with_sizes(sizes)
-        batch.source_outputs = self.label_head(source.features)
+            sizes = [len(source), len(target)]
+            if labelled is not None:
+                both = [sum(sizes), len(labelled)]
+                features, labelled.features = features.split_with_sizes(both)
+            batch.joint_features = features
+            source.features, target.features = features.split_with_sizes(sizes)
+        apart = self._passes_apart["label_head"] and target is not None
+        head = self.label_head
+        batch.source_outputs = (
+            _each(head, source, source.features) if apart else head(source.features)
+        )
         batch.target_outputs = None  # those of an earlier pass
 
     def target_outputs(self, batch: Batch) -> Tensor:
@@ -107,15 +116,36 @@ class TransferNetwork(nn.Module):
             batch.target_outputs = self.label_head(batch.target.features)
         return batch.target_outputs
 
+    def _features_of_target(self, batch: Batch) -> Tensor:
+        """Normalise target and labelled rows together, as few labelled ones would be unlike it."""
+        target, labelled = batch.target, batch.labelled
+        assert target is not None
+        if labelled is None:
+            return self.features(target.X)
+        features = self.features(torch.cat([target.X, labelled.X]))
+        of_target, labelled.features = features.split_with_sizes([len(target), len(labelled)])
+        return of_target
+
+    def forward_labelled(self, batch: Batch, name: str = "label_head") -> Tensor:
+        """Pass the features of the target's labelled rows through the head `name`."""
+        head, labelled = getattr(self, name), batch.labelled
+        assert labelled is not None
+        if not self._passes_apart[name]:
+            outputs: Tensor = head(labelled.features)
+            return outputs
+        assert batch.target is not None
+        outputs = head(torch.cat([batch.target.features, labelled.features]))
+        return outputs[len(batch.target) :]
+
     def forward_head(self, name: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """Pass the features of both domains through the head `name`: one pass, if it can be."""
         head = getattr(self, name)
         assert batch.target is not None
         source, target = batch.source.features, batch.target.features
         if self._passes_apart[name]:
-            return head(source), head(target)
+            return _each(head, batch.source, source), head(target)
         outputs: Tensor = head(joint_features(batch))
-        of_source, of_target = outputs.split_with_sizes([source.shape[0], target.shape[0]])
+        of_source, of_target = outputs.split_with_sizes([len(source), len(target)])
         return of_source, of_target
 
     def has_statistics(self) -> bool:
@@ -134,6 +164,13 @@ class TransferNetwork(nn.Module):
 
     def _predicting_norms(self) -> list[_BatchNorm]:
         return batch_norms(nn.ModuleList([self.body, self.label_head]))
+
+
+def _each(module: Callable[[Tensor], Tensor], view: View, values: Tensor) -> Tensor:
+    """Pass what belongs to each source of a view through a module by itself."""
+    if view.n_domains == 1:
+        return module(values)
+    return torch.cat([module(part) for part in view.split(values)])
 
 
 def joint_features(batch: Batch) -> Tensor:

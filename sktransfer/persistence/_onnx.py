@@ -11,48 +11,50 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .._arguments import check_path
+from .._task import Classification, Task
 from ..network._network import TransferNetwork
 from ._files import replacing
 from ._saving import check_saveable
 
-INPUT, PROBABILITIES, LABEL = "X", "probabilities", "label"
+INPUT, LABEL = "X", "label"
 
 
 class Predictor(nn.Module):
-    """A network with the softmax of its logits.
+    """A network with what its task makes of its outputs.
 
     Parameters
     ----------
     network : TransferNetwork
         In evaluation mode.
+    task : Task
+        What was learned.
     """
 
-    def __init__(self, network: TransferNetwork):
+    def __init__(self, network: TransferNetwork, task: Task):
         super().__init__()
-        self.network = network
+        self.network, self.task = network, task
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return the probabilities, shape (n, n_classes)."""
-        return self.network(X).softmax(dim=1)
+        """Return probabilities of classes, shape (n, n_classes), or numbers as those of fit."""
+        return self.task.shown(self.network(X))
 
 
 def export_onnx(estimator, path):
-    """Write what a fitted classifier predicts with as an ONNX model.
+    """Write what a fitted classifier or regressor predicts with as an ONNX model.
 
     The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
     rows, in single precision (64-bit integers, where the body looks them up in an
     ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
-    ``label``, as of `predict`. It computes in single precision, whatever `fit` was
-    in. Needs the extra ``onnx``.
+    ``label``, as of `predict`; of a regressor the one output ``prediction``. It
+    computes in single precision, whatever `fit` was in. Needs the extra ``onnx``.
 
     Parameters
     ----------
-    estimator : classifier of this package
+    estimator : classifier or regressor of this package
         Fitted, on any device.
     path : str or path
         Where the file goes, as a rule ``.onnx``. One that is there is replaced when
@@ -87,26 +89,30 @@ def export_onnx(estimator, path):
     check_saveable(estimator, "export_onnx")
     check_path(path)
     onnx = _import_onnx()
-    network = copy.deepcopy(estimator.net_.module_).cpu().float()
+    network, task = copy.deepcopy(estimator.net_.module_).cpu().float(), estimator.net_.task
     integers = not network.row_type.is_floating_point
     dtype = torch.int64 if integers else torch.float32
     rows = torch.ones((2, *estimator.input_shape_), dtype=dtype)
     try:
         with _quiet():
-            model = to_onnx(onnx, Predictor(network).eval(), rows)
+            model = to_onnx(onnx, Predictor(network, task).eval(), rows, task.shown_as)
     except Exception as error:
         raise ValueError(
             f"torch {torch.__version__} cannot write this {type(estimator).__name__} as ONNX: "
             f"{str(error).strip() or type(error).__name__}\nA module of yours may do what ONNX "
             "has not, such as steps that depend on the values of the rows."
         ) from error
-    _add_labels(onnx, model, estimator.classes_)
+    model.producer_name = "sktransfer"
+    if isinstance(task, Classification):
+        _add_labels(onnx, model, task)
     onnx.checker.check_model(model)
     with replacing(path) as unfinished:
         unfinished.write_bytes(model.SerializeToString())
 
 
-def to_onnx(onnx: Any, module: nn.Module, rows: Tensor, *, by_tracing: bool | None = None) -> Any:
+def to_onnx(
+    onnx: Any, module: nn.Module, rows: Tensor, output: str, *, by_tracing: bool | None = None
+) -> Any:
     """Return the model that torch makes of a module, with any number of rows.
 
     Parameters
@@ -114,15 +120,17 @@ def to_onnx(onnx: Any, module: nn.Module, rows: Tensor, *, by_tracing: bool | No
     onnx : module
         The library.
     module : Module
-        From rows to probabilities.
+        From rows to what is predicted.
     rows : Tensor
         A few.
+    output : str
+        The name of the latter.
     by_tracing : bool or None
         Whether by TorchScript's trace, as torch did it before 2.9. None is by
         torch's version.
     """
     export: Any = torch.onnx.export  # its signature differs between versions
-    names = {"input_names": [INPUT], "output_names": [PROBABILITIES]}
+    names = {"input_names": [INPUT], "output_names": [output]}
     if by_tracing is None:
         major, minor = torch.__version__.split(".")[:2]
         by_tracing = (int(major), int(minor)) < (2, 9)
@@ -135,13 +143,14 @@ def to_onnx(onnx: Any, module: nn.Module, rows: Tensor, *, by_tracing: bool | No
     # torch 2.4 has but this way, and no argument to choose it.
     older = {"dynamo": False} if "dynamo" in inspect.signature(export).parameters else {}
     file = io.BytesIO()
-    axes = {INPUT: {0: "n"}, PROBABILITIES: {0: "n"}}
+    axes = {INPUT: {0: "n"}, output: {0: "n"}}
     export(module, (rows,), file, dynamic_axes=axes, **names, **older)
     return onnx.load_from_string(file.getvalue())
 
 
-def _add_labels(onnx: Any, model: Any, classes: np.ndarray) -> None:
+def _add_labels(onnx: Any, model: Any, task: Classification) -> None:
     """Give the model a second output, the class of the largest probability."""
+    classes = task.classes
     if classes.dtype.kind == "U":
         classes = classes.astype(object)
     stored = onnx.numpy_helper.from_array(classes, "classes")
@@ -149,13 +158,12 @@ def _add_labels(onnx: Any, model: Any, classes: np.ndarray) -> None:
     make = onnx.helper.make_node
     model.graph.node.extend(
         [
-            make("ArgMax", [PROBABILITIES], ["position"], axis=1, keepdims=0),
+            make("ArgMax", [task.shown_as], ["position"], axis=1, keepdims=0),
             make("Gather", ["classes", "position"], [LABEL]),
         ]
     )
     label = onnx.helper.make_tensor_value_info(LABEL, stored.data_type, ["n"])
     model.graph.output.append(label)
-    model.producer_name = "sktransfer"
 
 
 def _import_onnx() -> Any:

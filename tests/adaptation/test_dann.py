@@ -244,7 +244,7 @@ def test_gradient_penalty_does_not_depend_on_the_scale_of_the_features(scale):
 
 def test_gradient_penalty_of_a_constant_classifier_is_zero():
     features = torch.randn(5, 3, requires_grad=True)
-    assert gradient_penalty((0 * features).sum(dim=1), features) == 0
+    assert gradient_penalty((0 * features).sum(dim=1, keepdim=True), features) == 0
 
 
 def test_the_penalty_teaches_the_domain_classifier_alone(domains):

@@ -40,7 +40,6 @@ ESTIMATORS = [
     ),
 ]
 # Those that have no use for the labels say so.
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not use y_target")
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sktransfer.data._rows import make_rows
-from sktransfer.data._sampler import DomainRows, Sampler, draw_counts, scale_weights
+from sktransfer.data._sampler import DomainRows, Sampler
+from sktransfer.data._streams import draw_counts, scale_weights
 
 CPU = torch.device("cpu")
 

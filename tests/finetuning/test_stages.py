@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sktransfer._class_weights import weigh_classes
 from sktransfer._task import Classification
 from sktransfer.data._domain import Domain
-from sktransfer.finetuning._stages import TrainingRows, l2_sp_penalty, weigh_classes
+from sktransfer.finetuning._stages import TrainingRows, l2_sp_penalty
 
 
 def test_cross_entropy_is_the_weighted_mean_over_rows():

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sktransfer import DANNClassifier, TargetDomain, make_transfer_pipeline
+from sktransfer.alignment import DomainStandardScaler
 
 
 class SeeingDANN(DANNClassifier):
@@ -405,3 +406,21 @@ def test_labels_and_weights_pass_a_search_to_a_last_step_that_knows_no_target(do
     )
     for pipe in search["estimator"]:
         assert {len(part) for part in pipe[-1].seen_ if part is not None} == {46}
+
+
+def test_names_of_sources_go_to_the_step_that_uses_them_cut_by_the_folds(domains, routing):
+    X, y, X_target = domains
+    names = np.repeat(["a", "b", "c"], 30)
+    pipe = make_transfer_pipeline(
+        DomainStandardScaler(), DANNClassifier(max_epochs=1, random_state=0)
+    )
+    search = GridSearchCV(pipe, {"dannclassifier__max_epochs": [1, 2]}, cv=2)
+    search.fit(X, y, X_target=TargetDomain(X_target), domains=names)
+    assert search.best_estimator_[-1].domains_.tolist() == ["a", "b", "c"]
+
+
+def test_names_of_sources_that_no_step_uses_are_refused(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(DomainStandardScaler(), LogisticRegression())
+    with pytest.raises(TypeError, match="domains"):
+        pipe.fit(X, y, X_target=X_target, domains=np.repeat(["a", "b"], 45))

@@ -100,8 +100,8 @@ def test_labels_are_of_the_classes_type(domains, path, labels):
 def test_the_way_of_older_torch_gives_the_same_model(domains, path):
     clf = fit(DANNClassifier(batch_norm_body, **FAST), domains)
     X = domains[0].astype(np.float32)
-    network = Predictor(clf.net_.module_.float()).eval()
-    model = to_onnx(onnx, network, torch.ones(2, 4), by_tracing=True)
+    network = Predictor(clf.net_.module_.float(), clf.net_.task).eval()
+    model = to_onnx(onnx, network, torch.ones(2, 4), "probabilities", by_tracing=True)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     for n_rows in (1, 5):
         (probabilities,) = session.run(None, {"X": X[:n_rows]})

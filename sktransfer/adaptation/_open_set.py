@@ -1,0 +1,214 @@
+"""Open-set adaptation by back-propagation: a target with classes that the source lacks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._classifier import DeepClassifierMixin
+from .._docs import with_shared_docs
+from .._task import Classification
+from .._validation import Interval, Real
+from ..data._domain import Domain, Domains
+from ..data._sampler import Batch
+from ..layers import scale_gradient
+from ..network._network import TransferNetwork
+from ._base import BaseAdaptation
+
+
+def unknown_loss(logits: Tensor, unknown: int, share: float = 0.5) -> Tensor:
+    """Return ``-1/n sum_i (t log p_iu + (1 - t) log(1 - p_iu))``, of logits with softmax ``p``.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Of target rows.
+    unknown : int
+        The class ``u`` of all that is unknown.
+    share : float in (0, 1)
+        ``t``: least is the loss where each ``p_iu`` is that.
+    """
+    log_probabilities = logits.log_softmax(dim=1)
+    of_known = [log_probabilities[:, :unknown], log_probabilities[:, unknown + 1 :]]
+    known = torch.cat(of_known, dim=1).logsumexp(dim=1)
+    return -(share * log_probabilities[:, unknown] + (1 - share) * known).mean()
+
+
+def label_for_unknown(given: Any, classes: np.ndarray) -> Any:
+    """Return the label of what is unknown beside these classes: by default -1 or "unknown".
+
+    Raises
+    ------
+    ValueError
+        Where it is a class, or is no label like theirs.
+    """
+    is_text = classes.dtype.kind in "OUS"
+    label = ("unknown" if is_text else -1) if given is None else given
+    if isinstance(label, str) != is_text:
+        wanted = "text" if is_text else "a number"
+        raise ValueError(
+            f"unknown_label={label!r} does not go with the labels {classes[:5].tolist()} of y: "
+            f"give {wanted}."
+        )
+    if label in classes.tolist():
+        raise ValueError(
+            f"unknown_label={label!r} is a class of y, {classes[:10].tolist()}; give a label that "
+            "is none, for rows of the target whose class the source does not have."
+        )
+    return label
+
+
+@with_shared_docs
+class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
+    """Open-set back-propagation: target rows of no class of the source are called unknown.
+
+    The label head has one output more than the source has classes. It learns to give every
+    target row the probability ``t`` of being unknown, while the body, behind a gradient
+    reversal, learns to move each row away from that border: to the classes that it
+    resembles, or to the unknown.
+
+    With ``u`` the output for the unknown, ``L_y`` the mean cross-entropy on the source and
+
+    ``A = -1/n' sum_target (t log p_iu + (1 - t) log(1 - p_iu))``,
+
+    in one step the label head goes down ``L_y + A`` and the body down ``L_y - lambda A``.
+
+    `predict` answers `unknown_label` for what is unknown; it is one of `classes_`, and
+    `predict_proba` has a column for it. Without `X_target` nothing is unknown, and it
+    is a plain classifier of the source's classes.
+    :func:`sktransfer.metrics.open_set_score` measures both kinds of rows alike.
+
+    Parameters
+    ----------
+    {body_parameters}
+    unknown_label : str, int, float or None, default=None
+        What `predict` answers for rows of no class of the source. None is -1 for
+        numbers and "unknown" for text.
+    unknown_share : float in (0, 1), default={unknown_share}
+        The border ``t``. Higher values call more rows unknown.
+    {label_classifier_parameter}
+    {target_loss_parameters}
+    {adaptation_parameters}
+    {optimizer_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    unknown_label_ : str, int, float or None
+        The label of what is unknown; None where there was no `X_target`.
+    {classes_attribute}
+    {fitted_attributes}
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for an `unknown_label` that is a class of `y` or of another kind.
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`, and where the domain loss, here ``A``, has not
+        moved or sends no gradient to the features.
+
+    See Also
+    --------
+    DANNClassifier : Where both domains have the same classes.
+
+    References
+    ----------
+    Saito et al., "Open Set Domain Adaptation by Backpropagation", ECCV 2018, eqs. 2-6.
+    https://arxiv.org/abs/1804.10427
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import OpenSetClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> centres = np.array([[-4, 0], [4, 0], [0, 6]])
+    >>> X, y = centres.repeat(50, axis=0) + rng.normal(size=(150, 2)), np.repeat([0, 1, 2], 50)
+    >>> clf = OpenSetClassifier(max_epochs=30, random_state=0)
+    >>> clf = clf.fit(X[y < 2], y[y < 2], X_target=X + 0.5)
+    >>> clf.classes_
+    array([-1,  0,  1])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseAdaptation._parameter_constraints,
+        "unknown_label": [str, Real, None],
+        "unknown_share": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        unknown_label: Any = None,
+        unknown_share: float = 0.5,
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "game_adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
+            average_weights=average_weights,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
+        )
+        self.unknown_label = unknown_label
+        self.unknown_share = unknown_share
+
+    def _fit(self, domains: Domains) -> None:
+        classes, self.unknown_label_ = np.unique(domains.source.labels), None
+        if domains.target is not None:
+            self.unknown_label_ = label_for_unknown(self.unknown_label, classes)
+        super()._fit(domains)
+
+    def _task_of(self, domain: Domain, name: str) -> Classification:
+        task = super()._task_of(domain, name)
+        if self.unknown_label_ is None:
+            return task
+        return Classification(np.unique([*task.classes.tolist(), self.unknown_label_]))
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the loss at the border of the unknown, its gradient reversed for the body."""
+        assert batch.target is not None
+        features = scale_gradient(batch.target.features, -batch.lambda_)
+        classes = cast(Classification, self.net_.task).classes
+        unknown = classes.tolist().index(self.unknown_label_)
+        loss = unknown_loss(network.label_head(features), unknown, self.unknown_share)
+        return {"domain_loss": loss}
