@@ -82,7 +82,11 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import export_onnx, load, save
-    from .selftaught import MarginalizedDenoisingAutoencoder
+    from .selftaught import (
+        AutoencoderPretrainer,
+        ContrastivePretrainer,
+        MarginalizedDenoisingAutoencoder,
+    )
 
 __all__ = [
     "CORAL",
@@ -91,8 +95,10 @@ __all__ = [
     "KMM",
     "TCA",
     "ULSIF",
+    "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",

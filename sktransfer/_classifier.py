@@ -11,18 +11,17 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 
 from ._class_weights import weigh_classes
+from ._predictor import DeepPredictorMixin
 from ._task import Classification, Task
 from .data._domain import Domain
-from .engine._net import TransferNet
 from .network._build import floating_type
 
 
-class DeepClassifierMixin(ClassifierMixin):
+class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
     """Tells classes apart, and says with which probability; stands before a deep base."""
 
     class_weight: Any
     classes_: np.ndarray
-    net_: TransferNet
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class for each row.

@@ -1,4 +1,4 @@
-"""What all deep transfer estimators share: encode, build, plan, run, predict."""
+"""What all deep transfer estimators share: encode, build, plan, run, transform."""
 
 from __future__ import annotations
 
@@ -76,22 +76,6 @@ class BaseDeepEstimator(
     verbose: int
 
     net_: TransferNet
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, as a rule of the target.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), or of a regressor's `y`
-            For a classifier labels out of `classes_`, for a regressor numbers in the units of `y`.
-        """
-        outputs = self._forward(X, "forward")
-        return self.net_.task.answers(outputs)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the features on which the label head decides.

@@ -70,6 +70,15 @@ class_weight : dict, "balanced" or None, default=None
     domain. "balanced" weighs a class by one over its number of rows there.
 """
 
+CLASS_WEIGHTING_PARAMETER = """\
+class_weighting : {"target"} or None, default=None
+    "target" draws source rows of a class as often as the target seems to have it, by
+    the mean of what is predicted for the target before each epoch: for targets that
+    lack classes of the source or have other shares of them (after Cao et al., "Partial
+    Adversarial Domain Adaptation", ECCV 2018, whose weights multiply the losses).
+    Predictions that are wrong about the shares feed on themselves.
+"""
+
 ADAPTATION_PARAMETERS = """\
 lambda_ : float, default=1.0
     Weight of the adaptation; 0 trains on the source alone (where a target is
@@ -98,6 +107,25 @@ batch_size : int, default=64
 max_epochs : int, default=100
     Passes over the longer domain; the shorter one cycles meanwhile. Several sources are
     as long as the longest of them times their number.
+"""
+
+PRETRAINED_BODY_PARAMETERS = """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body that learns, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
+    module is copied, never changed; a callable gets the shape of one row and returns a
+    module. None builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+PRETRAINING_PARAMETERS = """\
+hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
+    Widths of the MLP, where `backbone` is None; the last is that of the features.
+learning_rate : float, default={learning_rate}
+    Step size of the optimizer for modules of yours; default layers learn at
+    ``learning_rate * sqrt(100 / n_inputs)``.
+batch_size : int, default={batch_size}
+    Most rows of each domain in a training step.
+max_epochs : int, default={max_epochs}
+    Passes over the longer domain; the shorter one cycles meanwhile.
 """
 
 OPTIMIZER_PARAMETERS = """\
@@ -275,9 +303,12 @@ BLOCKS = {
     "loss_parameter": LOSS_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
     "target_loss_parameters": TARGET_LOSS_PARAMETERS,
+    "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     "finetuning_parameters": FINETUNING_PARAMETERS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
+    "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
+    "pretraining_parameters": PRETRAINING_PARAMETERS,
     "training_parameters": TRAINING_PARAMETERS,
     "classes_attribute": CLASSES_ATTRIBUTE,
     "regression_attributes": REGRESSION_ATTRIBUTES,

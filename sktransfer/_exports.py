@@ -3,6 +3,13 @@
 The root imports them when they are asked for.
 """
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
 EXPORTS = {
     "DANNClassifier": "adaptation",
     "DANNRegressor": "adaptation",
@@ -49,6 +56,8 @@ EXPORTS = {
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
+    "AutoencoderPretrainer": "selftaught",
+    "ContrastivePretrainer": "selftaught",
     "MarginalizedDenoisingAutoencoder": "selftaught",
 }
 
@@ -75,3 +84,27 @@ PACKAGES = (
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "fewshot", "finetuning")
+OF_NETWORKS = ("adaptation", "finetuning")
+
+
+def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package that imports some of its names when first used.
+
+    For names that bring torch, in a package that is to be imported without it.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    modules : dict of str to str
+        The module in it that each name comes from.
+    """
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{modules[name]}", package), name)
+        setattr(sys.modules[package], name, value)  # the next time it is there
+        return value
+
+    return get

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from ._predictor import DeepPredictorMixin
 from ._task import Regression, Task
 from ._validation import StrOptions
 from .data._domain import Domain
 
 
-class DeepRegressorMixin(RegressorMixin):
+class DeepRegressorMixin(DeepPredictorMixin, RegressorMixin):
     """Predicts one number or several for each row; stands before a deep base."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {

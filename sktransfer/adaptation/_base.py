@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
@@ -26,6 +27,7 @@ from ..engine._stage import GradientStep, Stage, Step
 from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
+from ._class_weighting import TargetShares
 from ._diagnosis import describe_failure, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
@@ -59,6 +61,7 @@ class BaseAdaptation(BaseDeepEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "class_weighting": [StrOptions({"target"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -75,6 +78,7 @@ class BaseAdaptation(BaseDeepEstimator):
         class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
+        class_weighting: Any = None,
         optimizer: Any = "adam",
         learning_rate: float = 2e-3,
         learning_rate_schedule: Any = "constant",
@@ -98,6 +102,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self.class_weight = class_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.class_weighting = class_weighting
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
@@ -211,6 +216,7 @@ class BaseAdaptation(BaseDeepEstimator):
             self.max_epochs,
             network.row_flops(),
             followers=[average] if self.average_weights > 0 else [],
+            callbacks=self._class_weighting(sampler),
             dataset=callback_dataset(source.X, source.labels),
         )
         with limited_threads(network.row_flops() * 2 * self.batch_size):
@@ -218,6 +224,11 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
+
+    def _class_weighting(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+        if self.class_weighting is None or sampler.target is None:
+            return []
+        return [("class_weighting", TargetShares(sampler))]
 
     def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
         """Put the domains on the device, and say which rows make a batch."""

@@ -164,6 +164,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     {domain_classifier_parameters}
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -222,6 +223,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         gradient_penalty: float = 5.0,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
+        class_weighting: Any = None,
         optimizer: Any = "game_adam",
         learning_rate: float = 2e-3,
         learning_rate_schedule: Any = "constant",
@@ -246,6 +248,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
             class_weight=class_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
+            class_weighting=class_weighting,
             optimizer=optimizer,
             learning_rate=learning_rate,
             learning_rate_schedule=learning_rate_schedule,

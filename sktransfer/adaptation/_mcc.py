@@ -44,6 +44,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
         confused.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -97,6 +98,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
         class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
+        class_weighting: Any = None,
         optimizer: Any = "adam",
         learning_rate: float = 2e-3,
         learning_rate_schedule: Any = "constant",
@@ -121,6 +123,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
             class_weight=class_weight,
             average_weights=average_weights,
             hidden_layer_sizes=hidden_layer_sizes,
+            class_weighting=class_weighting,
             optimizer=optimizer,
             learning_rate=learning_rate,
             learning_rate_schedule=learning_rate_schedule,

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .._classifier import DeepClassifierMixin
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
-from .._validation import Integral, Interval, Real
+from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..engine._average import WeightAverage
@@ -62,6 +62,8 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         Passes over the target in the second stage.
     target_learning_rate : float, default={target_learning_rate}
         Step size there.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the first stage, scaled to mean 1 over the source's rows.
     average_weights : float in [0, 1], default={average_weights}
         Share of each stage's steps, the last ones, over which the weights are averaged
         at its end. 0 keeps the last weights.
@@ -116,6 +118,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         "pseudo_label_weight": [Interval(Real, 0, None, closed="left")],
         "target_epochs": [Interval(Integral, 1, None, closed="left")],
         "target_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -131,6 +134,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         pseudo_label_weight: float = 0.3,
         target_epochs: int = 30,
         target_learning_rate: float = 3e-4,
+        class_weight: Any = None,
         average_weights: float = 0.25,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
@@ -153,6 +157,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         self.pseudo_label_weight = pseudo_label_weight
         self.target_epochs = target_epochs
         self.target_learning_rate = target_learning_rate
+        self.class_weight = class_weight
         self.average_weights = average_weights
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -222,9 +227,14 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         network.forward_domains(batch)
         assert batch.source.y is not None
         batch.metrics["stage"] = "source"
-        loss = F.cross_entropy(
-            batch.source_outputs, batch.source.y, label_smoothing=self.label_smoothing
+        losses = F.cross_entropy(
+            batch.source_outputs,
+            batch.source.y,
+            label_smoothing=self.label_smoothing,
+            reduction="none",
         )
+        weight = batch.source.weight
+        loss = losses.mean() if weight is None else (weight * losses).mean()
         return {"label_loss": loss}
 
     def _averages(self, network: TransferNetwork) -> list[WeightAverage]:
