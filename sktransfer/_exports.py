@@ -84,7 +84,6 @@ PACKAGES = (
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "fewshot", "finetuning")
-OF_NETWORKS = ("adaptation", "finetuning")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

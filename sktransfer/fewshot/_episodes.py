@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .._row_order import order_rows
 from ..data._rows import take_each
-from ..data._sampler import Batch, DomainRows, View, draw_counts, scale_weights
+from ..data._sampler import Batch, DomainRows, View
+from ..data._streams import draw_counts, scale_weights
 
 
 class EpisodeSize(NamedTuple):
