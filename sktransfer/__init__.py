@@ -29,10 +29,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import schedules as schedules
     from . import selftaught as selftaught
     from .adaptation import (
+        CDANClassifier,
         DANNClassifier,
         DANNRegressor,
         DeepCORALClassifier,
         DeepCORALRegressor,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
@@ -75,13 +78,19 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         TwoStageTrAdaBoostRegressor,
     )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .multitask import (
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressor,
+    )
     from .parameters import (
         BalancedWeightingClassifier,
         BalancedWeightingRegressor,
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -98,15 +107,19 @@ __all__ = [
     "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "CDANClassifier",
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FewShotScore",
     "FineTuneClassifier",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",
@@ -118,6 +131,8 @@ __all__ = [
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
     "MatchingClassifier",
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
     "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
@@ -128,6 +143,8 @@ __all__ = [
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
