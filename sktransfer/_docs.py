@@ -140,6 +140,32 @@ learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="co
     callable gets ``p``.
 """
 
+BACKBONE_PARAMETER = """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
+    copied, never changed, and may be pretrained; a callable gets the shape of one row,
+    for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
+    module's weights; as integers, where it takes no floats (token codes). None builds
+    an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+EPISODE_PARAMETERS = """\
+n_way : int, default=20
+    Most classes of an episode. More are harder to tell apart than those that will be
+    asked for, which helps.
+n_shot : int, default=5
+    Most rows of each class to learn from; best as many as there will be.
+n_query : int, default=5
+    Most rows of each class to be asked about. Classes with fewer rows give their share.
+episodes : int, default=500
+    Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
+    as it is. With `data_parallel` each process has episodes of its own.
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    Widths of the MLP body, where `backbone` is None.
+learning_rate : float, default=1e-3
+    Step size of the optimizer.
+"""
+
 FINETUNING_PARAMETERS = """\
 backbone : torch.nn.Module, callable or None, default=None
     The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
@@ -274,6 +300,8 @@ domain_classifier : scikit-learn classifier or None, default=None
 
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
+    "backbone_parameter": BACKBONE_PARAMETER,
+    "episode_parameters": EPISODE_PARAMETERS,
     "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,
