@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
+    from . import fewshot as fewshot
     from . import finetuning as finetuning
     from . import instance as instance
     from . import layers as layers
@@ -48,6 +49,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         FeatureAugmentation,
         OptimalTransport,
         SubspaceAlignment,
+    )
+    from .fewshot import (
+        FewShotScore,
+        MatchingClassifier,
+        NearestPrototypeClassifier,
+        PrototypicalClassifier,
+        few_shot_score,
     )
     from .finetuning import (
         FineTuneClassifier,
@@ -82,7 +90,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -109,7 +117,9 @@ __all__ = [
     "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
+    "FewShotScore",
     "FineTuneClassifier",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",
@@ -120,12 +130,15 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "PrototypicalClassifier",
     "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
@@ -137,6 +150,7 @@ __all__ = [
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
+    "few_shot_score",
     "load",
     "make_transfer_pipeline",
     "save",

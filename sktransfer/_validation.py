@@ -36,6 +36,7 @@ __all__ = [
     "check_domains",
     "check_labelled_rows",
     "check_rows_to_predict",
+    "check_sample_weight",
     "is_dataset",
 ]
 
@@ -104,7 +105,7 @@ def check_domains(
     given = X
     X, y = _check_source(estimator, X, None if y is None else as_array(y, "y"), rows, dtype)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
+        sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
     target = None
     if X_target is not None:
         _warn_where_folds_may_have_cut(X_target, X)
@@ -179,7 +180,7 @@ def check_labelled_rows(
         with named("X", X):
             checked = rows.keep(validate_data(estimator, X, **_accepted(estimator, dtype)), X)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             as_array(sample_weight, "sample_weight"), checked.shape[0]
         )
     return Domain(checked, None, sample_weight)
@@ -277,7 +278,14 @@ def _check_same_columns(X, X_target) -> None:
     )
 
 
-def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+    """Return a weight of 0 or more for each row, of which one is above 0.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
     with named("sample_weight"):
