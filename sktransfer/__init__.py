@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
+    from . import fewshot as fewshot
     from . import finetuning as finetuning
     from . import instance as instance
     from . import layers as layers
@@ -49,6 +50,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         FeatureAugmentation,
         OptimalTransport,
         SubspaceAlignment,
+    )
+    from .fewshot import (
+        FewShotScore,
+        MatchingClassifier,
+        NearestPrototypeClassifier,
+        PrototypicalClassifier,
+        few_shot_score,
     )
     from .finetuning import (
         FineTuneClassifier,
@@ -83,7 +91,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -118,7 +126,9 @@ __all__ = [
     "DomainStandardScaler",
     "ESZSLClassifier",
     "FeatureAugmentation",
+    "FewShotScore",
     "FineTuneClassifier",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",
@@ -130,12 +140,15 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "PrototypicalClassifier",
     "SHOTClassifier",
     "SemanticAutoencoderClassifier",
     "SourceTraining",
@@ -148,6 +161,7 @@ __all__ = [
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
+    "few_shot_score",
     "load",
     "make_transfer_pipeline",
     "save",

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -21,7 +22,7 @@ from sklearn.utils.validation import (
 from ._arguments import as_array, check_same_length, named
 from ._measured import check_classes
 from ._target_domain import TargetDomain, is_dataset
-from ._target_labels import with_labels
+from ._target_labels import warn_where_minus_one_is_no_class, with_labels
 from .data._domain import Domain, Domains
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "check_domains",
     "check_labelled_rows",
     "check_rows_to_predict",
+    "check_sample_weight",
     "is_dataset",
 ]
 
@@ -103,7 +105,7 @@ def check_domains(
     given = X
     X, y = _check_source(estimator, X, None if y is None else as_array(y, "y"), rows, dtype)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
+        sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
     target = None
     if X_target is not None:
         _warn_where_folds_may_have_cut(X_target, X)
@@ -112,6 +114,8 @@ def check_domains(
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
+        if y is not None and target.y is not None and is_classifier(estimator):
+            warn_where_minus_one_is_no_class(y, target)
     return Domains(Domain(X, y, sample_weight), target)
 
 
@@ -176,7 +180,7 @@ def check_labelled_rows(
         with named("X", X):
             checked = rows.keep(validate_data(estimator, X, **_accepted(estimator, dtype)), X)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             as_array(sample_weight, "sample_weight"), checked.shape[0]
         )
     return Domain(checked, None, sample_weight)
@@ -274,7 +278,14 @@ def _check_same_columns(X, X_target) -> None:
     )
 
 
-def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+    """Return a weight of 0 or more for each row, of which one is above 0.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
     with named("sample_weight"):

@@ -28,14 +28,14 @@ from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._class_weighting import TargetShares
-from ._diagnosis import describe_failure, domain_gradient
+from ._diagnosis import describe_failure, describe_shares, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
+    """Minimises ``label loss + w lambda_ (domain loss + target_loss_weight target loss)``.
 
     The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
     rows and ``L_y'`` of target rows with known labels, where there are any.
@@ -85,6 +85,7 @@ class BaseAdaptation(BaseDeepEstimator):
         batch_size: int = 64,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -109,6 +110,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
@@ -151,7 +153,7 @@ class BaseAdaptation(BaseDeepEstimator):
             losses |= self._domain_losses(network, batch)
             if self._has_target_loss():
                 loss = look_up(self.target_loss, TARGET_LOSSES)
-                weight = self.target_loss_weight * share
+                weight = self.target_loss_weight * batch.lambda_
                 losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
@@ -224,6 +226,8 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
+            if self._transfers() and self.class_weighting is None:
+                self._warn_of_shares(source, sampler)
 
     def _class_weighting(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None:
@@ -247,7 +251,7 @@ class BaseAdaptation(BaseDeepEstimator):
         return target if learns else None
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
+        return super()._transfers() and self.lambda_ > 0
 
     def _has_target_loss(self) -> bool:
         return self.target_loss is not None and self.target_loss_weight > 0
@@ -273,6 +277,19 @@ class BaseAdaptation(BaseDeepEstimator):
         failure = describe_failure(self.net_.history, batch.lambda_, gradient)
         if failure is not None:
             warnings.warn(failure, UserWarning, stacklevel=5)
+
+    def _warn_of_shares(self, source: Domain, sampler: Sampler) -> None:
+        """Warn where classes are far rarer or more frequent in the target's predictions."""
+        task, network, target = self.net_.task, self.net_.module_, sampler.target
+        known = task.shares(source.labels, source.sample_weight)
+        if known is None or target is None:
+            return
+        forward = partial(self.net_.engine.forward, network, network.forward)
+        in_source, in_target = (task.answers(forward(d.rows)) for d in (sampler.source, target))
+        shares = known, task.shares(in_source), task.shares(in_target)
+        text = describe_shares(self.net_.classes.tolist(), shares, len(target))
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

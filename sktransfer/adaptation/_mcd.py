@@ -90,7 +90,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
 
     `predict` answers by the mean of both heads' logits. A batch takes
     ``2 + n_body_moves`` passes through the body, of which the last are of target rows
-    alone: about four times the work of plain training.
+    alone: five to six times the work of plain training.
 
     Parameters
     ----------
@@ -158,6 +158,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         batch_size: int = 64,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -182,6 +183,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
             batch_size=batch_size,
             max_epochs=max_epochs,
             callbacks=callbacks,
+            checkpoint=checkpoint,
             device=device,
             random_state=random_state,
             warm_start=warm_start,

@@ -216,6 +216,7 @@ class BaseFineTuning(BaseDeepEstimator):
             progress=part.progress,
             callbacks=self._stopping(part, rows, crossing),
             dataset=callback_dataset(domain.X, domain.labels),
+            modules=[] if part.head is network.label_head else [part.head],
         )
 
     def _stopping(

@@ -133,6 +133,7 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
         learning_rate_schedule: Any = "constant",
         batch_size: int = 32,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -159,6 +160,7 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
         self.learning_rate_schedule = learning_rate_schedule
         self.batch_size = batch_size
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start

@@ -69,6 +69,9 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         raise ValueError(f"rows of shape {shape} have more than {MOST_ROW_ELEMENTS:,} numbers")
     if attributes.get("n_features_in_", shape[0]) != shape[0]:
         raise ValueError(f"n_features_in_={attributes['n_features_in_']!r} is not {shape[0]}")
+    sources = attributes.get("domains_")
+    if sources is not None and not (isinstance(sources, np.ndarray) and sources.ndim == 1):
+        raise ValueError(f"domains_={sources!r} does not name sources")
     names = attributes.get("feature_names_in_")
     if names is not None and not (
         isinstance(names, np.ndarray)
@@ -98,7 +101,7 @@ def check_sizes(estimator: BaseDeepEstimator, tensors: Mapping[str, Tensor]) -> 
                 raise ValueError(
                     f"{n_out} outputs upon a module of the user's are more than {MOST_OUTPUTS:,}"
                 )
-            wanted += n_in * n_out + n_out
+            wanted += n_in * n_out
     if wanted > held:
         raise ValueError(
             f"default layers of {wanted} weights, with {chains} inputs and outputs, are not in "
@@ -129,7 +132,7 @@ def check_structure(network: TransferNetwork, structure: Any, tensors: Iterable[
     """Refuse adapters of ranks of which the file holds no weights.
 
     A rank ``r`` for a layer with a weight of shape ``(n_out, ...)`` and ``n`` numbers
-    costs at least ``r (n_out + n / n_out)``.
+    costs at least ``r (n_out + n / n_out)``. A plain number counts kept rows of features.
 
     Raises
     ------
@@ -138,13 +141,25 @@ def check_structure(network: TransferNetwork, structure: Any, tensors: Iterable[
     """
     held, wanted = sum(tensor.numel() for tensor in tensors), 0
     for ranks in structure.values():
+        wanted += _numbers_in_rows(ranks, network.n_features)
         for layer, rank in ranks.items() if isinstance(ranks, dict) else ():
             weight = network.body.get_submodule(layer).weight
             if not isinstance(weight, Tensor) or type(rank) is not int or rank < 1:
                 raise ValueError(f"the layer {layer!r} has no adapter of rank {rank!r}")
             wanted += rank * (len(weight) + weight[0].numel())
     if wanted > held:
-        raise ValueError(f"adapters of {wanted} weights are not in it: it holds {held} numbers")
+        raise ValueError(
+            f"adapters of {wanted} weights are not in it, or kept rows of so many numbers: it "
+            f"holds {held}"
+        )
+
+
+def _numbers_in_rows(n_rows: Any, n_features: int) -> int:
+    if type(n_rows) is not int:
+        return 0
+    if n_rows < 1:
+        raise ValueError(f"it keeps {n_rows} rows of features")
+    return n_rows * n_features
 
 
 def find_nonfinite(network: nn.Module) -> str | None:
