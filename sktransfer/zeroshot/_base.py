@@ -79,7 +79,7 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
     end in an underscore, and reads these alone to score.
     """
 
-    _parameter_constraints: ClassVar = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "descriptions": "no_validation",
         "candidates": [StrOptions({"unseen", "all"})],
         "calibration": [Interval(Real, None, None, closed="neither"), StrOptions({"auto"})],
@@ -142,7 +142,7 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
         self.calibration_ = self._calibrate(best, rows, splitter)
         best._learn(*rows)
         learned = {name: value for name, value in vars(best).items() if name.endswith("_")}
-        vars(self).update(learned)
+        self.__dict__.update(learned)
 
     def _set_candidates(self, described: Described) -> None:
         self.unseen_classes_ = described.classes[~described.is_seen]
