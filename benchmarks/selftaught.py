@@ -21,7 +21,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sktransfer import AutoencoderPretrainer, ContrastivePretrainer, FineTuneClassifier
 from sktransfer.model_selection import make_transfer_pipeline

@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     )
     from .finetuning import (
         FineTuneClassifier,
+        FineTuneRegressor,
         FrozenCache,
         HeldOut,
         LoRA,
@@ -98,6 +99,7 @@ __all__ = [
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
+    "FineTuneRegressor",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",

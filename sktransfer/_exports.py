@@ -27,6 +27,7 @@ EXPORTS = {
     "OptimalTransport": "alignment",
     "SubspaceAlignment": "alignment",
     "FineTuneClassifier": "finetuning",
+    "FineTuneRegressor": "finetuning",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
     "LoRA": "finetuning",
