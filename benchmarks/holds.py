@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,25 @@ from _holds_tables import make_tables
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier, SHOTClassifier
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    SHOTClassifier,
+)
 
 METHODS = {
     "dann": DANNClassifier,
     "coral": DeepCORALClassifier,
+    "mcc": MCCClassifier,
+    "cdan": CDANClassifier,
+    "dan": DeepMMDClassifier,
+    "jan": partial(DeepMMDClassifier, joint=True),
+    "jdot": DeepJDOTClassifier,
     "mcd": MCDClassifier,
     "shot": SHOTClassifier,
 }

@@ -28,10 +28,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import schedules as schedules
     from . import selftaught as selftaught
     from .adaptation import (
+        CDANClassifier,
         DANNClassifier,
         DANNRegressor,
         DeepCORALClassifier,
         DeepCORALRegressor,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
@@ -68,13 +71,19 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         TwoStageTrAdaBoostRegressor,
     )
     from .model_selection import TargetDomain, make_transfer_pipeline
+    from .multitask import (
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressor,
+    )
     from .parameters import (
         BalancedWeightingClassifier,
         BalancedWeightingRegressor,
         PriorTransferClassifier,
         PriorTransferRegressor,
     )
-    from .persistence import export_onnx, load, save
+    from .persistence import FitCheckpoint, export_onnx, load, save
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -91,15 +100,19 @@ __all__ = [
     "AutoencoderPretrainer",
     "BalancedWeightingClassifier",
     "BalancedWeightingRegressor",
+    "CDANClassifier",
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
     "FineTuneClassifier",
     "FineTuneRegressor",
+    "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",
@@ -110,6 +123,8 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
@@ -118,6 +133,8 @@ __all__ = [
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",

@@ -20,7 +20,7 @@ from .network._build import floating_type
 class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
     """Tells classes apart, and says with which probability; stands before a deep base."""
 
-    class_weight: Any
+    class_weight: Any = None  # of a method that has no such parameter
     classes_: np.ndarray
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from ._adapting import LaterAdaptation
 from ._estimator import BaseTransferEstimator
+from ._resuming import open_journal
 from ._task import Task, encoded
 from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
 from .callbacks import EpochProgressBar, holds_a_domain
@@ -22,6 +24,7 @@ from .data._checks import TorchRows
 from .data._domain import Domain, Domains
 from .data._rows import Rows, few_rows
 from .data._sampler import DomainRows, Sampler
+from .engine._checkpoint import FitCheckpoint
 from .engine._checks import check_device, check_schedule, copy_callbacks
 from .engine._engine import Engine
 from .engine._net import TransferNet
@@ -54,6 +57,7 @@ class BaseDeepEstimator(
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "callbacks": ["array-like", None],
+        "checkpoint": [str, os.PathLike, FitCheckpoint, None],
         "data_parallel": ["boolean"],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
         "device": [str, torch.device],
@@ -68,6 +72,7 @@ class BaseDeepEstimator(
     learning_rate_schedule: Any
     batch_size: int
     callbacks: Any
+    checkpoint: Any = None
     data_parallel: bool
     num_workers: int
     device: Any
@@ -134,16 +139,19 @@ class BaseDeepEstimator(
     def _fit(self, domains: Domains) -> None:
         task = self._make_task(domains)
         processes, device = join_processes(self.data_parallel, check_device(self.device))
-        seeds = draw_seeds(check_random_state(self.random_state), 2)
-        network_seed, order_seed = processes.agree(seeds, device)
         before = self.__dict__.pop("net_", None)
+        journal = open_journal(self, domains, before, processes, device)
+        seeds = processes.agree(draw_seeds(check_random_state(self.random_state), 2), device)
+        network_seed, order_seed = seeds if journal is None else journal.first_seeds(seeds)
         if before is None:
             self._build(domains.source.X, task, network_seed, device, processes)
         else:
             self._continue(before, domains.source.X, task, device, processes)
         self.net_.domains_ = domains  # for callbacks, in training
         for stage in self._plan(domains, order_seed):
-            Run(self.net_, stage).train()
+            Run(self.net_, stage, journal).train()
+        if journal is not None:
+            journal.complete(self.net_.history)
         del self.net_.domains_
         self._set_task(self.net_.task)
         self.history_ = self.net_.history
@@ -288,6 +296,7 @@ class BaseDeepEstimator(
 
     def _for_other_domains(self) -> Any:
         twin = super()._for_other_domains()
+        twin.checkpoint = None
         if twin.callbacks is not None:
             twin.callbacks = [given for given in twin.callbacks if not holds_a_domain(given)]
         return twin

@@ -145,6 +145,10 @@ learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="co
 TRAINING_PARAMETERS = """\
 callbacks : list of skorch callbacks or None, default=None
     Called during training, as skorch does; copies of them are used.
+checkpoint : str, path, FitCheckpoint or None, default=None
+    File to which `fit` writes its state every minute, and from which the same call goes
+    on after the process was killed; or a folder of such files, for a search. A fit that
+    is over is returned from it. ``FitCheckpoint(path, every_epochs=5)`` says how often.
 device : str or torch.device, default="auto"
     "auto" is CUDA where there is one, else the CPU.
 random_state : int, RandomState instance or None, default=None

@@ -11,9 +11,12 @@ from importlib import import_module
 from typing import Any
 
 EXPORTS = {
+    "CDANClassifier": "adaptation",
     "DANNClassifier": "adaptation",
     "DANNRegressor": "adaptation",
     "DeepCORALClassifier": "adaptation",
+    "DeepJDOTClassifier": "adaptation",
+    "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
@@ -49,6 +52,11 @@ EXPORTS = {
     "BalancedWeightingRegressor": "parameters",
     "PriorTransferClassifier": "parameters",
     "PriorTransferRegressor": "parameters",
+    "FitCheckpoint": "persistence",
+    "MeanRegularizedClassifier": "multitask",
+    "MeanRegularizedRegressor": "multitask",
+    "TaskRelationshipClassifier": "multitask",
+    "TaskRelationshipRegressor": "multitask",
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",

@@ -45,8 +45,9 @@ def with_sources(estimator, domains: Domains, given: Any) -> Domains:
 def check_names(given: Any, source: Domain) -> np.ndarray:
     """Return the name of each row's source."""
     given = as_array(given, "domains")
+    kept = object if isinstance(given, (list, tuple)) else None  # numpy would make text of 1
     with named("domains"):
-        names = column_or_1d(np.asarray(given))
+        names = column_or_1d(np.asarray(given, dtype=kept))
     check_same_length(len(source), "X", names, "domains")
     if not find_labelled(names).all():
         raise ValueError(
@@ -54,10 +55,9 @@ def check_names(given: Any, source: Domain) -> np.ndarray:
             "the target belong in X_target."
         )
     if names.dtype.kind == "O":
-        kinds = {str if isinstance(name, str) else type(name) for name in names.tolist()}
-        if len(kinds) > 1:
+        if len({isinstance(name, str) for name in names.tolist()}) > 1:
             raise TypeError(
-                f"domains mixes {sorted(kind.__name__ for kind in kinds)}; give names of one type."
+                f"domains mixes text and numbers, such as {names[:3].tolist()}; give one of them."
             )
         names = np.array(names.tolist())
     weights = source.sample_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,22 @@ def with_labels(estimator, target: Domain | None, y_target) -> Domain:
     y = np.full((len(has_label), *known.shape[1:]), known[0], dtype=known.dtype)
     y[has_label] = known
     return Domain(target.X, y, None, None if has_label.all() else has_label)
+
+
+def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
+    """Warn of -1 as a label of the target alone, which scikit-learn means by "no label"."""
+    known = target.labelled().labels
+    if known.dtype.kind not in "if" or y.dtype.kind not in "iufb":
+        return
+    if np.array_equal(np.setdiff1d(known, y), [-1]):
+        warnings.warn(
+            f"y_target holds -1 in {(known == -1).sum()} rows, which is a label like any other "
+            "here, and no class of y. Where it marks missing labels, as in "
+            "sklearn.semi_supervised, give NaN or None: numpy.where(y_target == -1, numpy.nan, "
+            "y_target).",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def find_labelled(y) -> np.ndarray:

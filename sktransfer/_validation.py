@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -21,7 +22,7 @@ from sklearn.utils.validation import (
 from ._arguments import as_array, check_same_length, named
 from ._measured import check_classes
 from ._target_domain import TargetDomain, is_dataset
-from ._target_labels import with_labels
+from ._target_labels import warn_where_minus_one_is_no_class, with_labels
 from .data._domain import Domain, Domains
 
 __all__ = [
@@ -112,6 +113,8 @@ def check_domains(
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
+        if y is not None and target.y is not None and is_classifier(estimator):
+            warn_where_minus_one_is_no_class(y, target)
     return Domains(Domain(X, y, sample_weight), target)
 
 

@@ -13,10 +13,13 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 from torch import nn
 
 from sktransfer import (
+    CDANClassifier,
     DANNClassifier,
     DANNRegressor,
     DeepCORALClassifier,
     DeepCORALRegressor,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
     FineTuneClassifier,
     FineTuneRegressor,
     MCCClassifier,
@@ -93,6 +96,12 @@ VARIANTS = [
     ),
     DeepCORALClassifier(),
     DeepCORALClassifier(batch_norm_body, lambda_=10.0, **FAST),
+    CDANClassifier(**FAST),
+    CDANClassifier(batch_norm_body, entropy_conditioning=False, gradient_penalty=0.0, **FAST),
+    DeepMMDClassifier(**FAST),
+    DeepMMDClassifier(batch_norm_body, joint=True, **FAST),
+    DeepJDOTClassifier(**FAST),
+    DeepJDOTClassifier(batch_norm_body, label_cost=0.1, target_loss="mcc", **FAST),
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
@@ -160,6 +169,18 @@ class AdaptedCORAL(TargetFromSource, DeepCORALClassifier):
     """Deep CORAL on two equal domains."""
 
 
+class AdaptedCDAN(TargetFromSource, CDANClassifier):
+    """A conditional adversary on two equal domains."""
+
+
+class AdaptedMMD(TargetFromSource, DeepMMDClassifier):
+    """Kernels on two equal domains."""
+
+
+class AdaptedJDOT(TargetFromSource, DeepJDOTClassifier):
+    """Transport between two equal domains."""
+
+
 class AdaptedMCC(TargetFromSource, MCCClassifier):
     """Minimum class confusion on two equal domains."""
 
@@ -211,6 +232,9 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedDANN(**FAST),
         AdaptedCORAL(target_loss="entropy", target_loss_weight=0.1, **FAST),
         AdaptedMCC(**FAST),
+        AdaptedCDAN(**FAST),
+        AdaptedMMD(joint=True, **FAST),
+        AdaptedJDOT(**FAST),
         AdaptedMCD(**FAST),
         AdaptedSHOT(batch_norm_body, **FAST),
         SelfTrained(**FAST_STAGES),

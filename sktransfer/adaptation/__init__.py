@@ -1,19 +1,25 @@
 """Adaptation to a target domain without labels, one method a file."""
 
+from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
 from ._dann_regressor import DANNRegressor
+from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
+from ._mmd import DeepMMDClassifier
 from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
 
 __all__ = [
+    "CDANClassifier",
     "DANNClassifier",
     "DANNRegressor",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
+    "DeepJDOTClassifier",
+    "DeepMMDClassifier",
     "MCCClassifier",
     "MCDClassifier",
     "OpenSetClassifier",

@@ -28,7 +28,7 @@ from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._class_weighting import TargetShares
-from ._diagnosis import describe_failure, domain_gradient
+from ._diagnosis import describe_failure, describe_shares, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
@@ -85,6 +85,7 @@ class BaseAdaptation(BaseDeepEstimator):
         batch_size: int = 64,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -109,6 +110,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
@@ -224,6 +226,8 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
+            if self._transfers() and self.class_weighting is None:
+                self._warn_of_shares(source, sampler)
 
     def _class_weighting(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None:
@@ -273,6 +277,19 @@ class BaseAdaptation(BaseDeepEstimator):
         failure = describe_failure(self.net_.history, batch.lambda_, gradient)
         if failure is not None:
             warnings.warn(failure, UserWarning, stacklevel=5)
+
+    def _warn_of_shares(self, source: Domain, sampler: Sampler) -> None:
+        """Warn where classes are far rarer or more frequent in the target's predictions."""
+        task, network, target = self.net_.task, self.net_.module_, sampler.target
+        known = task.shares(source.labels, source.sample_weight)
+        if known is None or target is None:
+            return
+        forward = partial(self.net_.engine.forward, network, network.forward)
+        in_source, in_target = (task.answers(forward(d.rows)) for d in (sampler.source, target))
+        shares = known, task.shares(in_source), task.shares(in_target)
+        text = describe_shares(self.net_.classes.tolist(), shares, len(target))
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=5)
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

@@ -83,6 +83,20 @@ class DomainClassifier(nn.Module):
         return logits
 
 
+def make_domain_classifier(
+    given: Any, layer_sizes: Any, features: Tensor, n_logits: int = 1
+) -> DomainClassifier:
+    """Return the user's domain classifier as a copy, or an MLP, for features like these."""
+    sizes = check_layer_sizes(layer_sizes, "domain_layer_sizes")
+    arguments = (features.shape[1],) if n_logits == 1 else (features.shape[1], n_logits)
+
+    def mlp(n_features, n_logits=1):
+        return make_mlp([n_features, *sizes, n_logits], activate_last=False)
+
+    head = make_head(given, "domain_classifier", features, n_logits, arguments, mlp)
+    return DomainClassifier(head)
+
+
 class DANNMixin:
     """Sets a domain classifier against the body; stands before `BaseAdaptation`."""
 
@@ -118,18 +132,10 @@ class DANNMixin:
         return losses
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
-        sizes = check_layer_sizes(self.domain_layer_sizes, "domain_layer_sizes")
-
         n_logits = 1 if self._n_sources == 1 else self._n_sources + 1
-        arguments = (features.shape[1],) if n_logits == 1 else (features.shape[1], n_logits)
-
-        def mlp(n_features, n_logits=1):
-            return make_mlp([n_features, *sizes, n_logits], activate_last=False)
-
-        given = self.domain_classifier
-        head = make_head(given, "domain_classifier", features, n_logits, arguments, mlp)
         # Made after body and label head, so that these do not depend on its draws.
-        return {"domain_classifier": DomainClassifier(head)}
+        given, sizes = self.domain_classifier, self.domain_layer_sizes
+        return {"domain_classifier": make_domain_classifier(given, sizes, features, n_logits)}
 
 
 @with_shared_docs
@@ -230,6 +236,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         batch_size: int = 64,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -255,6 +262,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
             batch_size=batch_size,
             max_epochs=max_epochs,
             callbacks=callbacks,
+            checkpoint=checkpoint,
             device=device,
             random_state=random_state,
             warm_start=warm_start,

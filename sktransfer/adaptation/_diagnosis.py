@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 from skorch.history import History
 from torch import Tensor
@@ -21,6 +23,49 @@ LEAST_LATE_EPOCHS = 5  # of fewer there is no telling
 
 # A domain classifier that is right so often tells the domains apart.
 CERTAIN_ACCURACY = 0.995
+
+
+# Predicted shares of target classes that differ from the source's by more than this factor are
+# no matter of chance, where so many rows at least are expected or seen.
+MOST_RATIO = 5
+LEAST_CLASS_ROWS = 10
+
+
+def describe_shares(
+    names: list[Any], shares: tuple[np.ndarray | None, ...], n_target: int
+) -> str | None:
+    """Say which classes have another share in the predictions than in the source, or return None.
+
+    Parameters
+    ----------
+    names : list
+        The classes.
+    shares : tuple of three ndarray of shape (n_classes,)
+        Their shares in the source, in the predictions for it (a class that is not predicted
+        there either is not learned, which is another matter), and in those for the target.
+    n_target : int
+        Rows of the target.
+    """
+    known, in_source, in_target = (np.asarray(share) for share in shares)
+    gross = known > 0
+    for of_source in (known, in_source):
+        least, most = np.minimum(of_source, in_target), np.maximum(of_source, in_target)
+        gross &= (most > MOST_RATIO * least) & (n_target * most >= LEAST_CLASS_ROWS)
+    if not gross.any():
+        return None
+    named = [
+        f"{names[k]!r} {in_target[k]:.1%} (source {known[k]:.1%})"
+        for k in np.flatnonzero(gross)[:5]
+    ]
+    more = f" and {gross.sum() - 5} more" if gross.sum() > 5 else ""
+    return (
+        f"The predicted shares of the target's classes differ grossly from the source's: "
+        f"{', '.join(named)}{more}. Either adaptation has gone astray (compare with source_only(), "
+        "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
+        "target (partial adaptation): what makes the domains alike then mixes classes up. "
+        'class_weighting="target" leaves missing classes out, and LabelShiftClassifier estimates '
+        "shares, by which class_weight and sample_weight can weigh the source."
+    )
 
 
 def domain_gradient(loss: Tensor, batch: Batch) -> float:

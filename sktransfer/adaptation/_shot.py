@@ -143,6 +143,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         batch_size: int = 64,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -166,6 +167,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -48,3 +50,13 @@ class WeightAverage:
         for mean, weight in zip(self.means, self.network.parameters(), strict=bool(self.means)):
             weight.copy_(mean)
         self.means, self.n_steps = [], 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the mean so far."""
+        return {"n_steps": self.n_steps, "means": self.means}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a mean."""
+        self.n_steps, weights = state["n_steps"], self.network.parameters()
+        pairs = zip(state["means"], weights, strict=bool(state["means"]))
+        self.means = [mean.to(weight.device) for mean, weight in pairs]

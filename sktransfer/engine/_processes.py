@@ -40,6 +40,15 @@ class Processes:
             for tensor in module.state_dict().values():
                 distributed.broadcast(tensor, 0)
 
+    def gather(self, tensor: Tensor, device: torch.device) -> list[Tensor]:
+        """Return the tensor of each process, on the CPU."""
+        if self.size == 1:
+            return [tensor]
+        mine = tensor.to(device)
+        tensors = [torch.empty_like(mine) for _ in range(self.size)]
+        distributed.all_gather(tensors, mine)
+        return [each.cpu() for each in tensors]
+
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over the processes."""
         if self.size > 1:

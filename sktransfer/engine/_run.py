@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from ..data._sampler import Batch
+from ._checkpoint import Journal
 from ._net import TransferNet
 from ._recording import EpochRecorder, diverged, total
 from ._runtime import PrivateGenerators, limited_threads, reproducible_kernels, watched_draws
 from ._stage import Stage
+from ._state_of_run import restore, state_of
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end")
 
@@ -29,6 +32,8 @@ class Run:
         What is trained.
     stage : Stage
         How.
+    journal : Journal or None
+        What keeps states to go on from after this process was killed.
 
     Raises
     ------
@@ -36,11 +41,13 @@ class Run:
         In `train`, where a loss or a weight is no longer finite.
     """
 
-    def __init__(self, net: TransferNet, stage: Stage):
-        self.net, self.stage = net, stage
+    def __init__(self, net: TransferNet, stage: Stage, journal: Journal | None = None):
+        self.net, self.stage, self.journal = net, stage, journal
         self.engine = engine = net.engine
         if stage.groups is not None:
             net.optimizer_ = net.optimizer(stage.groups, lr=stage.groups[0]["lr"])
+            if journal is not None:
+                journal.forget_optimizer()
         engine.processes.copy_first(net.module_)  # to which the stage may have added modules
         self.generators = self._own_generators()
         groups = net.optimizer_.param_groups
@@ -52,8 +59,12 @@ class Run:
         self.gradient_events = net.has_listener("on_grad_computed")
 
     def train(self) -> None:
-        """Train all epochs, or until a callback ends it."""
-        engine, net, stage = self.engine, self.net, self.stage
+        """Train all epochs, or until a callback ends it; from where an earlier call was."""
+        engine, net, stage, journal = self.engine, self.net, self.stage, self.journal
+        found, is_over = (None, False) if journal is None else journal.next_state()
+        if is_over:
+            self._go_on_from(found, is_over)
+            return
         added = [(name, callback.initialize()) for name, callback in stage.callbacks]
         callbacks, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
         net.max_epochs = stage.epochs
@@ -64,11 +75,13 @@ class Run:
         try:
             with limited_threads(step_flops), reproducible_kernels(engine.device):
                 net.notify("on_train_begin", **{"X": None, "y": None, **rows})
-                for epoch in range(stage.epochs):
+                for epoch in range(self._go_on_from(found, is_over), stage.epochs):
                     net.notify("on_epoch_begin", **data)
                     self._train_epoch(stage.progress[0] + epoch * share, share)
                     if not self._goes_on_after(data):
                         break
+                    if journal is not None:
+                        journal.after_epoch(partial(state_of, self, epoch + 1), net.history)
                 self._set_learning_rates(1.0)
                 for follower in stage.followers:
                     follower.finish()
@@ -77,6 +90,16 @@ class Run:
             net.callbacks_ = callbacks
         net.module_.eval()
         self._check_finite()
+        if journal is not None:
+            journal.end_stage(state_of(self, stage.epochs))
+
+    def _go_on_from(self, found: dict[str, Any] | None, is_over: bool) -> int:
+        """Bring all to a state that was found, if any was; return the epochs that it has had."""
+        if found is None or self.journal is None:
+            return 0
+        self.net.history = self.journal.history_until(found["n_epochs"])
+        restore(self, found, is_over=is_over)
+        return int(found["epoch"])
 
     def _train_epoch(self, done: float, share: float) -> None:
         net, stage = self.net, self.stage

@@ -120,6 +120,12 @@ class Follower(Protocol):
     def finish(self) -> None:
         """Act at the end, before callbacks do."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has learned so far: tensors, numbers, lists and dicts of these."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` stood; tensors come on the CPU."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -146,6 +152,8 @@ class Stage:
         Called besides those of the user.
     dataset : skorch Dataset or None
         Rows and labels for callbacks that ask for those trained on.
+    modules : sequence of Module
+        What is trained and is no part of the network.
     """
 
     sampler: BatchSource
@@ -157,3 +165,4 @@ class Stage:
     followers: Sequence[Follower] = ()
     callbacks: Sequence[tuple[str, Callback]] = ()
     dataset: Any = None
+    modules: Sequence[nn.Module] = ()

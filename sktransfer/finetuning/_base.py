@@ -79,6 +79,7 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         learning_rate_schedule: Any,
         batch_size: int,
         callbacks: Any,
+        checkpoint: Any,
         device: Any,
         random_state: Any,
         warm_start: bool,
@@ -104,6 +105,7 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         self.learning_rate_schedule = learning_rate_schedule
         self.batch_size = batch_size
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
@@ -241,6 +243,7 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
             progress=part.progress,
             callbacks=self._stopping(part, rows, crossing),
             dataset=callback_dataset(domain.X, domain.labels),
+            modules=[] if part.head is network.label_head else [part.head],
         )
 
     def _stopping(

@@ -36,16 +36,20 @@ def gaussian_kernel(A: np.ndarray, B: np.ndarray, bandwidth: float) -> np.ndarra
     return np.exp(exponents, out=exponents)
 
 
+def mean_of_powers(kernel: Any) -> Any:
+    """Return the mean of a kernel's powers 1, 2, 4, 8 and 16, of an array or a tensor."""
+    total = power = kernel
+    for _ in range(4):
+        power = power * power
+        total = total + power
+    return total / 5
+
+
 def gaussian_mixture_kernel(A: np.ndarray, B: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return the mean of Gaussian kernels of squared bandwidths (1/4, 1/2, 1, 2, 4) times."""
     # The square of a Gaussian kernel is that of half the squared bandwidth.
-    widest = gaussian_kernel(A, B, 2 * bandwidth)
-    total = widest.copy()
-    for _ in range(4):
-        widest *= widest
-        total += widest
-    total /= 5
-    return total
+    mixture: np.ndarray = mean_of_powers(gaussian_kernel(A, B, 2 * bandwidth))
+    return mixture
 
 
 def laplacian_kernel(A: np.ndarray, B: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -1,3 +1,11 @@
 """Multi-task learning: several tasks learn together, each with labels of its own."""
 
-__all__: list[str] = []
+from ._mean_regularized import MeanRegularizedClassifier, MeanRegularizedRegressor
+from ._task_relationship import TaskRelationshipClassifier, TaskRelationshipRegressor
+
+__all__ = [
+    "MeanRegularizedClassifier",
+    "MeanRegularizedRegressor",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipRegressor",
+]

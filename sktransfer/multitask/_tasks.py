@@ -79,7 +79,7 @@ def check_tasks(
     ValueError, TypeError
         Naming the argument, what came and what is wanted.
     """
-    if y is None or np.ndim(y) < 2:
+    if y is None or np.asarray(as_array(y, "y")).ndim < 2:
         source = check_domains(
             estimator, X, y, sample_weight=sample_weight, rows=rows, dtype=dtype
         ).source

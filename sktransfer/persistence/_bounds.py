@@ -69,6 +69,9 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         raise ValueError(f"rows of shape {shape} have more than {MOST_ROW_ELEMENTS:,} numbers")
     if attributes.get("n_features_in_", shape[0]) != shape[0]:
         raise ValueError(f"n_features_in_={attributes['n_features_in_']!r} is not {shape[0]}")
+    sources = attributes.get("domains_")
+    if sources is not None and not (isinstance(sources, np.ndarray) and sources.ndim == 1):
+        raise ValueError(f"domains_={sources!r} does not name sources")
     names = attributes.get("feature_names_in_")
     if names is not None and not (
         isinstance(names, np.ndarray)

@@ -15,15 +15,15 @@ from torch import Tensor
 from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS, OF_NETWORKS
 from .._settings import Settings
+from .._values import Reader, to_json
 from .._version import __version__
 from ..engine._checks import check_device
 from ..engine._processes import Processes
 from ._bounds import PARAMETERS_OF, check_attributes, check_structure
 from ._files import shortened
-from ._values import Reader, to_json
 
 # What the machine decides and not the model: nothing that a stranger's file may choose.
-NOT_SAVED = ("data_parallel", "frozen_cache", "num_workers")
+NOT_SAVED = ("checkpoint", "data_parallel", "frozen_cache", "num_workers")
 
 # Fitted state that stands in the description by itself.
 BY_ITSELF = ("net_", "history_")

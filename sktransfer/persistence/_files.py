@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -18,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .._arguments import check_path
+from .._replacing import replacing
 
 # The entry of the header that is ours, and the version of what it holds. One entry alone, as
 # safetensors writes several in any order.
@@ -73,31 +70,6 @@ class SavedFile:
         """
         if self.sha256 != _digest_of_weights(self.tensors):
             raise damaged(self.path, "its weights are not those of their checksum")
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a name to write to; what is written takes the place of `path` once complete.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such folder.
-    """
-    target = Path(os.path.realpath(check_path(path)))  # a link stays one
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {target.parent}; make it first.")
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
-        unfinished.touch()
-        mode = unfinished.stat().st_mode
-        yield unfinished
-        unfinished.chmod(mode)  # safetensors lets nobody but the owner read
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def write_file(path: str | os.PathLike, description: dict, tensors: dict[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._deep import BaseDeepEstimator
 from .._settings import Settings
+from .._values import Reader
 from ..engine._checks import check_device
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
@@ -20,7 +21,6 @@ from ._estimators import (
     set_state,
 )
 from ._files import NOT_OURS, SavedFile, damaged, read_file, shortened
-from ._values import Reader
 
 # Parameters that matter to training alone, so that another value predicts the same.
 OF_TRAINING = (

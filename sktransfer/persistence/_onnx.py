@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from .._arguments import check_path
+from .._replacing import replacing
 from .._task import Classification, Task
 from ..network._network import TransferNetwork
-from ._files import replacing
 from ._saving import check_saveable
 
 INPUT, LABEL = "X", "label"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._arguments import check_path
 from .._deep import BaseDeepEstimator
+from .._values import Reader
 from ._bounds import check_sizes, find_nonfinite
 from ._estimators import (
     build_net,
@@ -22,7 +23,6 @@ from ._estimators import (
     set_state,
 )
 from ._files import NOT_OURS, write_file
-from ._values import Reader
 
 
 def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:

@@ -99,6 +99,7 @@ class AutoencoderPretrainer(BasePretraining):
         batch_size: int = 128,
         max_epochs: int = 100,
         callbacks: Any = None,
+        checkpoint: Any = None,
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
@@ -116,6 +117,7 @@ class AutoencoderPretrainer(BasePretraining):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start

@@ -7,7 +7,7 @@ from skorch.history import History
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier
-from sktransfer.adaptation._diagnosis import describe_failure
+from sktransfer.adaptation._diagnosis import describe_failure, describe_shares
 
 
 class Detached(nn.Module):
@@ -52,6 +52,7 @@ def test_a_fit_that_did_not_adapt_says_why(domains, params, message):
     assert len(caught) == 1
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares")
 def test_domains_that_stay_apart_are_said():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
@@ -112,3 +113,35 @@ def test_an_adversary_that_swings_or_stands_above_chance_is_said(losses, is_said
 
 def test_a_loss_without_an_adversary_has_no_chance_level():
     assert describe_failure(history_of([0.2, 3.3] * 20), 1.0, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("of_target", "n_rows", "named"),
+    [
+        ([0.5, 0.4, 0.1], 1000, None),
+        ([0.75, 0.25, 0.0], 1000, "'c' 0.0% (source 20.0%)"),
+        ([0.75, 0.25, 0.0], 40, None),  # 8 rows expected: chance
+        ([0.4, 0.57, 0.03], 1000, "'c' 3.0% (source 20.0%)"),
+        ([0.4, 0.55, 0.05], 1000, None),
+    ],
+)
+def test_shares_off_by_a_factor_of_five_are_named(of_target, n_rows, named):
+    of_source = np.array([0.4, 0.4, 0.2])
+    seen = np.array(of_target)
+    text = describe_shares(list("abc"), (of_source, of_source, seen), n_rows)
+    assert describe_shares(list("abc"), (of_source, seen, seen), n_rows) is None
+    if named is None:
+        assert text is None
+    else:
+        assert named in text
+        assert "label shift" in text
+        assert "partial adaptation" in text
+
+
+def test_a_class_that_the_target_lacks_is_announced():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    X = rng.normal(size=(300, 2)) + 8 * np.eye(3)[y][:, :2]
+    clf = DeepCORALClassifier(max_epochs=15, learning_rate=0.01, random_state=0)
+    with pytest.warns(UserWarning, match=r"shares of the target's classes .*2 0.0% \(source 3"):
+        clf.fit(X, y, X_target=X[y != 2])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier
+from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier, load, save
 from sktransfer.adaptation._coral import coral_loss
 from sktransfer.adaptation._dann import (
     domain_accuracy,
@@ -19,6 +19,8 @@ from sktransfer.adaptation._dann import (
     several_domains_loss,
     target_log_odds,
 )
+from sktransfer.alignment import CORAL
+from sktransfer.instance import TrAdaBoostClassifier
 
 FAST = {"max_epochs": 2, "random_state": 0}
 NAMES = np.repeat(["b", "a", "c"], [50, 30, 10])
@@ -150,6 +152,7 @@ class Passes(nn.Module):
         return self.layers(X)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares")
 def test_with_batch_statistics_each_source_is_a_pass_of_its_own(domains):
     X, y, X_target = domains
     X = X + np.repeat([100.0, 0.0, -100.0], [50, 30, 10])[:, None]
@@ -194,3 +197,44 @@ def test_warm_start_goes_on_with_the_same_sources_alone(domains):
     assert len(clf.fit(X, y, X_target, domains=NAMES).history_) == 4
     with pytest.raises(ValueError, match=r"the sources \['a', 'b', 'c'\]; got domains of None"):
         clf.fit(X, y, X_target)
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (NAMES[:5], ValueError, "domains has 5 labels for the 90 rows of X"),
+        ([None, *NAMES[1:]], ValueError, "domains has missing names.*belong in X_target"),
+        ([1, *NAMES[1:]], TypeError, "domains mixes text and numbers, such as .*1"),
+        (NAMES[:, None].repeat(2, axis=1), ValueError, "domains"),
+        ("machine", TypeError, "domains is 'machine', a text"),
+    ],
+)
+def test_names_that_name_no_source_for_each_row_are_refused(domains, names, error, message):
+    X, y, X_target = domains
+    with pytest.raises(error, match=message):
+        DANNClassifier(**FAST).fit(X, y, X_target, domains=names)
+
+
+def test_a_source_without_weight_is_refused(domains):
+    X, y, X_target = domains
+    weights = (NAMES != "c").astype(float)
+    with pytest.raises(ValueError, match=r"sample_weight is 0 for all rows of the sources \['c'\]"):
+        DANNClassifier(**FAST).fit(X, y, X_target, sample_weight=weights, domains=NAMES)
+
+
+@pytest.mark.parametrize("estimator", [CORAL(), TrAdaBoostClassifier(n_estimators=2)])
+def test_estimators_that_take_sources_for_one_say_so(domains, estimator):
+    X, y, X_target = domains
+    labels = {} if isinstance(estimator, CORAL) else {"y_target": y}
+    name = type(estimator).__name__
+    with pytest.warns(UserWarning, match=f"{name} takes all sources for one: `domains` is not"):
+        estimator.fit(X, y, X_target, domains=NAMES, **labels)
+
+
+def test_it_comes_back_from_a_file(domains, tmp_path):
+    X, y, X_target = domains
+    clf = DANNClassifier(**FAST).fit(X, y, X_target, domains=NAMES)
+    save(clf, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.domains_.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))

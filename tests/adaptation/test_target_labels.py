@@ -151,3 +151,17 @@ def test_words_and_numbers_do_not_mix(domains):
     X, y, X_target = domains
     with pytest.raises(ValueError, match=r"y holds labels such as .*down.*y_target such as .*0"):
         DANNClassifier(**FAST).fit(X, y, X_target, np.zeros(90, int))
+
+
+def test_minus_one_is_a_label_and_said_to_be_no_class(domains):
+    X, y, X_target = domains
+    y = (y == "up").astype(int)
+    with pytest.warns(UserWarning, match="-1 in 85 rows.* no class of y.* NaN or None"):
+        clf = DANNClassifier(**FAST).fit(X, y, X_target, np.where(np.arange(90) < 5, y, -1))
+    assert clf.classes_.tolist() == [-1, 0, 1]
+
+
+def test_minus_one_that_is_a_class_of_the_source_is_quiet(domains):
+    X, y, X_target = domains
+    y = np.where(y == "up", 1, -1)
+    assert DANNClassifier(**FAST).fit(X, y, X_target, y).classes_.tolist() == [-1, 1]

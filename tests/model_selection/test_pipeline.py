@@ -411,9 +411,7 @@ def test_labels_and_weights_pass_a_search_to_a_last_step_that_knows_no_target(do
 def test_names_of_sources_go_to_the_step_that_uses_them_cut_by_the_folds(domains, routing):
     X, y, X_target = domains
     names = np.repeat(["a", "b", "c"], 30)
-    pipe = make_transfer_pipeline(
-        DomainStandardScaler(), DANNClassifier(max_epochs=1, random_state=0)
-    )
+    pipe = make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=1, random_state=0))
     search = GridSearchCV(pipe, {"dannclassifier__max_epochs": [1, 2]}, cv=2)
     search.fit(X, y, X_target=TargetDomain(X_target), domains=names)
     assert search.best_estimator_[-1].domains_.tolist() == ["a", "b", "c"]

@@ -16,11 +16,11 @@ import sktransfer
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
 from sktransfer._deep import BaseDeepEstimator as DEEP
 from sktransfer._exports import EXPORTS
+from sktransfer._values import ROOM_FOR_ARRAYS, Reader, from_json, to_json
 from sktransfer.persistence import _files
 from sktransfer.persistence._bounds import MOST_OUTPUTS, find_nonfinite
 from sktransfer.persistence._estimators import class_names, find_class
 from sktransfer.persistence._files import read_file, shortened, write_file
-from sktransfer.persistence._values import ROOM_FOR_ARRAYS, Reader, from_json, to_json
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_arrays_share_one_limit(saved, tmp_path, monkeypatch, change):
 
 
 def test_numbers_have_room_with_their_characters(monkeypatch):
-    monkeypatch.setattr("sktransfer.persistence._values.ROOM_FOR_ARRAYS", 0)
+    monkeypatch.setattr("sktransfer._values.ROOM_FOR_ARRAYS", 0)
     numbers = np.arange(1000.0)
     np.testing.assert_array_equal(from_json(to_json(numbers)), numbers)
     with pytest.raises(ValueError, match="arrays of text ask for more"):

@@ -18,8 +18,8 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
+from sktransfer._values import from_json, to_json
 from sktransfer.persistence._files import read_file, write_file
-from sktransfer.persistence._values import from_json, to_json
 
 SHARED_FOLDER = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200

@@ -13,8 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sktransfer import (
+    CDANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
     FineTuneClassifier,
     MCCClassifier,
     load,
@@ -64,6 +67,9 @@ VARIANTS = [
     ),
     (DeepCORALClassifier(**{**FAST, "random_state": None}, device=torch.device("cpu")), ()),
     (DeepCORALClassifier(nn.Flatten(), **FAST), ("feature_extractor",)),
+    (CDANClassifier(entropy_conditioning=False, **FAST), ()),
+    (DeepMMDClassifier(joint=True, **FAST), ()),
+    (DeepJDOTClassifier(feature_cost=0.1, **FAST), ()),
     (MCCClassifier(temperature=1.5, **FAST), ()),
     (MCCClassifier(target_loss=linear_loss, **FAST), ("target_loss",)),
     (FineTuneClassifier(class_weight={"up": 2, "down": 1.5}, **EPOCHS), ()),

@@ -1,0 +1,193 @@
+"""Deep joint distribution optimal transport."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional as F
+
+from .._classifier import DeepClassifierMixin
+from .._docs import with_shared_docs
+from .._validation import Interval, Real
+from ..data._sampler import Batch
+from ..layers import scale_gradient
+from ..network._network import TransferNetwork
+from ._base import BaseAdaptation
+
+
+def transport_cost(
+    source: Tensor,
+    y: Tensor,
+    target: Tensor,
+    logits: Tensor,
+    feature_cost: float,
+    label_cost: float,
+) -> Tensor:
+    """Return ``M_ij = a/d ||f_i - f_j||^2 - b log p_j[y_i]``, shape (n_source, n_target).
+
+    ``f`` are features of width ``d``, ``p = softmax(logits)`` of the target rows, ``a`` is
+    `feature_cost` and ``b`` is `label_cost`.
+    """
+    differences = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(source, target, compute_mode=differences).square()
+    surprise = -F.log_softmax(logits, dim=1).T[y]
+    return feature_cost / source.shape[1] * distances + label_cost * surprise
+
+
+def cheapest_pairs(cost: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows and columns of the pairs that carry one side to the other most cheaply.
+
+    Each row has one column and each column one row. Where one side is shorter, it is filled
+    up with its own members from the first on, which then come once more often than the rest.
+    """
+    n_rows, n_columns = cost.shape
+    n = max(n_rows, n_columns)
+    rows, columns = np.arange(n) % n_rows, np.arange(n) % n_columns
+    values = np.nan_to_num(cost.detach().cpu().double().numpy())  # what diverged is told later
+    of_rows, of_columns = linear_sum_assignment(values[np.ix_(rows, columns)])
+    pairs = rows[of_rows], columns[of_columns]
+    first, second = (torch.from_numpy(side).to(cost.device) for side in pairs)
+    return first, second
+
+
+@with_shared_docs
+class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
+    """Optimal transport of features and labels: each target row learns of a source row near it.
+
+    In each batch target rows are paired with source rows such that the features of a
+    pair are near and the source's label is likely for the target row; body and label
+    head then learn to make the pairs cheaper. Classes that lie apart stay apart, as a row is
+    not drawn to the mean of a domain but to one place.
+
+    The loss is ``L_y + lambda <gamma, M>`` with ``L_y`` the mean cross-entropy on the
+    source and, of source rows i and target rows j,
+
+    ``M_ij = feature_cost / d ||f_i - f_j||^2 - label_cost log p_j[y_i]``,
+
+    of the ``d`` features ``f`` and the predictions ``p``. The plan ``gamma`` is the
+    cheapest that pairs each row of one domain with one of the other, of weight
+    ``1/n`` each, and is held fixed: an assignment problem, solved by scipy. Where a batch has
+    fewer rows of one domain, these are repeated in turn. The paper has squared distances
+    that are not divided by ``d``, and class-balanced batches of the source.
+
+    Parameters
+    ----------
+    {body_parameters}
+    feature_cost : float, default={feature_cost}
+        Weight of the squared distance of features, a mean over their number.
+    label_cost : float, default={label_cost}
+        Weight of the cross-entropy between the source's label and the target's prediction.
+    {label_classifier_parameter}
+    {target_loss_parameters}
+    {adaptation_parameters}
+    {optimizer_parameters}
+    {training_parameters}
+
+    Attributes
+    ----------
+    {classes_attribute}
+    {fitted_attributes}
+
+    Warns
+    -----
+    UserWarning
+        Where there is no `X_target`, and where the domain loss, the cost of the plan, has
+        not moved or sends no gradient to the features.
+
+    See Also
+    --------
+    sktransfer.alignment.OptimalTransport : Carries rows, before any estimator.
+
+    References
+    ----------
+    Damodaran et al., "DeepJDOT: Deep Joint Distribution Optimal Transport for
+    Unsupervised Domain Adaptation", ECCV 2018, eqs. 5-8. https://arxiv.org/abs/1803.10081
+
+    Examples
+    --------
+    >>> from sktransfer import DeepJDOTClassifier
+    >>> from sktransfer.datasets import make_shifted_moons
+    >>> Xs, ys, Xt, yt = make_shifted_moons(300, random_state=0)
+    >>> clf = DeepJDOTClassifier(max_epochs=20, random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.predict(Xt).shape
+    (300,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseAdaptation._parameter_constraints,
+        "feature_cost": [Interval(Real, 0, None, closed="left")],
+        "label_cost": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        *,
+        feature_cost: float = 10.0,
+        label_cost: float = 1.0,
+        label_classifier: Any = None,
+        lambda_: float = 1.0,
+        lambda_schedule: Any = "ramp",
+        target_loss: Any = None,
+        target_loss_weight: float = 1.0,
+        target_weight: float = 1.0,
+        class_weight: Any = None,
+        average_weights: float = 0.25,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: Any = "constant",
+        batch_size: int = 64,
+        max_epochs: int = 100,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            feature_extractor,
+            label_classifier=label_classifier,
+            lambda_=lambda_,
+            lambda_schedule=lambda_schedule,
+            target_loss=target_loss,
+            target_loss_weight=target_loss_weight,
+            target_weight=target_weight,
+            class_weight=class_weight,
+            average_weights=average_weights,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            callbacks=callbacks,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
+        )
+        self.feature_cost = feature_cost
+        self.label_cost = label_cost
+
+    def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the cost of the cheapest plan, its gradient weighed by lambda."""
+        assert batch.target is not None
+        assert batch.source.y is not None
+        cost = transport_cost(
+            scale_gradient(batch.source.features, batch.lambda_),
+            batch.source.y,
+            scale_gradient(batch.target.features, batch.lambda_),
+            scale_gradient(network.target_outputs(batch), batch.lambda_),
+            self.feature_cost,
+            self.label_cost,
+        )
+        return {"domain_loss": cost[cheapest_pairs(cost)].mean()}

@@ -1,0 +1,109 @@
+"""Deep joint distribution optimal transport: cost, plan and gradients."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import nn
+
+from sktransfer import DeepJDOTClassifier
+from sktransfer.adaptation._jdot import cheapest_pairs, transport_cost
+
+costs = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.floats(0, 10)).map(torch.from_numpy)
+)
+
+
+def test_cost_equals_the_formula_by_plain_loops():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    y, logits = rng.integers(0, 2, 5), rng.normal(size=(4, 2))
+    expected = np.zeros((5, 4))
+    for i in range(5):
+        for j in range(4):
+            distance = sum((source[i, a] - target[j, a]) ** 2 for a in range(3))
+            p = math.exp(logits[j, y[i]]) / sum(math.exp(z) for z in logits[j])
+            expected[i, j] = 0.3 / 3 * distance - 0.7 * math.log(p)
+    tensors = map(torch.from_numpy, (source, y, target, logits))
+    np.testing.assert_allclose(transport_cost(*tensors, 0.3, 0.7).numpy(), expected, rtol=1e-12)
+
+
+@given(arrays(np.float64, (4, 4), elements=st.floats(-10, 10)))
+def test_no_other_pairing_is_cheaper(cost):
+    best = min(
+        sum(cost[i, j] for i, j in enumerate(order)) for order in itertools.permutations(range(4))
+    )
+    pairs = cheapest_pairs(torch.from_numpy(cost))
+    assert cost[pairs[0].numpy(), pairs[1].numpy()].sum() == pytest.approx(best, abs=1e-9)
+
+
+@given(costs)
+def test_every_row_has_its_share_of_the_plan(cost):
+    n = max(cost.shape)
+    for side, size in zip(cheapest_pairs(cost), cost.shape, strict=True):
+        counts = torch.bincount(side, minlength=size)
+        assert counts.sum() == n
+        assert set(counts.tolist()) <= {n // size, -(-n // size)}
+
+
+@given(arrays(np.float64, (5, 2), elements=st.floats(-10, 10)), st.permutations(range(5)))
+def test_shuffled_rows_are_carried_to_themselves_for_nothing(rows, order):
+    source = torch.from_numpy(rows)
+    y, logits = torch.zeros(5, dtype=torch.long), torch.zeros(5, 2, dtype=torch.float64)
+    cost = transport_cost(source, y, source[order], logits, 1.0, 0.0)
+    assert cost[cheapest_pairs(cost)].mean() < 1e-12
+
+
+def test_cost_that_is_no_number_still_gives_pairs():
+    first, second = cheapest_pairs(torch.tensor([[math.nan, math.inf], [1.0, 2.0]]))
+    assert sorted(first.tolist()) == sorted(second.tolist()) == [0, 1]
+
+
+@pytest.mark.parametrize("n_target", [90, 50])
+def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target):
+    X, y, X_target = domains
+    X_target = X_target[:n_target]
+
+    def modules():
+        torch.manual_seed(0)
+        return nn.Linear(4, 3).double(), nn.Linear(3, 2).double()
+
+    def step(lambda_):
+        body, head = modules()
+        clf = DeepJDOTClassifier(
+            body,
+            feature_cost=0.5,
+            label_cost=2.0,
+            label_classifier=head,
+            lambda_=lambda_,
+            lambda_schedule="constant",
+            optimizer=torch.optim.SGD,
+            learning_rate=0.1,
+            average_weights=0.0,
+            batch_size=90,
+            max_epochs=1,
+            random_state=0,
+        )
+        return clf.fit(X, y, X_target)
+
+    adapted, without = step(3.0), step(0.0)
+    loss = adapted.history_[0, "domain_loss"]
+    body, head = modules()
+    encoded = torch.from_numpy(np.unique(y, return_inverse=True)[1])
+    source, target = body(torch.from_numpy(X)), body(torch.from_numpy(X_target))
+    if n_target == len(X):  # else which rows are repeated depends on their order
+        cost = transport_cost(source, encoded, target, head(target), 0.5, 2.0)
+        first, second = cheapest_pairs(cost.detach())
+        by_hand = cost[first, second].mean()
+        assert loss == pytest.approx(by_hand.item())
+        gradients = torch.autograd.grad(by_hand, [body.weight, head.weight])
+        for name, gradient in zip(("body", "label_head"), gradients, strict=True):
+            weights = [getattr(clf.net_.module_, name).weight for clf in (adapted, without)]
+            difference = weights[0] - weights[1]
+            torch.testing.assert_close(difference, -0.1 * 3.0 * gradient, rtol=1e-8, atol=1e-12)
+    assert 0 < loss < math.inf
