@@ -9,6 +9,13 @@ TWIN = " twin"
 COLUMNS = ["name", "inputs", "method", "params", "seed"]
 TASK = ["dataset", "name", "inputs"]
 TOLERATED_TASK, TOLERATED_REGRET = 0.03, 0.02
+# Parameters that a fit without a target does not feel: one twin serves all their values.
+OF_TARGET = ("lambda_", "target_loss", "target_loss_weight", "gradient_penalty")
+
+
+def twin_params(params):
+    """Return those of a method's parameters that its twin feels."""
+    return {name: value for name, value in params.items() if name not in OF_TARGET}
 
 
 def to_frame(lines):
@@ -18,9 +25,12 @@ def to_frame(lines):
     )
     runs["dataset"] = runs["name"].str.split(":").str[0]
     place = ["name", "inputs", "seed"]
+    runs["twin params"] = [
+        json.dumps(twin_params(json.loads(params)), sort_keys=True) for params in runs["params"]
+    ]
     is_twin = runs["method"].str.endswith(TWIN)
-    twins = runs[is_twin].assign(method=runs["method"].str.removesuffix(TWIN))
-    own = [*place, "method", "params"]
+    own = [*place, "method", "twin params"]
+    twins = runs[is_twin].assign(method=runs["method"].str.removesuffix(TWIN)).drop_duplicates(own)
     logistic = runs[runs["method"] == "logistic"]
     runs = runs[~is_twin & (runs["method"] != "logistic")]
     for name, other, by in (("twin", twins, own), ("logistic", logistic, place)):

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _holds_problems import INPUTS, PROBLEMS
-from _holds_tables import make_tables
+from _holds_tables import TWIN, make_tables, twin_params
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
@@ -46,7 +46,6 @@ METHODS = {
     "mcd": MCDClassifier,
     "shot": SHOTClassifier,
 }
-TWIN = " twin"
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10
 
@@ -170,7 +169,7 @@ def main():
                 if inputs not in problem.inputs:
                     continue
                 for method in args.method:
-                    params = {} if method == "logistic" else args.params
+                    params = params_of(method, args.params)
                     key = key_of(problem, inputs, method, params, seed)
                     if json.dumps(key) in done:
                         continue
@@ -179,6 +178,13 @@ def main():
                         file.write(json.dumps(record) + "\n")
                     figures = [round(record[name], 3) for name in ("last", "seconds")]
                     print(*key, *figures, flush=True)
+
+
+def params_of(method, params):
+    """Return those of the parameters that decide what the method gives."""
+    if method == "logistic":
+        return {}
+    return twin_params(params) if method.endswith(TWIN) else params
 
 
 def chosen(args):

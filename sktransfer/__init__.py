@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
+    from . import fewshot as fewshot
     from . import finetuning as finetuning
     from . import instance as instance
     from . import layers as layers
@@ -48,6 +49,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         FeatureAugmentation,
         OptimalTransport,
         SubspaceAlignment,
+    )
+    from .fewshot import (
+        FewShotScore,
+        MatchingClassifier,
+        NearestPrototypeClassifier,
+        PrototypicalClassifier,
+        few_shot_score,
     )
     from .finetuning import (
         FineTuneClassifier,
@@ -110,6 +118,7 @@ __all__ = [
     "DeepMMDClassifier",
     "DomainStandardScaler",
     "FeatureAugmentation",
+    "FewShotScore",
     "FineTuneClassifier",
     "FineTuneRegressor",
     "FitCheckpoint",
@@ -123,12 +132,15 @@ __all__ = [
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "PrototypicalClassifier",
     "SHOTClassifier",
     "SourceTraining",
     "SubspaceAlignment",
@@ -140,6 +152,7 @@ __all__ = [
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
+    "few_shot_score",
     "load",
     "make_transfer_pipeline",
     "save",

@@ -58,15 +58,15 @@ gradient_penalty : float, default={gradient_penalty}
 """
 
 TARGET_LOSS_PARAMETERS = """\
-target_loss : {"entropy", "mcc", "bnm"}, callable or None, default=None
-    A loss of the predictions on target batches, added under the same schedule as
-    `lambda_`: their mean entropy (natural logarithm), their class confusion (as in
+target_loss : {"entropy", "mcc", "bnm"}, callable or None, default={target_loss}
+    A loss of the predictions on target batches, weighed by `lambda_` and its schedule
+    as the domain loss is: their mean entropy (natural logarithm), their class confusion (as in
     `MCCClassifier`, at temperature 2.5) or their nuclear norm ``-1/n ||P||_*``; a
     callable gets logits of shape ``(n, n_classes)`` and returns a scalar tensor. It
     sharpens decisions on the target: a gain where its classes lie apart, a loss
     where they overlap.
-target_loss_weight : float, default=1.0
-    Its weight; 0.1 is usual for the entropy.
+target_loss_weight : float, default={target_loss_weight}
+    Its weight beside the domain loss; 0.03 to 0.1 for the entropy, 1 for "mcc".
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the label losses, scaled to mean 1 over the rows of each
     domain. "balanced" weighs a class by one over its number of rows there.
@@ -140,6 +140,32 @@ learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="co
     Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
     is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p) ** 0.75``, a
     callable gets ``p``.
+"""
+
+BACKBONE_PARAMETER = """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
+    copied, never changed, and may be pretrained; a callable gets the shape of one row,
+    for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
+    module's weights; as integers, where it takes no floats (token codes). None builds
+    an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+EPISODE_PARAMETERS = """\
+n_way : int, default=20
+    Most classes of an episode. More are harder to tell apart than those that will be
+    asked for, which helps.
+n_shot : int, default=5
+    Most rows of each class to learn from; best as many as there will be.
+n_query : int, default=5
+    Most rows of each class to be asked about. Classes with fewer rows give their share.
+episodes : int, default=500
+    Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
+    as it is. With `data_parallel` each process has episodes of its own.
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    Widths of the MLP body, where `backbone` is None.
+learning_rate : float, default=1e-3
+    Step size of the optimizer.
 """
 
 TRAINING_PARAMETERS = """\
@@ -218,6 +244,8 @@ domain_classifier : scikit-learn classifier or None, default=None
 
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
+    "backbone_parameter": BACKBONE_PARAMETER,
+    "episode_parameters": EPISODE_PARAMETERS,
     "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,

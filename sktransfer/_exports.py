@@ -29,6 +29,11 @@ EXPORTS = {
     "FeatureAugmentation": "alignment",
     "OptimalTransport": "alignment",
     "SubspaceAlignment": "alignment",
+    "FewShotScore": "fewshot",
+    "MatchingClassifier": "fewshot",
+    "NearestPrototypeClassifier": "fewshot",
+    "PrototypicalClassifier": "fewshot",
+    "few_shot_score": "fewshot",
     "FineTuneClassifier": "finetuning",
     "FineTuneRegressor": "finetuning",
     "FrozenCache": "finetuning",
@@ -73,6 +78,7 @@ PACKAGES = (
     "callbacks",
     "datasets",
     "displays",
+    "fewshot",
     "finetuning",
     "instance",
     "layers",
@@ -86,7 +92,7 @@ PACKAGES = (
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
-OF_NETWORKS = ("adaptation", "finetuning")
+OF_NETWORKS = ("adaptation", "fewshot", "finetuning")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

@@ -42,6 +42,7 @@ __all__ = [
     "check_domains",
     "check_labelled_rows",
     "check_rows_to_predict",
+    "check_sample_weight",
     "is_dataset",
 ]
 

@@ -27,6 +27,11 @@ from sktransfer import (
     OpenSetClassifier,
     SHOTClassifier,
 )
+from sktransfer.fewshot import (
+    MatchingClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
+)
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
 pytestmark = [
@@ -82,6 +87,9 @@ FAST_STAGES = {
 }
 
 VARIANTS = [
+    MatchingClassifier(episodes=50, learning_rate=0.003),
+    NearestPrototypeClassifier(),
+    PrototypicalClassifier(episodes=150),
     DANNClassifier(),
     DANNClassifier(lambda_=0.0, **FAST),
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),

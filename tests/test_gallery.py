@@ -209,3 +209,13 @@ def test_scores_without_training_find_the_bodies_that_know_digits(run_example, c
     assert min(accuracy, key=accuracy.get) == "zero or not"  # 0.41, the others from 0.52
     assert "H-score: rank correlation (Kendall)" in capsys.readouterr().out
     assert [len(ax.collections) for ax in names["axes"]] == [6, 6, 6]
+
+
+@pytest.mark.accuracy
+def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
+    names = run_example("plot_few_shot_digits", EPISODES=40, N_SCORED=60, SHOTS="[1, 5]")
+    means = {name: [score.mean for score in scores] for name, scores in names["scores"].items()}
+    assert min(map(min, means.values())) > 0.5
+    assert all(few < many for few, many in means.values())
+    assert list(names["clf"].classes_) == [5, 6, 7, 8, 9]
+    assert "accuracy by one row each" in capsys.readouterr().out

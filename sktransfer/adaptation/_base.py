@@ -35,7 +35,7 @@ LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
 class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + w lambda_ domain loss + w target_loss_weight target loss``.
+    """Minimises ``label loss + w lambda_ (domain loss + target_loss_weight target loss)``.
 
     The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
     rows and ``L_y'`` of target rows with known labels, where there are any.
@@ -153,7 +153,7 @@ class BaseAdaptation(BaseDeepEstimator):
             losses |= self._domain_losses(network, batch)
             if self._has_target_loss():
                 loss = look_up(self.target_loss, TARGET_LOSSES)
-                weight = self.target_loss_weight * share
+                weight = self.target_loss_weight * batch.lambda_
                 losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
         return losses
 
@@ -251,7 +251,7 @@ class BaseAdaptation(BaseDeepEstimator):
         return target if learns else None
 
     def _transfers(self) -> bool:
-        return super()._transfers() and (self.lambda_ > 0 or self._has_target_loss())
+        return super()._transfers() and self.lambda_ > 0
 
     def _has_target_loss(self) -> bool:
         return self.target_loss is not None and self.target_loss_weight > 0

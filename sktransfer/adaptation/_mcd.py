@@ -90,7 +90,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
 
     `predict` answers by the mean of both heads' logits. A batch takes
     ``2 + n_body_moves`` passes through the body, of which the last are of target rows
-    alone: about four times the work of plain training.
+    alone: five to six times the work of plain training.
 
     Parameters
     ----------

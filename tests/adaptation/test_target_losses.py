@@ -121,7 +121,7 @@ def one_step(domains, **params):
     clf = DeepCORALClassifier(
         nn.Linear(4, 3).double(),
         label_classifier=nn.Linear(3, 2).double(),
-        lambda_=0.0,
+        lambda_=0.4,
         lambda_schedule="constant",
         optimizer=torch.optim.SGD,
         learning_rate=0.1,
@@ -149,7 +149,7 @@ def test_a_fit_adds_the_weighed_gradient_of_the_loss_to_body_and_label_head(doma
         module = of_body or of_head
         (gradient,) = torch.autograd.grad(loss, module.weight, retain_graph=True)
         difference = getattr(trained, before).weight - getattr(without, before).weight
-        torch.testing.assert_close(difference, -0.1 * 0.7 * gradient, rtol=1e-8, atol=1e-12)
+        torch.testing.assert_close(difference, -0.1 * 0.4 * 0.7 * gradient, rtol=1e-8, atol=1e-12)
 
 
 def test_history_shows_the_plain_loss(domains):
@@ -163,7 +163,7 @@ def test_history_shows_the_plain_loss(domains):
 
 
 def test_no_loss_and_a_weight_of_zero_are_the_same(domains):
-    clf = DANNClassifier(max_epochs=2, random_state=0)
+    clf = DANNClassifier(target_loss=None, max_epochs=2, random_state=0)
     plain = clone(clf).fit(*domains)
     weightless = clf.set_params(target_loss="mcc", target_loss_weight=0.0).fit(*domains)
     assert "target_loss" not in weightless.history_[-1]

@@ -117,7 +117,7 @@ def test_source_and_target_have_colors_of_their_own(dann):
         (DeepCORALClassifier(max_epochs=3, random_state=0), []),
         (
             make_transfer_pipeline(StandardScaler(), DANNClassifier(max_epochs=3, random_state=0)),
-            ["gradient_penalty_loss"],
+            ["gradient_penalty_loss", "target_loss"],
         ),
     ],
 )

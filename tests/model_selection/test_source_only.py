@@ -194,7 +194,7 @@ def test_the_estimator_itself_stays_as_it_was(estimator):
 def test_a_weight_of_zero_transfers_nothing():
     assert not transfers(MeanShift(pull=0.0))
     assert not transfers(DANNClassifier(lambda_=0.0))
-    assert transfers(DANNClassifier(lambda_=0.0, target_loss="entropy", target_loss_weight=0.1))
+    assert not transfers(DANNClassifier(lambda_=0.0, target_loss="entropy"))
     assert not transfers(BalancedWeightingClassifier(target_weight=0.0))
     assert not transfers(LogisticRegression())
     assert transfers(Foreign())

@@ -90,7 +90,7 @@ CRAFTED = {
     ),
     "large layers, each below the largest tensor": (
         in_description("parameters", "domain_layer_sizes", [2, 2, 2]),
-        "default layers of 48 weights",
+        "default layers of 36 weights",
     ),
     "no values": (in_description("parameters", "device", "meta"), "'meta' holds no weights"),
     "workers": (in_description("parameters", "num_workers", 10**6), r"no \['num_workers'\] from"),
