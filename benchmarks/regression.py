@@ -20,6 +20,7 @@ from sktransfer import (
     DANNRegressor,
     DeepCORALRegressor,
     FineTuneRegressor,
+    HeldOut,
     make_transfer_pipeline,
 )
 
@@ -100,12 +101,14 @@ def few_labels(n_labelled) -> dict[str, list[float]]:
         known = np.where(np.arange(len(y_target)) < n_labelled, y_target, np.nan)
         test = X_target[n_labelled:], y_target[n_labelled:]
         tuned, ridge = FineTuneRegressor(random_state=seed), RidgeCV(np.logspace(-2, 3, 11))
+        stopped = FineTuneRegressor(early_stopping=HeldOut(), random_state=seed)
         given = X_target[:n_labelled], y_target[:n_labelled]
         fits = {
             "RidgeCV on the source": (ridge, X, y, None, None),
             "RidgeCV on the labelled target rows": (ridge, *given, None, None),
             "FineTuneRegressor, source only": (tuned.source_only(), X, y, X_target, known),
             "FineTuneRegressor": (tuned, X, y, X_target, known),
+            "FineTuneRegressor(early_stopping=HeldOut())": (stopped, X, y, X_target, known),
         }
         for name, (estimator, X_fit, y_fit, X_other, y_other) in fits.items():
             pipe = make_transfer_pipeline(StandardScaler(), clone(estimator))
