@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     )
     from .finetuning import (
         FineTuneClassifier,
+        FineTuneRegressor,
         FrozenCache,
         HeldOut,
         LoRA,
@@ -128,6 +129,7 @@ __all__ = [
     "FeatureAugmentation",
     "FewShotScore",
     "FineTuneClassifier",
+    "FineTuneRegressor",
     "FitCheckpoint",
     "FrozenCache",
     "HeldOut",

@@ -35,6 +35,7 @@ EXPORTS = {
     "PrototypicalClassifier": "fewshot",
     "few_shot_score": "fewshot",
     "FineTuneClassifier": "finetuning",
+    "FineTuneRegressor": "finetuning",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
     "LoRA": "finetuning",
