@@ -219,3 +219,11 @@ def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
     assert all(few < many for few, many in means.values())
     assert list(names["clf"].classes_) == [5, 6, 7, 8, 9]
     assert "accuracy by one row each" in capsys.readouterr().out
+
+
+def test_faults_without_rows_are_told_apart(run_example, capsys):
+    names = run_example("plot_zero_shot")
+    assert names["accuracy"] > 0.7  # 0.99; a coin has 0.5
+    assert (np.diff(names["unseen"]) >= 0).all()
+    assert (np.diff(names["seen"]) <= 0).all()
+    assert "chosen by faults that are left out" in capsys.readouterr().out
