@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import persistence as persistence
     from . import schedules as schedules
     from . import selftaught as selftaught
+    from . import zeroshot as zeroshot
     from .adaptation import (
         CDANClassifier,
         DANNClassifier,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     )
     from .finetuning import (
         FineTuneClassifier,
+        FineTuneRegressor,
         FrozenCache,
         HeldOut,
         LoRA,
@@ -96,6 +98,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         ContrastivePretrainer,
         MarginalizedDenoisingAutoencoder,
     )
+    from .zeroshot import (
+        DAPClassifier,
+        ESZSLClassifier,
+        LeaveClassesOut,
+        SemanticAutoencoderClassifier,
+    )
 
 __all__ = [
     "CORAL",
@@ -111,20 +119,24 @@ __all__ = [
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
+    "DAPClassifier",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
     "DomainStandardScaler",
+    "ESZSLClassifier",
     "FeatureAugmentation",
     "FewShotScore",
     "FineTuneClassifier",
+    "FineTuneRegressor",
     "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",
+    "LeaveClassesOut",
     "LoRA",
     "LogisticRatio",
     "MCCClassifier",
@@ -140,6 +152,7 @@ __all__ = [
     "PriorTransferRegressor",
     "PrototypicalClassifier",
     "SHOTClassifier",
+    "SemanticAutoencoderClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",

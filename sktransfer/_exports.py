@@ -35,6 +35,7 @@ EXPORTS = {
     "PrototypicalClassifier": "fewshot",
     "few_shot_score": "fewshot",
     "FineTuneClassifier": "finetuning",
+    "FineTuneRegressor": "finetuning",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
     "LoRA": "finetuning",
@@ -61,6 +62,10 @@ EXPORTS = {
     "MeanRegularizedRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
     "TaskRelationshipRegressor": "multitask",
+    "DAPClassifier": "zeroshot",
+    "ESZSLClassifier": "zeroshot",
+    "LeaveClassesOut": "zeroshot",
+    "SemanticAutoencoderClassifier": "zeroshot",
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
@@ -88,6 +93,7 @@ PACKAGES = (
     "persistence",
     "schedules",
     "selftaught",
+    "zeroshot",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.

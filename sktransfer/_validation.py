@@ -19,7 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._arguments import as_array, check_same_length, named
+from ._arguments import (
+    as_array,
+    check_same_columns,
+    check_same_length,
+    check_sample_weight,
+    named,
+)
 from ._measured import check_classes
 from ._target_domain import TargetDomain, is_dataset
 from ._target_labels import warn_where_minus_one_is_no_class, with_labels
@@ -110,7 +116,7 @@ def check_domains(
     if X_target is not None:
         _warn_where_folds_may_have_cut(X_target, X)
         X_target = as_array(X_target, "X_target")
-        _check_same_columns(given, X_target)
+        check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
@@ -264,45 +270,6 @@ def _n_rows(X) -> int | None:
 
 def _dimensions(number: int) -> str:
     return {0: "no dimension", 1: "one dimension"}.get(number, f"{number} dimensions")
-
-
-def _check_same_columns(X, X_target) -> None:
-    if not (hasattr(X, "columns") and hasattr(X_target, "columns")):
-        return
-    names = list(X.columns), list(X_target.columns)
-    if names[0] == names[1]:
-        return
-    raise ValueError(
-        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
-        "and target must hold the same features in the same order: X_target[X.columns] sorts them."
-    )
-
-
-def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
-    """Return a weight of 0 or more for each row, of which one is above 0.
-
-    Raises
-    ------
-    ValueError
-        Where it is none.
-    """
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, sample_weight)
-    with named("sample_weight"):
-        weights = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}, but X has {n_rows} rows: "
-            f"give one weight for each row, shape ({n_rows},)."
-        )
-    if weights.min() < 0 or weights.max() == 0:
-        raise ValueError(
-            "sample_weight must be non-negative with at least one weight above zero; got weights "
-            f"from {weights.min():g} to {weights.max():g}."
-        )
-    return weights
 
 
 def _warn_where_folds_may_have_cut(X_target, X) -> None:

@@ -21,6 +21,7 @@ from sktransfer import (
     DeepJDOTClassifier,
     DeepMMDClassifier,
     FineTuneClassifier,
+    FineTuneRegressor,
     MCCClassifier,
     MCDClassifier,
     OpenSetClassifier,
@@ -141,6 +142,8 @@ VARIANTS = [
         optimizer="adamw",
         **FAST_STAGES,
     ),
+    FineTuneRegressor(**FAST_STAGES),
+    FineTuneRegressor(deep_body, unfreeze_depth=2, loss="huber", **FAST_STAGES),
 ]
 
 # What these two compare to a relative 1e-7 is more than single precision holds;

@@ -182,6 +182,16 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
     assert best == pytest.approx(after)
 
 
+@pytest.mark.accuracy
+def test_numbers_of_drifting_sensors_are_adapted_and_of_the_old_are_not(run_example, capsys):
+    scores = run_example("plot_regression", SEEDS="range(2)")["scores"]
+    _, before, after = np.mean(scores["drifting sensors"], axis=0)
+    assert after > before + 0.4  # by 0.98; single gains are 0.57 and 1.4
+    _, before, after = np.mean(scores["diabetes by age"], axis=0)
+    assert after < before  # by 0.05 in the mean of three
+    assert "drifting sensors" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.accuracy
 def test_scores_without_training_find_the_bodies_that_know_digits(run_example, capsys):
