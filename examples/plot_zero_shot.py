@@ -33,8 +33,8 @@ accuracy = clf.score(X[is_unseen], y[is_unseen])
 print(f"accuracy among the unseen faults {accuracy:.3f}")
 
 # %%
-# Among all eight, seen faults attract rows of unseen ones. A calibration chosen by leaving out two of
-# the six is a gain, and too small here: four faults teach less than six do.
+# Among all eight, seen faults attract rows of unseen ones. A calibration chosen by leaving out two
+# of the six is a gain, but too small here.
 
 rows = []
 for calibration in CALIBRATIONS:
