@@ -72,7 +72,7 @@ def short(params):
 
 
 def make_table(runs):
-    """Return Markdown: mean accuracy of each method and data set, gain, worst task, spread."""
+    """Return Markdown: mean accuracy of each method and data set, gain, worst task, tasks."""
     rows = {}
     for (method, params), own in runs.groupby(["method", "params"], sort=False):
         cells = {}
@@ -84,7 +84,7 @@ def make_table(runs):
             if tasks["twin"].notna().all():
                 gains = tasks["accuracy"] - tasks["twin"]
                 cell += f" ({gains.mean():+.3f}; {gains.min():+.2f})"
-            cells[dataset] = cell
+            cells[dataset] = f"{cell} [{len(tasks)}]"
         rows[f"{method} {short(params)}".strip()] = cells
     return pd.DataFrame(rows).T.fillna("").to_markdown()
 
@@ -106,10 +106,13 @@ def main():
         make_runs(args)
         return
     runs = to_frame(args.runs)
+    runs = runs[runs["seed"].isin(args.seeds)]
     for part in FAMILY:
         own = runs[runs["part"] == part]
         seeds = ", ".join(map(str, sorted(own["seed"].unique())))
-        print(f"\n{part}, seeds {seeds}: accuracy ± over seeds (gain over twin; worst task)\n")
+        print(
+            f"\n{part}, seeds {seeds}: accuracy ± over seeds (gain over twin; worst task) [tasks]\n"
+        )
         print(make_table(own))
 
 

@@ -21,7 +21,7 @@ from sktransfer import DANNClassifier, DeepCORALClassifier
 DATA = {"office": office_caltech_features, "spectra": spectra}
 METHODS = {"DANN": DANNClassifier, "CORAL": DeepCORALClassifier}
 WAYS = ("several", "pooled", "pooled, no target", "best single")
-ROWS = 200  # of a domain
+ROWS, EPOCHS = 200, 30  # rows of a domain
 
 
 def run(dataset, place, method, way, seed):
@@ -35,7 +35,7 @@ def run(dataset, place, method, way, seed):
     scaler = StandardScaler().fit(X)
     X, Xt, yt = scaler.transform(X), scaler.transform(rows[target][0]), rows[target][1]
     domain = np.repeat(names, [len(rows[name][1]) for name in names])
-    clf = METHODS[method](random_state=seed)
+    clf = METHODS[method](max_epochs=EPOCHS, random_state=seed)
     if way == "best single":
         fits = [clf.fit(X[domain == n], y[domain == n], Xt).score(Xt, yt) for n in names]
         return max(fits)
@@ -51,10 +51,10 @@ if __name__ == "__main__":
     else:
         keys = [
             (dataset, place, method, way, seed)
+            for method in METHODS
             for dataset in DATA
             for seed in list(map(int, rest or (0, 1, 2)))
             for place in range(4)
-            for method in METHODS
             for way in WAYS
         ]
         run_missing(path, keys, run)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import displays as displays
+    from . import fewshot as fewshot
     from . import finetuning as finetuning
     from . import heterogeneous as heterogeneous
     from . import instance as instance
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import persistence as persistence
     from . import schedules as schedules
     from . import selftaught as selftaught
+    from . import zeroshot as zeroshot
     from .adaptation import (
         CDANClassifier,
         DANNClassifier,
@@ -50,8 +52,16 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         OptimalTransport,
         SubspaceAlignment,
     )
+    from .fewshot import (
+        FewShotScore,
+        MatchingClassifier,
+        NearestPrototypeClassifier,
+        PrototypicalClassifier,
+        few_shot_score,
+    )
     from .finetuning import (
         FineTuneClassifier,
+        FineTuneRegressor,
         FrozenCache,
         HeldOut,
         LoRA,
@@ -90,6 +100,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         ContrastivePretrainer,
         MarginalizedDenoisingAutoencoder,
     )
+    from .zeroshot import (
+        DAPClassifier,
+        ESZSLClassifier,
+        LeaveClassesOut,
+        SemanticAutoencoderClassifier,
+    )
 
 __all__ = [
     "CORAL",
@@ -105,13 +121,17 @@ __all__ = [
     "ContrastivePretrainer",
     "DANNClassifier",
     "DANNRegressor",
+    "DAPClassifier",
     "DeepCORALClassifier",
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
     "DomainStandardScaler",
+    "ESZSLClassifier",
     "FeatureAugmentation",
+    "FewShotScore",
     "FineTuneClassifier",
+    "FineTuneRegressor",
     "FitCheckpoint",
     "FrozenCache",
     "HeldOut",
@@ -119,18 +139,23 @@ __all__ = [
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",
+    "LeaveClassesOut",
     "LoRA",
     "LogisticRatio",
     "MCCClassifier",
     "MCDClassifier",
     "MarginalizedDenoisingAutoencoder",
+    "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
     "PriorTransferClassifier",
     "PriorTransferRegressor",
+    "PrototypicalClassifier",
     "SHOTClassifier",
+    "SemanticAutoencoderClassifier",
     "SourceTraining",
     "SubspaceAlignment",
     "TargetDomain",
@@ -141,6 +166,7 @@ __all__ = [
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
     "export_onnx",
+    "few_shot_score",
     "load",
     "make_transfer_pipeline",
     "save",

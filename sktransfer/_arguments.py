@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.utils
+from sklearn.utils.validation import check_array
 
 from ._target_domain import TargetDomain, is_dataset
 
@@ -208,3 +209,49 @@ def check_path(path: Any, name: str = "path") -> str | os.PathLike[str]:
     if os.fspath(path) in ("", "."):
         raise ValueError(f"{name} is empty; give the path of a file, as in 'model.safetensors'.")
     return path
+
+
+def check_same_columns(X, X_target) -> None:
+    """Check that frames have the same columns.
+
+    Raises
+    ------
+    ValueError
+        Where they differ.
+    """
+    if not (hasattr(X, "columns") and hasattr(X_target, "columns")):
+        return
+    names = list(X.columns), list(X_target.columns)
+    if names[0] == names[1]:
+        return
+    raise ValueError(
+        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
+        "and target must hold the same features in the same order: X_target[X.columns] sorts them."
+    )
+
+
+def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+    """Return weights of rows, of which one number is that of each.
+
+    Raises
+    ------
+    ValueError
+        For a wrong number of them, and for weights that leave nothing.
+    """
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, sample_weight)
+    with named("sample_weight"):
+        weights = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, but X has {n_rows} rows: "
+            f"give one weight for each row, shape ({n_rows},)."
+        )
+    if weights.min() < 0 or weights.max() == 0:
+        raise ValueError(
+            "sample_weight must be non-negative with at least one weight above zero; got weights "
+            f"from {weights.min():g} to {weights.max():g}."
+        )
+    return weights

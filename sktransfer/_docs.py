@@ -7,6 +7,8 @@ import re
 import textwrap
 from typing import TypeVar
 
+from ._docs_finetuning import FINETUNING_BLOCKS
+
 T = TypeVar("T", bound=type)
 
 BODY_PARAMETERS = """\
@@ -140,62 +142,30 @@ learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="co
     callable gets ``p``.
 """
 
-FINETUNING_PARAMETERS = """\
+BACKBONE_PARAMETER = """\
 backbone : torch.nn.Module, callable or None, default=None
-    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
-    pretrained network without its last layer. A module is copied, never
-    changed; a callable gets the shape of one row, for example ``(3, 150, 150)``,
-    and returns a module. Rows arrive in the type of its weights; as
-    integers, where it takes no floats (token codes). None builds an MLP with ReLU by
-    `hidden_layer_sizes`, which starts from random weights and so needs a
-    source to learn from.
-head : torch.nn.Module, callable or None, default=None
-    What maps features to class logits. A callable gets ``(n_features,
-    n_classes)``. None is one linear layer. Where the classes are those of an
-    earlier fit, its ``head_`` is the better start.
-unfreeze_depth : int, "all" or str, default=1
-    The layers that learn in step 5. A number means the last so many layers
-    that hold weights (batch normalisation is one), in the order in which the
-    body uses them; 0 leaves all frozen, without step 5 (feature extraction). A
-    layer's name, or a glob such as ``"block5_*"``, means the first layer it fits
-    and all after it.
-unfreezing : Unfreezing or None, default=None
-    How these layers learn: discriminative rates (``layer_decay``), one after the
-    other (``gradual``), held near their pretrained values (``l2_sp``), without
-    batch normalisation (``freeze_batch_norm``). None is ``Unfreezing()``.
-source_training : SourceTraining or None, default=None
-    Where the body learns from the source first: epochs, step size, and from which
-    probability on a row of an unlabelled target is used. None is ``SourceTraining()``.
-head_epochs : int, default=100
-    Passes over the labelled rows in step 3; 0 goes on to step 5.
-learning_rate : float, default=3e-3
-    Step size there.
-finetune_epochs : int, default=50
-    Passes over the labelled rows in step 5. With ``unfreeze_depth="all"`` and
-    ``head_epochs=0`` it is plain training of the whole network.
-finetune_learning_rate : float, default=3e-4
-    Step size there, best a tenth of `learning_rate` or less.
-class_weight : dict, "balanced" or None, default=None
-    Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
-    a class by one over its number of rows. They act where the labels are
-    those of `classes_`.
-early_stopping : HeldOut or None, default=None
-    ``HeldOut(fraction=0.1, patience=10)`` holds out a share of the labelled rows,
-    ends a stage after so many epochs without a smaller loss on them, and returns to
-    the weights of the best epoch.
-augment : callable or None, default=None
-    Gets a training batch (a tensor of shape ``(n, *input_shape)``, on the
-    device) and returns it augmented. It draws from torch's generator, which
-    `random_state` decides. Frozen layers are then computed in each step.
-adapter : LoRA or None, default=None
-    ``LoRA(rank=8)`` trains, in place of the weights of the layers to unfreeze,
-    low-rank additions to them. Needs the extra ``lora``.
-frozen_cache : FrozenCache or None, default=None
-    What is frozen is computed once. ``FrozenCache(memory="folder")`` shares it among
-    the candidates and folds of a search; ``FrozenCache(enabled=False)`` passes each
-    batch through the whole body. None is ``FrozenCache()``: kept for one fit.
+    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
+    copied, never changed, and may be pretrained; a callable gets the shape of one row,
+    for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
+    module's weights; as integers, where it takes no floats (token codes). None builds
+    an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+"""
+
+EPISODE_PARAMETERS = """\
+n_way : int, default=20
+    Most classes of an episode. More are harder to tell apart than those that will be
+    asked for, which helps.
+n_shot : int, default=5
+    Most rows of each class to learn from; best as many as there will be.
+n_query : int, default=5
+    Most rows of each class to be asked about. Classes with fewer rows give their share.
+episodes : int, default=500
+    Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
+    as it is. With `data_parallel` each process has episodes of its own.
 hidden_layer_sizes : int or sequence of int, default=(100,)
-    Widths of the MLP, where `backbone` is None.
+    Widths of the MLP body, where `backbone` is None.
+learning_rate : float, default=1e-3
+    Step size of the optimizer.
 """
 
 TRAINING_PARAMETERS = """\
@@ -274,6 +244,8 @@ domain_classifier : scikit-learn classifier or None, default=None
 
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
+    "backbone_parameter": BACKBONE_PARAMETER,
+    "episode_parameters": EPISODE_PARAMETERS,
     "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,
@@ -281,7 +253,7 @@ BLOCKS = {
     "target_loss_parameters": TARGET_LOSS_PARAMETERS,
     "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
-    "finetuning_parameters": FINETUNING_PARAMETERS,
+    **FINETUNING_BLOCKS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
     "pretraining_parameters": PRETRAINING_PARAMETERS,

@@ -29,8 +29,14 @@ EXPORTS = {
     "FeatureAugmentation": "alignment",
     "OptimalTransport": "alignment",
     "SubspaceAlignment": "alignment",
+    "FewShotScore": "fewshot",
+    "MatchingClassifier": "fewshot",
+    "NearestPrototypeClassifier": "fewshot",
+    "PrototypicalClassifier": "fewshot",
+    "few_shot_score": "fewshot",
     "FineTuneClassifier": "finetuning",
     "HeterogeneousTransferClassifier": "heterogeneous",
+    "FineTuneRegressor": "finetuning",
     "FrozenCache": "finetuning",
     "HeldOut": "finetuning",
     "LoRA": "finetuning",
@@ -57,6 +63,10 @@ EXPORTS = {
     "MeanRegularizedRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
     "TaskRelationshipRegressor": "multitask",
+    "DAPClassifier": "zeroshot",
+    "ESZSLClassifier": "zeroshot",
+    "LeaveClassesOut": "zeroshot",
+    "SemanticAutoencoderClassifier": "zeroshot",
     "export_onnx": "persistence",
     "load": "persistence",
     "save": "persistence",
@@ -73,6 +83,7 @@ PACKAGES = (
     "callbacks",
     "datasets",
     "displays",
+    "fewshot",
     "finetuning",
     "heterogeneous",
     "instance",
@@ -84,10 +95,12 @@ PACKAGES = (
     "persistence",
     "schedules",
     "selftaught",
+    "zeroshot",
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "finetuning", "heterogeneous")
+OF_NETWORKS = ("adaptation", "fewshot", "finetuning")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

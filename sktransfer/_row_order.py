@@ -6,6 +6,23 @@ from typing import Any
 
 import numpy as np
 
+# Rows that are projected together, so that a copy of them all as floats is never made.
+ROWS_AT_ONCE = 4096
+
+
+def order_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
+    """Return an order of rows that is that of their contents: their projection at random.
+
+    Rows that are read when needed keep the order they have.
+    """
+    n_columns = int(np.prod(X.shape[1:]))
+    direction = random_state.normal(size=n_columns)
+    if not hasattr(X, "reshape"):
+        return np.arange(X.shape[0])
+    parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, X.shape[0], ROWS_AT_ONCE)]
+    projected = [np.asarray(p.reshape(p.shape[0], n_columns) @ direction).ravel() for p in parts]
+    return np.argsort(np.concatenate(projected), kind="stable")
+
 
 def shuffle_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
     """Return a random order of rows; the same rows come first however `X` is ordered.
@@ -13,8 +30,7 @@ def shuffle_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
     Rows are sorted by their projection on a random direction and shuffled then, so equal
     seeds give equal rows (not equal row numbers).
     """
-    projection = np.asarray(X @ random_state.normal(size=X.shape[1])).ravel()
-    return np.argsort(projection, kind="stable")[random_state.permutation(X.shape[0])]
+    return order_rows(X, random_state)[random_state.permutation(X.shape[0])]
 
 
 def draw_rows(X: Any, n_rows: int, random_state: np.random.RandomState) -> Any:

@@ -19,7 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._arguments import as_array, check_same_length, named
+from ._arguments import (
+    as_array,
+    check_same_columns,
+    check_same_length,
+    check_sample_weight,
+    named,
+)
 from ._measured import check_classes
 from ._target_domain import TargetDomain, is_dataset
 from ._target_labels import warn_where_minus_one_is_no_class, with_labels
@@ -37,6 +43,7 @@ __all__ = [
     "check_labelled_rows",
     "check_rows_of_another_kind",
     "check_rows_to_predict",
+    "check_sample_weight",
     "is_dataset",
 ]
 
@@ -105,12 +112,12 @@ def check_domains(
     given = X
     X, y = _check_source(estimator, X, None if y is None else as_array(y, "y"), rows, dtype)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
+        sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
     target = None
     if X_target is not None:
         _warn_where_folds_may_have_cut(X_target, X)
         X_target = as_array(X_target, "X_target")
-        _check_same_columns(given, X_target)
+        check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
@@ -180,7 +187,7 @@ def check_labelled_rows(
         with named("X", X):
             checked = rows.keep(validate_data(estimator, X, **_accepted(estimator, dtype)), X)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             as_array(sample_weight, "sample_weight"), checked.shape[0]
         )
     return Domain(checked, None, sample_weight)
@@ -290,38 +297,6 @@ def _n_rows(X) -> int | None:
 
 def _dimensions(number: int) -> str:
     return {0: "no dimension", 1: "one dimension"}.get(number, f"{number} dimensions")
-
-
-def _check_same_columns(X, X_target) -> None:
-    if not (hasattr(X, "columns") and hasattr(X_target, "columns")):
-        return
-    names = list(X.columns), list(X_target.columns)
-    if names[0] == names[1]:
-        return
-    raise ValueError(
-        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
-        "and target must hold the same features in the same order: X_target[X.columns] sorts them."
-    )
-
-
-def _check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, sample_weight)
-    with named("sample_weight"):
-        weights = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}, but X has {n_rows} rows: "
-            f"give one weight for each row, shape ({n_rows},)."
-        )
-    if weights.min() < 0 or weights.max() == 0:
-        raise ValueError(
-            "sample_weight must be non-negative with at least one weight above zero; got weights "
-            f"from {weights.min():g} to {weights.max():g}."
-        )
-    return weights
 
 
 def _warn_where_folds_may_have_cut(X_target, X) -> None:

@@ -21,10 +21,16 @@ from sktransfer import (
     DeepJDOTClassifier,
     DeepMMDClassifier,
     FineTuneClassifier,
+    FineTuneRegressor,
     MCCClassifier,
     MCDClassifier,
     OpenSetClassifier,
     SHOTClassifier,
+)
+from sktransfer.fewshot import (
+    MatchingClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
 )
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 
@@ -81,6 +87,9 @@ FAST_STAGES = {
 }
 
 VARIANTS = [
+    MatchingClassifier(episodes=50, learning_rate=0.003),
+    NearestPrototypeClassifier(),
+    PrototypicalClassifier(episodes=150),
     DANNClassifier(),
     DANNClassifier(lambda_=0.0, **FAST),
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
@@ -133,6 +142,8 @@ VARIANTS = [
         optimizer="adamw",
         **FAST_STAGES,
     ),
+    FineTuneRegressor(**FAST_STAGES),
+    FineTuneRegressor(deep_body, unfreeze_depth=2, loss="huber", **FAST_STAGES),
 ]
 
 # What these two compare to a relative 1e-7 is more than single precision holds;

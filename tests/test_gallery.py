@@ -182,6 +182,16 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
     assert best == pytest.approx(after)
 
 
+@pytest.mark.accuracy
+def test_numbers_of_drifting_sensors_are_adapted_and_of_the_old_are_not(run_example, capsys):
+    scores = run_example("plot_regression", SEEDS="range(2)")["scores"]
+    _, before, after = np.mean(scores["drifting sensors"], axis=0)
+    assert after > before + 0.4  # by 0.98; single gains are 0.57 and 1.4
+    _, before, after = np.mean(scores["diabetes by age"], axis=0)
+    assert after < before  # by 0.05 in the mean of three
+    assert "drifting sensors" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.accuracy
 def test_scores_without_training_find_the_bodies_that_know_digits(run_example, capsys):
@@ -199,3 +209,21 @@ def test_scores_without_training_find_the_bodies_that_know_digits(run_example, c
     assert min(accuracy, key=accuracy.get) == "zero or not"  # 0.41, the others from 0.52
     assert "H-score: rank correlation (Kendall)" in capsys.readouterr().out
     assert [len(ax.collections) for ax in names["axes"]] == [6, 6, 6]
+
+
+@pytest.mark.accuracy
+def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
+    names = run_example("plot_few_shot_digits", EPISODES=40, N_SCORED=60, SHOTS="[1, 5]")
+    means = {name: [score.mean for score in scores] for name, scores in names["scores"].items()}
+    assert min(map(min, means.values())) > 0.5
+    assert all(few < many for few, many in means.values())
+    assert list(names["clf"].classes_) == [5, 6, 7, 8, 9]
+    assert "accuracy by one row each" in capsys.readouterr().out
+
+
+def test_faults_without_rows_are_told_apart(run_example, capsys):
+    names = run_example("plot_zero_shot")
+    assert names["accuracy"] > 0.7  # 0.99; a coin has 0.5
+    assert (np.diff(names["unseen"]) >= 0).all()
+    assert (np.diff(names["seen"]) <= 0).all()
+    assert "chosen by faults that are left out" in capsys.readouterr().out

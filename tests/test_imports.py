@@ -21,6 +21,7 @@ TORCH_FREE = (
     "multitask",
     "parameters",
     "selftaught",
+    "zeroshot",
 )
 
 

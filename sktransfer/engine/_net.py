@@ -83,6 +83,12 @@ class TransferNet(NeuralNet):
             raise AttributeError("a net that predicts numbers has no classes")
         return self.task.classes
 
+    def holding(self, module: nn.Module, task: Task) -> TransferNet:
+        """Return a net that is this one, but for its network and what it learns."""
+        twin = TransferNet.__new__(TransferNet)
+        twin.__dict__ = {**vars(self), "module_": module, "task": task}
+        return twin
+
     def has_listener(self, *events: str) -> bool:
         """Whether a callback does something at one of these events."""
         return any(

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from torch import Tensor, nn
 
 from .._arguments import check_takes
-from .._class_weights import weigh_classes
 from .._deep import BaseDeepEstimator
 from .._task import encoded
+from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
 from ..network._build import floating_type
+from ._augment import features_of
 from ._cached import keep_for_prediction, pass_frozen, prediction_rows, rows_from
-from ._freezing import unfrozen_layers
-from ._lora import adaptable_layers, add_lora
 from ._network import FineTuneNetwork
+from ._parts import FineTunedParts
 from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from ._stages import (
     HeldOutScoring,
@@ -37,53 +37,124 @@ from ._stages import (
     plan_refinement,
 )
 
-# With fewer confident rows for each class than this, pseudo-labels are not used.
-LEAST_PSEUDO_LABELS = 2
 
-
-class BaseFineTuning(BaseDeepEstimator):
+class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
     """Trains in parts, in each of which a first part of the body may be frozen."""
 
-    # What is read here; `__init__` sets it.
-    backbone: Any
-    head: Any
-    unfreeze_depth: int | str
-    unfreezing: Any
-    source_training: Any
-    finetune_epochs: int
-    class_weight: Any
-    early_stopping: Any
-    augment: Any
-    adapter: Any
-    frozen_cache: Any
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseDeepEstimator._parameter_constraints,
+        "backbone": [callable, None],
+        "head": [callable, None],
+        "unfreeze_depth": [Interval(Integral, 0, None, closed="left"), str],
+        "unfreezing": [Unfreezing, None],
+        "source_training": [SourceTraining, None],
+        "head_epochs": [Interval(Integral, 0, None, closed="left")],
+        "finetune_epochs": [Interval(Integral, 0, None, closed="left")],
+        "finetune_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": [HeldOut, None],
+        "augment": [callable, None],
+        "adapter": [LoRA, None],
+        "frozen_cache": [FrozenCache, None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        backbone: Any,
+        *,
+        head: Any,
+        unfreeze_depth: int | str,
+        unfreezing: Unfreezing | None,
+        source_training: SourceTraining | None,
+        head_epochs: int,
+        learning_rate: float,
+        finetune_epochs: int,
+        finetune_learning_rate: float,
+        early_stopping: HeldOut | None,
+        augment: Any,
+        adapter: LoRA | None,
+        frozen_cache: FrozenCache | None,
+        hidden_layer_sizes: Any,
+        optimizer: Any,
+        learning_rate_schedule: Any,
+        batch_size: int,
+        callbacks: Any,
+        checkpoint: Any,
+        device: Any,
+        random_state: Any,
+        warm_start: bool,
+        data_parallel: bool,
+        num_workers: int,
+        verbose: Any,
+    ) -> None:
+        self.backbone = backbone
+        self.head = head
+        self.unfreeze_depth = unfreeze_depth
+        self.unfreezing = unfreezing
+        self.source_training = source_training
+        self.head_epochs = head_epochs
+        self.learning_rate = learning_rate
+        self.finetune_epochs = finetune_epochs
+        self.finetune_learning_rate = finetune_learning_rate
+        self.early_stopping = early_stopping
+        self.augment = augment
+        self.adapter = adapter
+        self.frozen_cache = frozen_cache
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.optimizer = optimizer
+        self.learning_rate_schedule = learning_rate_schedule
+        self.batch_size = batch_size
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.data_parallel = data_parallel
+        self.num_workers = num_workers
+        self.verbose = verbose
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
-        continues = len(self.net_.history) > 0
         source, target = domains.source, domains.target
         if self.augment is not None:
             check_takes(self.augment, "augment", "X")
         self.unfrozen_layers_: list[str] = []
-        self.n_pseudo_labels_ = 0
-        rows: TrainingRows | None
         if target is None:
-            rows = self._training_rows(source)
-            if self.backbone is None:
-                yield from self._stages([self._source_part()], rows, seeds[0])
-                if self._transfers():
-                    _warn_of_no_transfer()
-                return
+            yield from self._plan_source(source, seeds)
+            if self.backbone is None and not self._is_source_only:
+                _warn_of_no_transfer(self)
         elif target.y is not None:
-            if not continues:
+            if not self._continues():
                 yield from self._pretrain(source, seeds[0])
-            rows = self._training_rows(target.labelled())
+            yield from self._five_steps(self._training_rows(target.labelled()), seeds[1])
         else:
-            if not continues:
-                part = [self._source_part()]
-                yield from self._stages(part, self._training_rows(source), seeds[0])
-            rows = self._pseudo_labelled(target.X)
-        if rows is not None:
-            yield from self._five_steps(rows, seeds[1])
+            yield from self._plan_without_labels(source, target, seeds)
+
+    def _plan_source(self, source: Domain, seeds: np.ndarray) -> Iterator[Stage]:
+        """Yield the stages for a source alone: fine-tuning where there is a body, or training."""
+        rows = self._training_rows(source)
+        if self.backbone is None:
+            return self._stages([self._source_part()], rows, seeds[0])
+        return self._five_steps(rows, seeds[1])
+
+    @abstractmethod
+    def _plan_without_labels(
+        self, source: Domain, target: Domain, seeds: np.ndarray
+    ) -> Iterator[Stage]:
+        """Yield the stages for a target of which no row has a label."""
+
+    def _class_weights(self, domain: Domain) -> Tensor | None:
+        """Return the weight of each class in the loss, on the device; None for 1."""
+        return None
+
+    def _continues(self) -> bool:
+        """Whether this goes on from an earlier fit."""
+        return len(self.net_.history) > 0
+
+    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
+        if domains.target is None or domains.target.y is None:
+            return super()._domain_to_predict(domains)
+        return domains.target.labelled(), "y_target"
 
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
@@ -93,26 +164,6 @@ class BaseFineTuning(BaseDeepEstimator):
             head = make(network.n_features, task.n_outputs)
         head = head.to(self.net_.engine.device, floating_type(network.body))
         return self._stages([self._source_part(head)], TrainingRows(source, task), seed)
-
-    def _pseudo_labelled(self, X_target) -> TrainingRows | None:
-        threshold = SourceTraining.of(self.source_training, "source_training")
-        least = threshold.pseudo_label_threshold
-        probabilities = self.net_.predict_proba(X_target)
-        sure = np.flatnonzero(probabilities.max(axis=1) >= least)
-        y = self.net_.classes[probabilities[sure].argmax(axis=1)]
-        needed = LEAST_PSEUDO_LABELS * len(self.net_.classes)
-        self.n_pseudo_labels_ = len(sure)
-        if len(sure) >= needed and len(np.unique(y)) > 1:
-            return self._training_rows(Domain(X_target[sure], y))
-        warnings.warn(
-            f"{len(sure)} of the {len(probabilities)} rows of X_target have a class of probability "
-            f"{least} or more, of {len(np.unique(y))} classes; fine-tuning needs {needed} rows of "
-            "several classes. The model is that of the source. Lower pseudo_label_threshold of "
-            "SourceTraining, or give y_target.",
-            UserWarning,
-            stacklevel=5,
-        )
-        return None
 
     def _five_steps(self, rows: TrainingRows, seed: int) -> Iterator[Stage]:
         network: FineTuneNetwork = self.net_.module_
@@ -138,23 +189,8 @@ class BaseFineTuning(BaseDeepEstimator):
         part = plan_refinement(self, self.unfrozen_layers_, network.label_head)
         yield from self._stages([part], self._training_rows(labelled), seed)
 
-    def _find_unfrozen(self, network: FineTuneNetwork) -> None:
-        """Set which layers learn after the head, and give them adapters where asked to."""
-        self.unfrozen_layers_ = self._layers_to_unfreeze(network)
-        if self.adapter is not None:
-            rank = LoRA.of(self.adapter, "adapter").rank
-            with self.net_.engine.generators.lent():
-                add_lora(network, self.unfrozen_layers_, rank)
-
     def _training_rows(self, domain: Domain) -> TrainingRows:
-        task = self.net_.task
-        counted = task.encode(domain.labels)
-        weights = weigh_classes(self.class_weight, self.net_.classes, counted, domain.sample_weight)
-        if weights is None:
-            return TrainingRows(domain, task)
-        dtype = floating_type(self.net_.module_) or torch.float32
-        by_class = torch.as_tensor(weights, device=self.net_.engine.device, dtype=dtype)
-        return TrainingRows(domain, task, by_class)
+        return TrainingRows(domain, self.net_.task, self._class_weights(domain))
 
     def _source_part(self, head: nn.Module | None = None) -> Part:
         network: FineTuneNetwork = self.net_.module_
@@ -162,15 +198,6 @@ class BaseFineTuning(BaseDeepEstimator):
         rates = dict.fromkeys(network.layers.weights, settings.learning_rate)
         head = network.label_head if head is None else head
         return Part("source", settings.epochs, settings.learning_rate, rates, head)
-
-    def _layers_to_unfreeze(self, network: FineTuneNetwork) -> list[str]:
-        layers = unfrozen_layers(
-            self.unfreeze_depth,
-            network.layers,
-            network.body,
-            freeze_batch_norm=Unfreezing.of(self.unfreezing, "unfreezing").freeze_batch_norm,
-        )
-        return layers if self.adapter is None else adaptable_layers(network.body, layers)
 
     def _stages(self, parts: Sequence[Part], rows: TrainingRows, seed: int) -> Iterator[Stage]:
         """Yield a stage for each part; the body is frozen as it says by then."""
@@ -241,8 +268,7 @@ class BaseFineTuning(BaseDeepEstimator):
     ) -> dict[str, Tensor]:
         """Return the losses of a batch by name."""
         network, source = self.net_.module_, batch.source
-        X = source.X if self.augment is None else self._augmented(source.X)
-        source.features = self._features_of(network, X, source.X)
+        source.features = features_of(network, source.X, self.augment)
         batch.source_outputs = part.head(source.features)
         batch.metrics["stage"] = part.name
         assert source.y is not None
@@ -250,29 +276,6 @@ class BaseFineTuning(BaseDeepEstimator):
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
         return losses
-
-    def _features_of(self, network: FineTuneNetwork, X, before) -> Tensor:
-        try:
-            return network.features(X)
-        except RuntimeError as error:
-            if X is before or X.shape == before.shape:
-                raise
-            shape = tuple(before.shape)
-            raise ValueError(
-                f"augment made a batch of shape {tuple(X.shape)} of one of shape {shape}, "
-                f"which the backbone does not take: {error}. Keep the shape of the rows."
-            ) from error
-
-    def _augmented(self, X: Tensor) -> Tensor:
-        augmented = self.augment(X)
-        if not isinstance(augmented, Tensor) or len(augmented) != len(X):
-            shape = getattr(augmented, "shape", None)
-            got = f"{type(augmented).__name__} of shape {shape}" if shape else repr(augmented)
-            raise ValueError(
-                f"augment made {got} of a batch of shape {tuple(X.shape)}; it must return a "
-                "tensor with a row for each of the batch's."
-            )
-        return augmented
 
     def _prediction(self, X, method: str):
         network, cache = self.net_.module_, FrozenCache.of(self.frozen_cache, "frozen_cache")
@@ -282,11 +285,12 @@ class BaseFineTuning(BaseDeepEstimator):
         return lambda batch: network.label_head(features(batch)), rows
 
 
-def _warn_of_no_transfer() -> None:
+def _warn_of_no_transfer(estimator: BaseFineTuning) -> None:
+    name = type(estimator).__name__
     warnings.warn(
-        "FineTuneClassifier was fitted without X_target and without a pretrained backbone: nothing "
-        "was transferred and it is a plain classifier of the source. Give a backbone, or X_target "
-        "with y_target.",
+        f"{name} was fitted without X_target and without a pretrained backbone: nothing was "
+        "transferred and it learned from the source alone. Give a backbone, or X_target with "
+        "y_target.",
         UserWarning,
         stacklevel=6,
     )

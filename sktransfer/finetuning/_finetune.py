@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.exceptions import NotFittedError
-from torch import Tensor, nn
+from torch import Tensor
 
+from .._class_weights import weigh_classes
 from .._classifier import DeepClassifierMixin
-from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
-from .._validation import Integral, Interval, Real, StrOptions
+from .._validation import StrOptions
 from ..data._domain import Domain, Domains
-from ..network._build import make_body, make_head
+from ..engine._stage import Stage
+from ..network._build import floating_type
 from ._base import BaseFineTuning
-from ._lora import add_lora
-from ._network import FineTuneNetwork
 from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
-from ._stages import plan_five_steps
-from ._summary import FineTuneSummary, check_shape, summarize, untouched_generators
+from ._stages import TrainingRows
+
+# With fewer confident rows for each class than this, pseudo-labels are not used.
+LEAST_PSEUDO_LABELS = 2
 
 
 @with_shared_docs
@@ -45,7 +47,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     Parameters
     ----------
+    {finetuning_body_parameters}
+    {finetuning_head_parameter}
     {finetuning_parameters}
+    {finetuning_class_weight_parameter}
     {optimizer_parameters}
     batch_size : int, default=32
         Most rows in a training step.
@@ -72,6 +77,7 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     See Also
     --------
+    FineTuneRegressor : For numbers.
     DANNClassifier : Adapts to a target without labels.
 
     References
@@ -94,21 +100,8 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
-        "backbone": [callable, None],
-        "head": [callable, None],
-        "unfreeze_depth": [Interval(Integral, 0, None, closed="left"), str],
-        "unfreezing": [Unfreezing, None],
-        "source_training": [SourceTraining, None],
-        "head_epochs": [Interval(Integral, 0, None, closed="left")],
-        "finetune_epochs": [Interval(Integral, 0, None, closed="left")],
-        "finetune_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        **BaseFineTuning._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "early_stopping": [HeldOut, None],
-        "augment": [callable, None],
-        "adapter": [LoRA, None],
-        "frozen_cache": [FrozenCache, None],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -141,158 +134,73 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
         num_workers: int = 0,
         verbose: Any = 0,
     ) -> None:
-        self.backbone = backbone
-        self.head = head
-        self.unfreeze_depth = unfreeze_depth
-        self.unfreezing = unfreezing
-        self.source_training = source_training
-        self.head_epochs = head_epochs
-        self.learning_rate = learning_rate
-        self.finetune_epochs = finetune_epochs
-        self.finetune_learning_rate = finetune_learning_rate
+        super().__init__(
+            backbone,
+            head=head,
+            unfreeze_depth=unfreeze_depth,
+            unfreezing=unfreezing,
+            source_training=source_training,
+            head_epochs=head_epochs,
+            learning_rate=learning_rate,
+            finetune_epochs=finetune_epochs,
+            finetune_learning_rate=finetune_learning_rate,
+            early_stopping=early_stopping,
+            augment=augment,
+            adapter=adapter,
+            frozen_cache=frozen_cache,
+            hidden_layer_sizes=hidden_layer_sizes,
+            optimizer=optimizer,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+            device=device,
+            random_state=random_state,
+            warm_start=warm_start,
+            data_parallel=data_parallel,
+            num_workers=num_workers,
+            verbose=verbose,
+        )
         self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.augment = augment
-        self.adapter = adapter
-        self.frozen_cache = frozen_cache
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
 
-    def summary(self, input_shape=None) -> FineTuneSummary:
-        """Print the layers and how many parameters learn in each stage of training.
+    def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
+        self.n_pseudo_labels_ = 0
+        return super()._plan(domains, seed)
 
-        Parameters
-        ----------
-        input_shape : tuple of int or None, default=None
-            Shape of one row. Needed before `fit`, unless the backbone is a module
-            with an attribute ``input_shape``.
+    def _plan_without_labels(
+        self, source: Domain, target: Domain, seeds: np.ndarray
+    ) -> Iterator[Stage]:
+        if not self._continues():
+            part = [self._source_part()]
+            yield from self._stages(part, self._training_rows(source), seeds[0])
+        rows = self._pseudo_labelled(target.X)
+        if rows is not None:
+            yield from self._five_steps(rows, seeds[1])
 
-        Returns
-        -------
-        FineTuneSummary
-            What was printed, which is its ``str``: ``layers`` (each with ``name``,
-            ``type``, ``output_shape`` of one row, ``n_parameters``) in forward
-            order, ``stages`` (each with ``name``, ``n_trainable``, ``n_frozen``)
-            and ``n_parameters`` in all, without running statistics. Before `fit` it
-            knows no head (``has_head``). The stages are steps 3 and 5 (its last
-            part, where it unfreezes gradually), or the one on the source where
-            that was all.
+    def _pseudo_labelled(self, X_target) -> TrainingRows | None:
+        threshold = SourceTraining.of(self.source_training, "source_training")
+        least = threshold.pseudo_label_threshold
+        probabilities = self.net_.predict_proba(X_target)
+        sure = np.flatnonzero(probabilities.max(axis=1) >= least)
+        y = self.net_.classes[probabilities[sure].argmax(axis=1)]
+        needed = LEAST_PSEUDO_LABELS * len(self.net_.classes)
+        self.n_pseudo_labels_ = len(sure)
+        if len(sure) >= needed and len(np.unique(y)) > 1:
+            return self._training_rows(Domain(X_target[sure], y))
+        warnings.warn(
+            f"{len(sure)} of the {len(probabilities)} rows of X_target have a class of probability "
+            f"{least} or more, of {len(np.unique(y))} classes; fine-tuning needs {needed} rows of "
+            "several classes. The model is that of the source. Lower pseudo_label_threshold of "
+            "SourceTraining, or give y_target.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return None
 
-        Raises
-        ------
-        NotFittedError
-            Where nothing tells the shape of a row.
-        ValueError
-            For a shape that the backbone does not take, or that is not the fitted one.
-
-        Examples
-        --------
-        >>> from torch import nn
-        >>> from sktransfer import FineTuneClassifier
-        >>> body = nn.Sequential(nn.Linear(30, 20), nn.ReLU(), nn.Linear(20, 5))
-        >>> summary = FineTuneClassifier(body).summary(input_shape=(30,))
-        layer    type    output shape      parameters
-        -------  ------  --------------  ------------
-        0        Linear  (20,)                    620
-        1        ReLU    (20,)                      0
-        2        Linear  (5,)                     105
-        <BLANKLINE>
-        stage       trainable    frozen
-        --------  -----------  --------
-        head                0       725
-        finetune          105       620
-        <BLANKLINE>
-        725 parameters without the head, whose size depends on the classes
-        >>> summary.stages[1].n_trainable
-        105
-        """
-        describe = self._summarize_fit if hasattr(self, "net_") else self._summarize_plan
-        summary = describe(input_shape)
-        print(summary)
-        return summary
-
-    def _summarize_fit(self, input_shape) -> FineTuneSummary:
-        shape = self.input_shape_
-        if input_shape is not None and check_shape(input_shape, "input_shape") != shape:
-            raise ValueError(
-                f"input_shape={input_shape!r}, but {type(self).__name__} was fitted on rows of "
-                f"shape {shape}. Leave input_shape out, or ask "
-                "sklearn.base.clone(estimator).summary(input_shape=...)."
-            )
-        row = self.net_.engine.rows(np.zeros((1, *shape))).slice(0, 1)
-        trained = {epoch.get("stage") for epoch in self.history_}
-        stages = [name for name in ("head", "finetune") if name in trained]
-        if not stages and "source" in trained:
-            stages = ["source"]
-        unfrozen = self.unfrozen_layers_ if "finetune" in stages else []
-        return summarize(self.net_.module_, row, stages, unfrozen, has_head=True)
-
-    def _summarize_plan(self, input_shape) -> FineTuneSummary:
-        self._validate_params()
-        shape = getattr(self.backbone, "input_shape", None) if input_shape is None else input_shape
-        if shape is None:
-            raise NotFittedError(
-                f"This {type(self).__name__} is not fitted yet, and its backbone has no attribute "
-                "input_shape to tell the shape of a row. Call fit first, or give the shape: "
-                "summary(input_shape=(3, 150, 150))."
-            )
-        name = "input_shape" if input_shape is not None else "backbone.input_shape"
-        row = torch.zeros(1, *check_shape(shape, name))
-        with untouched_generators(torch.device("cpu")):
-            sizes = self.hidden_layer_sizes
-            body, probed = make_body(self.backbone, "backbone", row, torch.float32, sizes)
-            network = FineTuneNetwork(body, nn.Identity(), probed)
-            unfrozen = self._layers_to_unfreeze(network)
-            if self.adapter is not None:
-                add_lora(network, unfrozen, self.adapter.rank)
-        epochs = {"head": self.head_epochs, "finetune": self.finetune_epochs}
-        stages = [name for name, n in epochs.items() if n > 0 and (unfrozen or name == "head")]
-        row = row.to(network.row_type)
-        return summarize(network, row, stages, unfrozen, has_head=False)
-
-    @property
-    def backbone_(self) -> nn.Module:
-        """The trained body."""
-        network: FineTuneNetwork = self.net_.module_
-        return network.body
-
-    @property
-    def head_(self) -> nn.Module:
-        """The trained head."""
-        network: FineTuneNetwork = self.net_.module_
-        return network.label_head
-
-    def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
-        if domains.target is None or domains.target.y is None:
-            return super()._domain_to_predict(domains)
-        return domains.target.labelled(), "y_target"
-
-    def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> FineTuneNetwork:
-        l2_sp = Unfreezing.of(self.unfreezing, "unfreezing").l2_sp
-        if self.adapter is not None and l2_sp > 0:
-            raise ValueError(
-                f"unfreezing=Unfreezing(l2_sp={l2_sp}) pulls weights of the body back, but "
-                f"adapter={self.adapter!r} leaves them as they are: set l2_sp=0 or adapter=None."
-            )
-        body, probed = make_body(self.backbone, "backbone", X, default, self.hidden_layer_sizes)
-        features = probed.output.flatten(1)
-        shape = features.shape[1], n_outputs
-        head = make_head(self.head, "head", features, n_outputs, shape, nn.Linear)
-        network = FineTuneNetwork(body, head, probed)
-        if not plan_five_steps(self, self._layers_to_unfreeze(network), head):
-            raise ValueError(
-                f"head_epochs={self.head_epochs}, finetune_epochs={self.finetune_epochs} and "
-                f"unfreeze_depth={self.unfreeze_depth!r} leave the new head as it was drawn. Set "
-                "head_epochs above 0."
-            )
-        return network
+    def _class_weights(self, domain: Domain) -> Tensor | None:
+        classes, y = self.net_.classes, self.net_.task.encode(domain.labels)
+        weights = weigh_classes(self.class_weight, classes, y, domain.sample_weight)
+        if weights is None:
+            return None
+        dtype = floating_type(self.net_.module_) or torch.float32
+        return torch.as_tensor(weights, device=self.net_.engine.device, dtype=dtype)

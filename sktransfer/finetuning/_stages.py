@@ -59,15 +59,21 @@ class TrainingRows:
         """
         y, rows = self.domain.labels, np.arange(len(self.domain))
         stratify = y if self.task.is_stratified else None
-        least = len(np.unique(y)) if self.task.is_stratified else 1
+        # R^2 is of two rows at least.
+        least = len(np.unique(y)) if self.task.is_stratified else 2
         size = max(round(fraction * len(rows)), least)
         try:
             kept, out = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
         except ValueError as error:
+            each, more = (
+                (", some of each class,", " of each class")
+                if self.task.is_stratified
+                else (", at least 2,", "")
+            )
             raise ValueError(
                 f"early_stopping holds out a fraction of {fraction} of the {len(rows)} labelled "
-                f"rows, some of each class, and cannot: {error} Give more rows of each class, "
-                "another HeldOut(fraction=...), or early_stopping=None."
+                f"rows{each} and cannot: {error} Give more rows{more}, another "
+                "HeldOut(fraction=...), or early_stopping=None."
             ) from error
         held_out = replace(self, domain=self.domain.take(out))
         return replace(self, domain=self.domain.take(kept), held_out=held_out)
@@ -117,7 +123,7 @@ def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> li
 
     Parameters
     ----------
-    settings : FineTuneClassifier
+    settings : FineTuneClassifier or FineTuneRegressor
         Holds epochs, rates and what else the user has set.
     layers : sequence of str
         Those to unfreeze, in forward order.

@@ -92,7 +92,7 @@ class FineTuneSummary:
         parts = [
             _table(("layer", "type", "output shape", "parameters"), layers, n_texts=3),
             _table(("stage", "trainable", "frozen"), stages, n_texts=1),
-            self._total() + ("" if self.has_head else ", whose size depends on the classes"),
+            self._total() + ("" if self.has_head else ", whose size depends on the labels"),
         ]
         return "\n\n".join(part for part in parts if part)
 

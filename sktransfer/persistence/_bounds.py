@@ -101,7 +101,7 @@ def check_sizes(estimator: BaseDeepEstimator, tensors: Mapping[str, Tensor]) -> 
                 raise ValueError(
                     f"{n_out} outputs upon a module of the user's are more than {MOST_OUTPUTS:,}"
                 )
-            wanted += n_in * n_out + n_out
+            wanted += n_in * n_out
     if wanted > held:
         raise ValueError(
             f"default layers of {wanted} weights, with {chains} inputs and outputs, are not in "
@@ -132,7 +132,7 @@ def check_structure(network: TransferNetwork, structure: Any, tensors: Iterable[
     """Refuse adapters of ranks of which the file holds no weights.
 
     A rank ``r`` for a layer with a weight of shape ``(n_out, ...)`` and ``n`` numbers
-    costs at least ``r (n_out + n / n_out)``.
+    costs at least ``r (n_out + n / n_out)``. A plain number counts kept rows of features.
 
     Raises
     ------
@@ -141,13 +141,25 @@ def check_structure(network: TransferNetwork, structure: Any, tensors: Iterable[
     """
     held, wanted = sum(tensor.numel() for tensor in tensors), 0
     for ranks in structure.values():
+        wanted += _numbers_in_rows(ranks, network.n_features)
         for layer, rank in ranks.items() if isinstance(ranks, dict) else ():
             weight = network.body.get_submodule(layer).weight
             if not isinstance(weight, Tensor) or type(rank) is not int or rank < 1:
                 raise ValueError(f"the layer {layer!r} has no adapter of rank {rank!r}")
             wanted += rank * (len(weight) + weight[0].numel())
     if wanted > held:
-        raise ValueError(f"adapters of {wanted} weights are not in it: it holds {held} numbers")
+        raise ValueError(
+            f"adapters of {wanted} weights are not in it, or kept rows of so many numbers: it "
+            f"holds {held}"
+        )
+
+
+def _numbers_in_rows(n_rows: Any, n_features: int) -> int:
+    if type(n_rows) is not int:
+        return 0
+    if n_rows < 1:
+        raise ValueError(f"it keeps {n_rows} rows of features")
+    return n_rows * n_features
 
 
 def find_nonfinite(network: nn.Module) -> str | None:

@@ -250,7 +250,7 @@ def test_table_is_printed_and_is_the_text_of_the_summary(capsys):
         "head                0     1,240",
         "finetune        1,240         0",
         "",
-        "1,240 parameters without the head, whose size depends on the classes",
+        "1,240 parameters without the head, whose size depends on the labels",
     ]
     assert repr(summary) == (
         "<FineTuneSummary: 1,240 parameters without the head, 0 learn in 'head', 1,240 learn in "

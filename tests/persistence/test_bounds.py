@@ -12,7 +12,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
+import sktransfer
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
+from sktransfer._deep import BaseDeepEstimator as DEEP
+from sktransfer._exports import EXPORTS
 from sktransfer._values import ROOM_FOR_ARRAYS, Reader, from_json, to_json
 from sktransfer.persistence import _files
 from sktransfer.persistence._bounds import MOST_OUTPUTS, find_nonfinite
@@ -87,7 +90,7 @@ CRAFTED = {
     ),
     "large layers, each below the largest tensor": (
         in_description("parameters", "domain_layer_sizes", [2, 2, 2]),
-        "default layers of 48 weights",
+        "default layers of 36 weights",
     ),
     "no values": (in_description("parameters", "device", "meta"), "'meta' holds no weights"),
     "workers": (in_description("parameters", "num_workers", 10**6), r"no \['num_workers'\] from"),
@@ -282,8 +285,17 @@ def test_what_a_file_says_is_shown_in_short_on_one_line():
 # Which classes a file may hold
 
 
-def test_only_final_public_classifiers_are_found():
-    assert {"DANNClassifier", "DeepCORALClassifier", "FineTuneClassifier"} <= {*class_names()}
+def test_only_final_public_estimators_are_found():
+    exported = {name: getattr(sktransfer, name) for name in EXPORTS}
+    deep = {
+        name: kind
+        for name, kind in exported.items()
+        if isinstance(kind, type) and issubclass(kind, DEEP) and hasattr(kind, "predict")
+    }
+    assert {*class_names()} == {*deep}
+    assert {"DANNClassifier", "DANNRegressor", "FineTuneRegressor"} <= {*deep}
+    for kind in deep.values():  # whoever may be subclassed within the package is not for files
+        assert not [c for c in kind.__subclasses__() if c.__module__.startswith("sktransfer")]
     for name in ("TargetDomain", "load", "os.system", "BaseTransferClassifier", "__init__", ["a"]):
         assert find_class(name) is None
 

@@ -1,0 +1,196 @@
+"""Few-shot learning: Omniglot's new alphabets, and digits 5 to 9 by 0 to 4.
+
+``python -m benchmarks.few_shot omniglot`` takes a quarter of an hour on one core, ``python -m
+benchmarks.few_shot digits`` a few minutes. Omniglot's small sets are expected in
+``../shared/data/omniglot_small.npz``; their two parts share the alphabets Greek and Latin, which
+are left out of the tests.
+"""
+
+import sys
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+from sktransfer import FineTuneClassifier
+from sktransfer.fewshot import (
+    MatchingClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
+    few_shot_score,
+)
+
+DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "omniglot_small.npz"
+SEEDS = (0, 1, 2)
+
+
+def conv_layers(widths, pools):
+    """Return a body of 3 x 3 convolutions, each with batch normalisation, ReLU and pooling."""
+    layers, n_in = [], 1
+    for width, pool in zip(widths, pools, strict=True):
+        layers += [nn.Conv2d(n_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if pool else []
+        n_in = width
+    return nn.Sequential(*layers)
+
+
+def omniglot_body(shape):
+    """Return four convolutions as in the papers, the first ones narrower."""
+    return conv_layers([24, 32, 48, 64], [True] * 4)
+
+
+def digits_body(shape):
+    """Return three convolutions for images of 8 x 8."""
+    return conv_layers([32, 32, 64], [False, True, True])
+
+
+def with_rotations(X, y):
+    """Return each image and its turns by quarters, which are classes of their own."""
+    turned = [np.rot90(X, k, axes=(-2, -1)) for k in range(4)]
+    return np.concatenate(turned), np.concatenate([y + 1000 * k for k in range(4)])
+
+
+def load_omniglot():
+    """Return images of 28 x 28 (1 is ink), numbers of characters, alphabets and parts."""
+    data = np.load(DATA)
+    pixels = np.unpackbits(data["packed"], axis=1)[:, :11025].reshape(-1, 105, 105)
+    edges = np.linspace(0, 105, 29).astype(int)
+    means = np.add.reduceat(np.add.reduceat(pixels, edges[:-1], axis=1, dtype=float), edges[:-1], 2)
+    X = means / np.diff(edges)[:, None] / np.diff(edges)
+    names = np.char.add(data["alphabet"], data["character"])
+    y = np.unique(names, return_inverse=True)[1]
+    return X[:, None].astype(np.float32), y, data["alphabet"], data["part"]
+
+
+def show(name, scores, seconds):
+    """Print means over seeds, their standard deviation and the episodes' interval."""
+    cells = []
+    for of_seeds in zip(*scores, strict=True):
+        means = [score.mean for score in of_seeds]
+        width = np.mean([score.half_width for score in of_seeds])
+        cells.append(f"{np.mean(means):.3f} ({np.std(means):.3f}) ±{width:.3f}")
+    print(f"| {name} | {len(scores)} | " + " | ".join(cells) + f" | {seconds:.0f} |", flush=True)
+
+
+WAYS = [(5, 1, False), (5, 5, False), (20, 1, True), (20, 5, True), (20, 1, False)]
+METHODS = {
+    "1-NN on pixels": None,
+    "prototypical": PrototypicalClassifier,
+    "SimpleShot": NearestPrototypeClassifier,
+    "matching": MatchingClassifier,
+}
+
+
+def omniglot(*names):
+    """Train on one part, score on the other's new alphabets, both ways."""
+    X, y, alphabets, parts = load_omniglot()
+    shared = np.intersect1d(alphabets[parts == 1], alphabets[parts == 2])
+    heads = [f"{n}-way {k}-shot{' in an alphabet' * inside}" for n, k, inside in WAYS]
+    print("| trained on, method | seeds | " + " | ".join(heads) + " | CPU s |")
+    print("|---" * (len(WAYS) + 3) + "|")
+    found = {}
+    for seed in SEEDS:
+        for part in (1, 2):
+            known = parts == part
+            new = ~known & ~np.isin(alphabets, shared)
+            rows = with_rotations(X[known], y[known])
+            for name in names or METHODS:
+                started, method = process_time(), METHODS[name]
+                clf = fitted(method, *rows, seed)
+                pixels = X[new].reshape(new.sum(), -1) if method is None else X[new]
+                scores = [
+                    few_shot_score(
+                        clf,
+                        pixels,
+                        y[new],
+                        groups=alphabets[new] if inside else None,
+                        n_way=n_way,
+                        n_shot=n_shot,
+                        n_episodes=300,
+                        random_state=seed,
+                    )
+                    for n_way, n_shot, inside in WAYS
+                ]
+                of_seeds = found.setdefault(f"part {part}, {name}", [])
+                of_seeds.append(scores)
+                show(f"part {part}, {name}", of_seeds, process_time() - started)
+
+
+def fitted(method, X, y, seed):
+    """Return what is scored, trained on Omniglot's known characters and their turns."""
+    if method is None:
+        return KNeighborsClassifier(1)
+    if method is NearestPrototypeClassifier:
+        plain = FineTuneClassifier(
+            omniglot_body,
+            unfreeze_depth="all",
+            head_epochs=0,
+            finetune_epochs=3,
+            finetune_learning_rate=2e-3,
+            batch_size=128,
+            random_state=seed,
+        )
+        return method(plain.fit(X, y).backbone_).fit(X, y)
+    return method(
+        omniglot_body,
+        n_way=20,
+        n_shot=1,
+        n_query=4,
+        episodes=800,
+        learning_rate=2e-3,
+        learning_rate_schedule="cosine",
+        random_state=seed,
+    ).fit(X, y)
+
+
+def digits():
+    """Train on digits 0 to 4, tell 5 to 9 apart by one and by five rows of each."""
+    X, y = load_digits(return_X_y=True)
+    known = y < 5
+    images = (X / 16).reshape(-1, 1, 8, 8).astype(np.float32)
+    rows = with_rotations(images[known], y[known])
+    print("| method | seeds | 1 row a class | 5 rows a class | CPU s |\n|---|---|---|---|---|")
+
+    def report(name, make, shown=images):
+        started, scores = process_time(), []
+        for seed in SEEDS:
+            clf = make(seed)
+            ways = [
+                few_shot_score(clf, shown[~known], y[~known], n_shot=n_shot, random_state=seed)
+                for n_shot in (1, 5)
+            ]
+            scores.append(ways)
+        show(name, scores, (process_time() - started) / len(SEEDS))
+
+    def simple_shot(seed):
+        plain = FineTuneClassifier(
+            digits_body,
+            unfreeze_depth="all",
+            head_epochs=0,
+            finetune_epochs=10,
+            finetune_learning_rate=1e-3,
+            random_state=seed,
+        ).fit(*rows)
+        return NearestPrototypeClassifier(plain.backbone_).fit(*rows)
+
+    pixels = X / 16
+    report("logistic regression on pixels", lambda seed: LogisticRegression(), pixels)
+    report(
+        "SimpleShot on pixels",
+        lambda seed: NearestPrototypeClassifier().fit(pixels[known], y[known]),
+        pixels,
+    )
+    report("SimpleShot", simple_shot)
+    for method in (PrototypicalClassifier, MatchingClassifier):
+        report(
+            method.__name__,
+            lambda seed, m=method: m(digits_body, episodes=500, random_state=seed).fit(*rows),
+        )
+
+
+if __name__ == "__main__":
+    {"omniglot": omniglot, "digits": digits}[sys.argv[1]](*sys.argv[2:])

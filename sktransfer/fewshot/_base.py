@@ -1,0 +1,125 @@
+"""What estimators share that learn from episodes."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from .._deep import BaseDeepEstimator
+from .._task import Classification, encoded
+from .._validation import Integral, Interval, StrOptions
+from ..data._domain import Domain
+from ..data._sampler import Batch, DomainRows
+from ..engine._net import callback_dataset
+from ..engine._stage import GradientStep, Stage
+from ._episodes import Episode, EpisodeSampler, EpisodeSize
+from ._support import SupportMixin
+
+# Episodes after which callbacks and `history_` hear of it: an epoch.
+EPISODES_PER_EPOCH = 50
+
+
+class BaseEpisodic(SupportMixin, BaseDeepEstimator):
+    """Learns on episodes of the classes of `y`, and then classes from the support alone."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **BaseDeepEstimator._parameter_constraints,
+        "backbone": [callable, None],
+        "distance": [StrOptions({"euclidean", "cosine"})],
+        "n_way": [Interval(Integral, 2, None, closed="left")],
+        "n_shot": [Interval(Integral, 1, None, closed="left")],
+        "n_query": [Interval(Integral, 1, None, closed="left")],
+        "episodes": [Interval(Integral, 0, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        backbone: Any = None,
+        *,
+        distance: str = "euclidean",
+        n_way: int = 20,
+        n_shot: int = 5,
+        n_query: int = 5,
+        episodes: int = 500,
+        hidden_layer_sizes: Any = (100,),
+        optimizer: Any = "adam",
+        learning_rate: float = 1e-3,
+        learning_rate_schedule: Any = "constant",
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        warm_start: bool = False,
+        data_parallel: bool = False,
+        num_workers: int = 0,
+        verbose: Any = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.distance = distance
+        self.n_way = n_way
+        self.n_shot = n_shot
+        self.n_query = n_query
+        self.episodes = episodes
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.data_parallel = data_parallel
+        self.num_workers = num_workers
+        self.verbose = verbose
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """Most rows of an episode."""
+        return self.n_way * (self.n_shot + self.n_query)
+
+    @abstractmethod
+    def _logits(self, queries: Tensor, support: Tensor, codes: Tensor, n_way: int) -> Tensor:
+        """Return the logits of queries, (n, n_way), by the features of a support."""
+
+    def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
+        if self.episodes == 0:
+            return
+        task, engine = Classification.of_labels(source.labels, "y"), self.net_.engine
+        y = encoded(task, source.labels, engine.device)
+        if np.bincount(y.cpu().numpy(), source.sample_weight).max() < 2:
+            raise ValueError(
+                f"Each class of y has one row; an episode of {type(self).__name__} learns from "
+                "some rows of a class and is asked about others. Give more rows of each class, or "
+                "episodes=0, which leaves the body as it is."
+            )
+        sampler = EpisodeSampler(
+            DomainRows(engine.rows(source.X), y, source.sample_weight),
+            source.X,
+            EpisodeSize(self.n_way, self.n_shot, self.n_query),
+            self.episodes,
+            seed + 10_007 * engine.processes.rank,
+            engine.device,
+        )
+        yield Stage(
+            sampler,
+            GradientStep(self._losses),
+            math.ceil(self.episodes / EPISODES_PER_EPOCH),
+            self.net_.module_.row_flops(),
+            dataset=callback_dataset(source.X, source.labels),
+        )
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean cross-entropy of an episode's queries."""
+        assert isinstance(batch, Episode)
+        assert batch.source.y is not None
+        batch.source.features = features = self.net_.module_.features(batch.source.X)
+        n_support, y = batch.n_support, batch.source.y
+        support, queries = features[:n_support], features[n_support:]
+        batch.source_outputs = self._logits(queries, support, y[:n_support], batch.n_way)
+        return {"label_loss": F.cross_entropy(batch.source_outputs, y[n_support:])}
