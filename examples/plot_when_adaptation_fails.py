@@ -93,8 +93,8 @@ for name, values in measured.items():
 print(f"\nthe last report, with labels\n{informed}")
 
 # %%
-# Without labels the report sees what was gained, and does not see the harm: it calls those fits
-# "unclear", for its witnesses do not agree. Labels of 100 rows show the harm where it is large.
+# Without labels the report sees what was gained, and the harm at times only: where its witnesses do
+# not agree it calls a fit "unclear". Labels of 100 rows show the harm where it is large.
 #
 # Above, the curves of one fit for each target. Without the accuracy on the target (orange), for
 # which one needs labels, both look well. Below, each arrow is a fit, from the source-only twin to

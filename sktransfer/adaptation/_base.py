@@ -31,6 +31,9 @@ from ._class_weighting import TargetShares
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
+# Rows of the target, or a few more, whose predictions tell the shares of its classes.
+ROWS_FOR_SHARES = 2000
+
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
@@ -284,11 +287,18 @@ class BaseAdaptation(BaseDeepEstimator):
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        forward = partial(self.net_.engine.forward, network)
-        in_source = task.answers(forward(network.forward_source, sampler.source.rows))
-        in_target = task.answers(forward(network.forward, target.rows))
-        shares = known, task.shares(in_source), task.shares(in_target)
-        text = describe_shares(self.net_.classes.tolist(), shares, len(target))
+        of_source, of_target, n_rows = [], [], 0
+        with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
+            for batch in sampler.epoch(done=1.0, share=0.0):
+                assert batch.target is not None
+                of_source.append(network.forward_source(batch.source.X).cpu())
+                of_target.append(network.forward(batch.target.X).cpu())
+                n_rows += len(batch.target)
+                if n_rows >= ROWS_FOR_SHARES:
+                    break
+        outputs = (torch.cat(of_source).numpy(), torch.cat(of_target).numpy())
+        shares = known, *(task.shares(task.answers(part)) for part in outputs)
+        text = describe_shares(self.net_.classes.tolist(), shares, min(n_rows, len(target)))
         if text is not None:
             warnings.warn(text, UserWarning, stacklevel=5)
 

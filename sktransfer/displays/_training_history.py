@@ -100,7 +100,7 @@ class TrainingHistoryDisplay:
     >>> clf = DANNClassifier(max_epochs=20, random_state=0).fit(Xs, ys, X_target=Xt)
     >>> display = TrainingHistoryDisplay.from_estimator(clf)
     >>> list(display.losses)
-    ['label_loss', 'domain_loss', 'gradient_penalty_loss', 'train_loss']
+    ['label_loss', 'domain_loss', 'gradient_penalty_loss', 'target_loss', 'train_loss']
     >>> plt.close(display.figure_)
     """
 

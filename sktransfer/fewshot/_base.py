@@ -56,6 +56,7 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         device: Any = "auto",
         random_state: Any = None,
         warm_start: bool = False,
+        checkpoint: Any = None,
         data_parallel: bool = False,
         num_workers: int = 0,
         verbose: Any = 0,
@@ -74,6 +75,7 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.data_parallel = data_parallel
         self.num_workers = num_workers
         self.verbose = verbose

@@ -86,7 +86,8 @@ def refuse_numbers(what: str, estimator) -> None:
     TypeError
         With what to do instead.
     """
-    of_estimator = hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator)
+    is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
+    of_estimator = is_estimator and is_regressor(estimator)
     if of_estimator or getattr(estimator, "predicts_numbers", False):
         raise TypeError(
             f"{what} looks at classes, and {type(estimator).__name__} predicts numbers. Label some "

@@ -51,6 +51,7 @@ def partial(seed):
     return X, y, centres[y_target] + rng.normal(size=(200, 2)) + [1.5, 0], y_target
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.accuracy
 def test_an_adversary_on_a_target_without_some_classes_does_less_harm():
     gains = []

@@ -37,6 +37,7 @@ class SmallSignal(nn.Module):
         return 1e-9 * features[:, :1]
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -202,6 +202,7 @@ def test_labels_come_back_as_they_went_in(domains, path, labels, as_objects):
     assert_same_bits(loaded, clf, X)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 def test_names_of_columns_output_and_single_precision_come_back(domains, path):
     X, y, _ = domains
     frame = pd.DataFrame(X.astype("f"), columns=["a", "b", "c", "ü"])
