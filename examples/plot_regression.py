@@ -87,4 +87,6 @@ for ax, (problem, predictions) in zip(axes, shown.items(), strict=True):
         ylabel="predicted",
     )
     ax.legend()
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+
+if "__file__" in globals():
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
