@@ -79,9 +79,7 @@ curves.set(
 )
 curves.legend()
 
-# %%
-# The rows that were shown, and the features of all rows of the new classes.
-
+# Beside the curves the features of all rows of the new classes, in their two main directions.
 features = clf.transform(images[~old])
 directions = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][:2]
 places = (features - features.mean(axis=0)) @ directions.T
