@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._kernels import mean_of_powers
 from ..data._sampler import Batch
 from ..layers import scale_gradient
-from ..metrics._mmd import mean_of_powers
 from ..network._network import TransferNetwork
 from ._base import BaseAdaptation
 

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
 
 from .._arguments import check_random_state
+from .._kernels import mean_of_powers
 from .._validation import Real
 from ._moments import mean_row, total_variance
 from ._rows import check_domains, read_rows, row_blocks
@@ -34,15 +35,6 @@ def gaussian_kernel(A: np.ndarray, B: np.ndarray, bandwidth: float) -> np.ndarra
     exponents = squared_distances(A, B)
     exponents /= -2 * bandwidth**2
     return np.exp(exponents, out=exponents)
-
-
-def mean_of_powers(kernel: Any) -> Any:
-    """Return the mean of a kernel's powers 1, 2, 4, 8 and 16, of an array or a tensor."""
-    total = power = kernel
-    for _ in range(4):
-        power = power * power
-        total = total + power
-    return total / 5
 
 
 def gaussian_mixture_kernel(A: np.ndarray, B: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -311,5 +311,5 @@ def test_a_file_brings_in_what_its_class_needs_and_not_the_root(saved):
     name, modules = json.loads(run.stdout)
     assert name == "DANNClassifier"
     assert "sktransfer.adaptation" in modules
-    others = {"finetuning", "displays", "fewshot", "heterogeneous", "multitask", "zeroshot"}
+    others = {"finetuning", "displays", "metrics", "fewshot", "heterogeneous", "zeroshot"}
     assert not {f"sktransfer.{name}" for name in others} & set(modules)
