@@ -99,7 +99,7 @@ PACKAGES = (
 )
 
 # Those whose classifiers are networks: what `save` writes and a file may name.
-OF_NETWORKS = ("adaptation", "fewshot", "finetuning", "heterogeneous")
+OF_NETWORKS = ("adaptation", "fewshot", "finetuning", "heterogeneous", "selftaught")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

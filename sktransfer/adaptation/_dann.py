@@ -16,6 +16,7 @@ from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
 from ._base import BaseAdaptation
+from ._own_bodies import OwnBodiesMixin
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class DANNMixin:
 
 
 @with_shared_docs
-class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
+class DANNClassifier(OwnBodiesMixin, DANNMixin, DeepClassifierMixin, BaseAdaptation):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -175,6 +176,14 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
+    target_feature_extractor : torch.nn.Module, callable or None, default=None
+        A body of their own for rows of the target, which may then have other features
+        than those of the source (no common columns, another shape); it ends in as many as
+        `feature_extractor`, which sees the source alone. Only what stands upon the
+        bodies, label head and domain classifier, is common: with few labels of the target
+        (`y_target`) they tie the classes, without any nothing says which class of the
+        target is which. `predict` and `score` take rows of the target, those of the
+        source with ``domain="source"``. None is one body for both.
     {domain_classifier_parameters}
     {label_classifier_parameter}
     {target_loss_parameters}
@@ -185,6 +194,8 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
 
     Attributes
     ----------
+    source_shape_ : tuple of int or None
+        Shape of one row of the source, where the target has a body of its own.
     {classes_attribute}
     {fitted_attributes}
 
@@ -221,12 +232,14 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseAdaptation._parameter_constraints,
         **DANNMixin._parameter_constraints,
+        **OwnBodiesMixin._parameter_constraints,
     }
 
     def __init__(
         self,
         feature_extractor: Any = None,
         *,
+        target_feature_extractor: Any = None,
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
         label_classifier: Any = None,
@@ -280,6 +293,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
             num_workers=num_workers,
             verbose=verbose,
         )
+        self.target_feature_extractor = target_feature_extractor
         self.domain_classifier = domain_classifier
         self.domain_layer_sizes = domain_layer_sizes
         self.gradient_penalty = gradient_penalty

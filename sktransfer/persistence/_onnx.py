@@ -63,7 +63,7 @@ def export_onnx(estimator, path):
     Raises
     ------
     TypeError
-        For a pipeline, a search and other estimators.
+        For a pipeline, a search, a pretrainer and other estimators.
     NotFittedError
         Before `fit`.
     ValueError
@@ -87,6 +87,11 @@ def export_onnx(estimator, path):
     ...     probabilities, labels = session.run(None, {"X": Xt.astype("float32")})
     """
     check_saveable(estimator, "export_onnx")
+    if not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"export_onnx takes what predicts, and {type(estimator).__name__} learns features: "
+            "fine-tune its body, FineTuneClassifier(pretrainer.backbone_), and export that."
+        )
     check_path(path)
     onnx = _import_onnx()
     network, task = copy.deepcopy(estimator.net_.module_).cpu().float(), estimator.net_.task

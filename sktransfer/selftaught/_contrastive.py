@@ -180,7 +180,7 @@ class ContrastivePretrainer(BasePretraining):
         self.num_workers = num_workers
         self.verbose = verbose
 
-    def _n_outputs(self, X: Any) -> int:
+    def _n_outputs(self, shape: tuple[int, ...]) -> int:
         return check_layer_sizes(self.projection_layer_sizes, "projection_layer_sizes")[-1]
 
     def _make_head(self, features: Tensor, X: Tensor) -> nn.Module:
