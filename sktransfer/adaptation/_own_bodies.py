@@ -144,7 +144,8 @@ class OwnBodiesMixin:
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
         if X_target is None or not self._has_own_bodies():
             given = fitted, X, y, X_target, y_target, sample_weight
-            return super()._check(*given)  # type: ignore[misc]
+            checked: Domains = super()._check(*given)  # type: ignore[misc]
+            return checked
         rows = TorchRows(self.num_workers)
         domains = check_domains(fitted, X, y, None, None, sample_weight, rows=rows)
         if "feature_names_in_" in vars(fitted):  # which will be the target's

@@ -76,6 +76,9 @@ class SharedColumnsLayer(nn.Module):
         Positions of the shared columns and of all others; the latter may be none.
     """
 
+    shared_positions: Tensor
+    own_positions: Tensor
+
     def __init__(self, common: nn.Linear, shared: Sequence[int], own: Sequence[int]) -> None:
         super().__init__()
         self.common = common

@@ -265,7 +265,7 @@ class HeterogeneousTransferClassifier(OwnBodiesMixin, DeepClassifierMixin, BaseA
 
     def _fit(self, domains: Domains) -> None:
         super()._fit(domains)
-        self.inner_scores_ = None
+        self.inner_scores_: dict[str, Any] | None = None
         if domains.target is not None and self.inner_folds > 0:
             self._compare_with_target_alone(domains.source, domains.target)
 

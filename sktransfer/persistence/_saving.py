@@ -1,4 +1,4 @@
-"""`save`: one file, from which a classifier comes back without running code."""
+"""`save`: one file, from which an estimator comes back without running code."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from ._files import NOT_OURS, write_file
 
 
 def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
-    """Save a fitted classifier to one file that holds no code.
+    """Save a fitted classifier, regressor or pretrainer to one file that holds no code.
 
     The file is in the format of safetensors: the network's weights and, as JSON,
-    the parameters, what `fit` has set, and the history. `load` makes a classifier of
+    the parameters, what `fit` has set, and the history. `load` makes an estimator of
     it that gives the same bits.
 
     Code is not in it: of torch modules, callables, callbacks and a `RandomState`
@@ -41,7 +41,7 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : classifier of this package
+    estimator : classifier, regressor or pretrainer of this package
         Fitted, on any device.
     path : str or path
         Where the file goes. One that is there is replaced when the new one is
@@ -98,7 +98,7 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
 
 
 def check_saveable(estimator: Any, verb: str) -> None:
-    """Check that this is a fitted classifier of the package.
+    """Check that this is a fitted deep estimator of the package.
 
     Raises
     ------
