@@ -180,7 +180,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ----------
     {body_parameters}
     {domain_classifier_parameters}
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -233,7 +233,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         *,
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = "entropy",
@@ -260,7 +260,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
