@@ -146,7 +146,7 @@ class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         Weight of ``S``, which counts only where `y_target` tells labels.
     temperature : float, default={temperature}
         What logits are divided by in soft labels and the predictions held against them.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -199,7 +199,7 @@ class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         gradient_penalty: float = 5.0,
         soft_label_weight: float = 0.1,
         temperature: float = 2.0,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -225,7 +225,7 @@ class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
@@ -260,7 +260,7 @@ class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         return {**super()._make_heads(features, n_outputs), "soft_labels": soft_labels}
 
     def _make_step(self, network: TransferNetwork) -> Step:
-        classifier = list(network.domain_classifier.parameters())
+        classifier = list(cast(nn.Module, network.domain_classifier).parameters())
         own = {id(parameter) for parameter in classifier}
         others = [parameter for parameter in network.parameters() if id(parameter) not in own]
         alone = super()._make_step(network)
