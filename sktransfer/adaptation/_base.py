@@ -55,7 +55,7 @@ class BaseAdaptation(BaseDeepEstimator):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
-        "label_head": [callable, None],
+        "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
@@ -72,7 +72,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self,
         feature_extractor: Any = None,
         *,
-        label_head: Any = None,
+        label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -97,7 +97,7 @@ class BaseAdaptation(BaseDeepEstimator):
         verbose: Any = 0,
     ) -> None:
         self.feature_extractor = feature_extractor
-        self.label_head = label_head
+        self.label_classifier = label_classifier
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
         self.target_loss = target_loss
@@ -195,8 +195,8 @@ class BaseAdaptation(BaseDeepEstimator):
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         """Return what turns features like these into the outputs of the task."""
         return make_head(
-            self.label_head,
-            "label_head",
+            self.label_classifier,
+            "label_classifier",
             features,
             n_outputs,
             (features.shape[1], n_outputs),

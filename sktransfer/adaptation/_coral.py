@@ -55,7 +55,7 @@ class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}

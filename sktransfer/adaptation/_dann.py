@@ -176,7 +176,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ----------
     {body_parameters}
     {domain_classifier_parameters}
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -229,7 +229,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         *,
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
-        label_head: Any = None,
+        label_classifier: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = "entropy",
@@ -256,7 +256,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_head=label_head,
+            label_classifier=label_classifier,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,
