@@ -53,9 +53,11 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
 
     _uses_domains = True
 
+    # The parameter that holds the label head.
+    _label_head: ClassVar[str]
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "feature_extractor": [callable, None],
-        "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "target_weight": [Interval(Real, 0, None, closed="left")],
@@ -65,7 +67,6 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     }
 
     feature_extractor: Any = field(default=None, kw_only=False)
-    label_classifier: Any = None
     lambda_: float = 1.0
     lambda_schedule: Any = "ramp"
     target_weight: float = 1.0
@@ -149,14 +150,8 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
 
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         """Return what turns features like these into the outputs of the task."""
-        return make_head(
-            self.label_classifier,
-            "label_classifier",
-            features,
-            n_outputs,
-            (features.shape[1], n_outputs),
-            nn.Linear,
-        )
+        given, arguments = getattr(self, self._label_head), (features.shape[1], n_outputs)
+        return make_head(given, self._label_head, features, n_outputs, arguments, nn.Linear)
 
     def _make_task(self, domains: Domains) -> Task:
         task, learned = super()._make_task(domains), self._learned_target(domains)

@@ -24,12 +24,16 @@ from ._target_losses import TARGET_LOSSES, check_target_loss
 class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
     """Minimises also ``w lambda_ target_loss_weight`` times a loss of predictions on the target."""
 
+    _label_head = "label_classifier"
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "label_classifier": [callable, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
         "target_loss_weight": [Interval(Real, 0, None, closed="left")],
     }
 
+    label_classifier: Any = None
     class_weight: Any = None
     target_loss: Any = None
     target_loss_weight: float = 1.0

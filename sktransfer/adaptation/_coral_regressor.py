@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
-from .._regressor import DeepRegressorMixin
-from ._base import BaseAdaptation
 from ._coral import CORALMixin
+from ._regressor import AdaptationRegressor
 
 
 @with_shared_docs
 @parameters
-class DeepCORALRegressor(CORALMixin, DeepRegressorMixin, BaseAdaptation):
+class DeepCORALRegressor(CORALMixin, AdaptationRegressor):
     """Deep CORAL for numbers: features whose covariance is the same in both domains.
 
     The body learns to predict numbers on the source while the second-order statistics

@@ -6,14 +6,13 @@ from typing import Any
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
-from .._regressor import DeepRegressorMixin
-from ._base import BaseAdaptation
 from ._dann import DANNMixin
+from ._regressor import AdaptationRegressor
 
 
 @with_shared_docs
 @parameters
-class DANNRegressor(DANNMixin, DeepRegressorMixin, BaseAdaptation):
+class DANNRegressor(DANNMixin, AdaptationRegressor):
     """Domain-adversarial training for numbers: features that do not tell the domains apart.
 
     The body learns to predict numbers on the source while a second head tries to

@@ -181,7 +181,15 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
 
     _uses_domains = False
 
+    _label_head = "label_classifier"
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "source_feature_extractor": [callable, None],
+        "label_classifier": [callable, None],
+    }
+
     source_feature_extractor: Any = None
+    label_classifier: Any = None
     lambda_: float = 0.01
     hidden_layer_sizes: Any = (256,)
     learning_rate: float = 1e-3
