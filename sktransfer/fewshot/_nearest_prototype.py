@@ -109,6 +109,7 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     learning_rate = 1.0
     learning_rate_schedule = "constant"
     callbacks = None
+    checkpoint = None
     data_parallel = False
     random_state = 0
     warm_start = False
