@@ -107,6 +107,10 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
+        return self._losses_of_features(network, batch)
+
+    def _losses_of_features(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of a batch that has passed through the body."""
         losses = self._label_losses(network, batch)
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)

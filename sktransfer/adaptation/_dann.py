@@ -115,8 +115,11 @@ class DANNMixin:
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
-        classifier = cast(DomainClassifier, network.domain_classifier)
-        classifier.reversal.lambda_ = batch.lambda_
+        cast(DomainClassifier, network.domain_classifier).reversal.lambda_ = batch.lambda_
+        return self._classifier_losses(network, batch)
+
+    def _classifier_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return how badly the domain classifier tells the domains, and its penalty."""
         source, target = network.forward_head("domain_classifier", batch)
         if source.shape[1] == 1:
             loss, logits = domain_adversarial_loss(source, target), (source, target)
@@ -128,6 +131,7 @@ class DANNMixin:
         )
         losses = {"domain_loss": loss}
         if self.gradient_penalty > 0:
+            classifier = cast(DomainClassifier, network.domain_classifier)
             features = joint_features(batch).detach().requires_grad_()
             penalty = gradient_penalty(classifier.head(features), features)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
