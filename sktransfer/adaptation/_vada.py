@@ -9,25 +9,25 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..engine._average import MovingAverage, WeightAverage
-from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 from ._dann import DANNMixin
-from ._target_losses import TARGET_LOSSES
 from ._virtual_adversary import divergences, virtual_adversarial_logits
 
 
 @with_shared_docs
-class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     """Virtual adversarial domain adaptation: borders between classes that keep off all rows.
 
     Beside the adversary of `DANNClassifier`, which may move a target row into any class,
@@ -80,7 +80,7 @@ class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         Weight of the divergence from the teacher.
     teacher_decay : float in [0, 1), default={teacher_decay}
         What the teacher keeps of itself at every step.
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -124,8 +124,6 @@ class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **DANNMixin._parameter_constraints,
         "perturbation_radius": [Interval(Real, 0, None, closed="neither")],
         "source_vat_weight": [Interval(Real, 0, None, closed="left")],
         "target_vat_weight": [Interval(Real, 0, None, closed="left")],
@@ -134,78 +132,15 @@ class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         "teacher_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        domain_classifier: Any = None,
-        domain_layer_sizes: Any = (100,),
-        gradient_penalty: float = 5.0,
-        perturbation_radius: float = 0.06,
-        source_vat_weight: float = 0.1,
-        target_vat_weight: float = 0.1,
-        dirt_t_epochs: int = 0,
-        teacher_weight: float = 1.0,
-        teacher_decay: float = 0.998,
-        label_head: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = "entropy",
-        target_loss_weight: float = 0.1,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = None,
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_head=label_head,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            class_weighting=class_weighting,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.domain_classifier = domain_classifier
-        self.domain_layer_sizes = domain_layer_sizes
-        self.gradient_penalty = gradient_penalty
-        self.perturbation_radius = perturbation_radius
-        self.source_vat_weight = source_vat_weight
-        self.target_vat_weight = target_vat_weight
-        self.dirt_t_epochs = dirt_t_epochs
-        self.teacher_weight = teacher_weight
-        self.teacher_decay = teacher_decay
+    perturbation_radius: float = 0.06
+    source_vat_weight: float = 0.1
+    target_vat_weight: float = 0.1
+    dirt_t_epochs: int = 0
+    teacher_weight: float = 1.0
+    teacher_decay: float = 0.998
+    target_loss: Any = "entropy"
+    target_loss_weight: float = 0.1
+    optimizer: Any = "game_adam"
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         if not self.net_.engine.dtype.is_floating_point:
@@ -216,9 +151,9 @@ class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
             )
         yield from super()._plan(domains, seed)
         if domains.target is not None and self.dirt_t_epochs > 0 and self._transfers():
-            yield from self._plan_refinement(domains, seed + 1)
+            yield from self._plan_dirt_t(domains, seed + 1)
 
-    def _plan_refinement(self, domains: Domains, seed: int) -> Iterator[Stage]:
+    def _plan_dirt_t(self, domains: Domains, seed: int) -> Iterator[Stage]:
         """Yield the stage that goes on with the target alone (DIRT-T)."""
         assert domains.target is not None
         network: TransferNetwork = self.net_.module_
@@ -266,19 +201,18 @@ class VADAClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         batch.metrics["stage"] = "dirt_t"
         X = view.X if labelled is None else torch.cat([view.X, labelled.X])
         outputs: Tensor = network(X)  # normalised together, as few labelled rows are unlike all
-        batch.source_outputs = logits = outputs[: len(view)]
+        batch.source_outputs = batch.target_outputs = logits = outputs[: len(view)]
+        batch.lambda_ = 1.0
         with torch.no_grad():
             taught = teacher(view.X)
         losses = {
             "teacher_loss": divergences(taught, scale_gradient(logits, self.teacher_weight)).mean()
         }
         if labelled is not None:
+            assert labelled.y is not None
             of_labelled = self.net_.task.loss(outputs[len(view) :], labelled.y, labelled.weight)
             losses["target_label_loss"] = self.target_weight * of_labelled
         if self.target_vat_weight > 0:
             change = self._change(network, view.X, logits, self.target_vat_weight)
             losses["target_vat_loss"] = change
-        if self._has_target_loss():
-            loss = look_up(self.target_loss, TARGET_LOSSES)
-            losses["target_loss"] = loss(scale_gradient(logits, self.target_loss_weight))
-        return losses
+        return losses | self._target_losses(network, batch)

@@ -36,7 +36,8 @@ def unit_rows(X: Tensor) -> Tensor:
     largest = X.flatten(1).abs().amax(dim=1)  # first, so that no square is lost
     shape = (-1, *(1,) * (X.ndim - 1))
     scaled = X / largest.clamp(min=torch.finfo(X.dtype).tiny).view(shape)
-    return scaled / scaled.flatten(1).norm(dim=1).clamp(min=0.5).view(shape)
+    units: Tensor = scaled / scaled.flatten(1).norm(dim=1).clamp(min=0.5).view(shape)
+    return units
 
 
 def adversarial_perturbation(
