@@ -38,10 +38,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALRegressor,
         DeepJDOTClassifier,
         DeepMMDClassifier,
+        DomainConfusionClassifier,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
         SHOTClassifier,
+        VADAClassifier,
     )
     from .alignment import (
         CORAL,
@@ -126,6 +128,7 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
     "DomainStandardScaler",
     "ESZSLClassifier",
     "FeatureAugmentation",
@@ -165,6 +168,7 @@ __all__ = [
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
+    "VADAClassifier",
     "export_onnx",
     "few_shot_score",
     "load",

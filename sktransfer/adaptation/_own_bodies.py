@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from .._arguments import as_array
+from .._parameters import parameters
 from .._target_labels import with_labels
 from .._task import Task
 from .._validation import check_domains, check_rows_of_another_kind
@@ -24,32 +24,23 @@ from ..network._build import make_body
 from ..network._network import TransferNetwork
 from ..network._probe import Probe
 from ..network._two_bodies import TwoBodyNetwork
+from ._classifier import AdaptationClassifier
 
 
-class OwnBodiesMixin:
-    """Gives each domain of a classifier a body; stands before `BaseAdaptation`.
+@parameters
+class OwnBodiesClassifier(AdaptationClassifier):
+    """May give each domain a body.
 
-    ``feature_extractor`` is the body for rows of the source, ``target_feature_extractor``
+    `feature_extractor` is the body for rows of the source, `target_feature_extractor`
     that for rows of the target, for which the classifier predicts. Where there is no
-    target, or both domains share a body, all is as in `BaseAdaptation`.
+    target, or both domains share a body, all is as in `AdaptationClassifier`.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "target_feature_extractor": [callable, None],
     }
 
-    # Of the estimator that this is mixed into.
-    feature_extractor: Any
-    target_feature_extractor: Any
-    hidden_layer_sizes: Any
-    num_workers: int
-    net_: TransferNet
-    _forward: Callable[[Any, str], np.ndarray]
-    _make_heads: Callable[[Tensor, int], dict[str, nn.Module]]
-    _make_label_head: Callable[[Tensor, int], nn.Module]
-
-    # Shape of one row of the source where the target has a body of its own, else None.
-    source_shape_: tuple[int, ...] | None
+    target_feature_extractor: Any = None
 
     def _has_own_bodies(self) -> bool:
         """Whether a target gets a body of its own."""
@@ -143,9 +134,7 @@ class OwnBodiesMixin:
 
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
         if X_target is None or not self._has_own_bodies():
-            given = fitted, X, y, X_target, y_target, sample_weight
-            checked: Domains = super()._check(*given)  # type: ignore[misc]
-            return checked
+            return super()._check(fitted, X, y, X_target, y_target, sample_weight)
         rows = TorchRows(self.num_workers)
         domains = check_domains(fitted, X, y, None, None, sample_weight, rows=rows)
         if "feature_names_in_" in vars(fitted):  # which will be the target's
@@ -157,8 +146,10 @@ class OwnBodiesMixin:
 
     def _fit(self, domains: Domains) -> None:
         apart = domains.target is not None and self._has_own_bodies()
-        self.source_shape_ = tuple(domains.source.X.shape[1:]) if apart else None
-        super()._fit(domains)  # type: ignore[misc]
+        self.source_shape_: tuple[int, ...] | None = (
+            tuple(domains.source.X.shape[1:]) if apart else None
+        )
+        super()._fit(domains)
 
     def _rows_to_predict(self, domains: Domains) -> Any:
         return domains.source.X if domains.target is None else domains.target.X
@@ -174,14 +165,11 @@ class OwnBodiesMixin:
                 f"{shape}; got {self.source_shape_} (None is one body for all rows). Set "
                 "warm_start=False to start afresh."
             )
-        super()._continue(before, X, task, device, processes)  # type: ignore[misc]
+        super()._continue(before, X, task, device, processes)
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         if self.source_shape_ is None:
-            network: TransferNetwork = super()._make_network(  # type: ignore[misc]
-                X, default, n_outputs
-            )
-            return network
+            return super()._make_network(X, default, n_outputs)
         rows = torch.ones(2, *self.source_shape_, dtype=X.dtype)
         source_body, of_source, body, probed = self._make_bodies(rows, X, default)
         features = probed.output.flatten(1)

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Integral, Interval
-from ..adaptation._base import BaseAdaptation
-from ..adaptation._own_bodies import OwnBodiesMixin
+from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..layers import scale_gradient
@@ -55,7 +54,8 @@ def soft_transfer_loss(
 
 
 @with_shared_docs
-class HeterogeneousTransferClassifier(OwnBodiesMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     """Soft transfer network: source and target have other features, and the same classes.
 
     Another device, another spectrum, another language: rows of the two domains cannot be
@@ -97,6 +97,9 @@ class HeterogeneousTransferClassifier(OwnBodiesMixin, DeepClassifierMixin, BaseA
         as ``D`` is, as in `DANNClassifier`. None is the method as published.
     target_loss_weight : float, default={target_loss_weight}
         Its weight beside ``D``.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the label losses, scaled to mean 1 over the rows of each
+        domain.
     target_weight : float, default=1.0
         Weight of the labelled target rows' loss.
     lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
@@ -184,68 +187,17 @@ class HeterogeneousTransferClassifier(OwnBodiesMixin, DeepClassifierMixin, BaseA
     _uses_domains = False
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **OwnBodiesMixin._parameter_constraints,
         "shared": ["boolean", "array-like"],
         "inner_folds": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        target_feature_extractor: Any = None,
-        shared: Any = False,
-        label_classifier: Any = None,
-        lambda_: float = 0.01,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = "entropy",
-        target_loss_weight: float = 10.0,
-        target_weight: float = 1.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (256,),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        inner_folds: int = 3,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            checkpoint=checkpoint,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.target_feature_extractor = target_feature_extractor
-        self.shared = shared
-        self.inner_folds = inner_folds
+    shared: Any = False
+    inner_folds: int = 3
+    lambda_: float = 0.01
+    target_loss: Any = "entropy"
+    target_loss_weight: float = 10.0
+    hidden_layer_sizes: Any = (256,)
+    learning_rate: float = 1e-3
 
     def _has_own_bodies(self) -> bool:
         return True

@@ -19,7 +19,13 @@ from ..network._network import TransferNetwork
 PARAMETERS_OF = {
     "body": ("feature_extractor", "backbone"),
     "source_body": ("feature_extractor",),
-    "label_head": ("label_classifier", "head", "decoder", "projection_layer_sizes"),
+    "label_head": (
+        "label_classifier",
+        "label_regressor",
+        "head",
+        "decoder",
+        "projection_layer_sizes",
+    ),
 }
 
 # Two rows are made up, to see what the network makes of them.
