@@ -245,7 +245,9 @@ class BaseTaskNetwork(BaseDeepEstimator):
                 self.net_.engine.processes.average_statistics(network)
 
     def _make_step(self, network: TransferNetwork, source: Domain) -> Step:
-        task, weights = self.net_.task, network.task_weights
+        weights: Any = network.task_weights
+        task = self.net_.task
+        assert isinstance(task, SeveralTasks)
         penalty = partial(
             head_penalty,
             network.label_head,
@@ -258,7 +260,7 @@ class BaseTaskNetwork(BaseDeepEstimator):
         if self.weighting == "pcgrad":
             return PCGradStep(losses, weights)
         if self.weighting == "gradnorm":
-            layer = network.body.get_submodule([*network.body_work][-1]).weight
+            layer: Any = network.body.get_submodule([*network.body_work][-1]).weight
             initial = initial_losses(task, source, self.net_.engine.device)
             return GradNormStep(losses, weights, layer, initial, self.gradnorm_alpha)
         if self.weighting == "uncertainty":
@@ -266,10 +268,10 @@ class BaseTaskNetwork(BaseDeepEstimator):
         return GradientStep(losses.uniform)
 
     def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
-        groups = rates_by_width(
-            nn.ModuleList([network.body, network.label_head]), self.learning_rate
-        )
-        noise = list(network.task_weights.parameters())
+        modules = nn.ModuleList([network.body, network.label_head])
+        groups = rates_by_width(modules, self.learning_rate)
+        known = {id(parameter) for parameter in modules.parameters()}
+        noise = [parameter for parameter in network.parameters() if id(parameter) not in known]
         rate = NOISE_RATE * self.learning_rate
         return groups + ([{"params": noise, "lr": rate, "scale": NOISE_RATE}] if noise else [])
 

@@ -51,7 +51,9 @@ def make_heads(
     n_features = features.shape[1]
     if given is None:
         n_outputs = sum(sizes)
-        layer = make_head(None, "head", features, n_outputs, (n_features, n_outputs), nn.Linear)
+        layer: Any = make_head(
+            None, "head", features, n_outputs, (n_features, n_outputs), nn.Linear
+        )
         with torch.no_grad():
             for group in groups:
                 for value in (layer.weight, layer.bias):

@@ -18,7 +18,8 @@ from ._tasks import COLUMNS, TaskLabels
 
 
 @with_shared_docs
-class MultiTaskClassifier(TaskClassifierMixin, BaseTaskNetwork):
+# `fit` takes tasks, and no target.
+class MultiTaskClassifier(TaskClassifierMixin, BaseTaskNetwork):  # type: ignore[misc]
     """One network for several tasks, of which each has classes of its own.
 
     The body is shared, so that what one task teaches of the rows serves all; a head for each

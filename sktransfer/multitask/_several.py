@@ -209,9 +209,8 @@ class SeveralRegressions(SeveralTasks):
         # What is constant but for rounding has no spread to divide by.
         spread = scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
         scale = np.where(spread, scale, 1.0)
-        return cls(
-            *(np.broadcast_to(v, (1, y.shape[1]))[0].copy() for v in (mean, scale)), loss_name
-        )
+        mean, scale = (np.broadcast_to(v, (1, y.shape[1]))[0].copy() for v in (mean, scale))
+        return cls(mean, scale, loss_name)
 
     def __repr__(self) -> str:
         return f"{self.n_tasks} regressions with loss={self.loss_name!r}"
