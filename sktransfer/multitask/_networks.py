@@ -148,7 +148,7 @@ class MultiTaskClassifier(TaskClassifierMixin, BaseTaskNetwork):  # type: ignore
 
 
 @with_shared_docs
-class MultiTaskRegressor(TaskRegressorMixin, BaseTaskNetwork):
+class MultiTaskRegressor(TaskRegressorMixin, BaseTaskNetwork):  # type: ignore[misc]
     """One network for several tasks, of which each is to predict a number.
 
     The body is shared, so that what one task teaches of the rows serves all; a head for each
