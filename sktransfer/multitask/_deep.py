@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 
 from .._deep import BaseDeepEstimator
 from .._docs import BLOCKS
+from .._parameters import parameters
 from .._task import encoded
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
@@ -127,13 +130,11 @@ def _has_a_source(estimator: Any) -> bool:
     )
 
 
-class BaseTaskNetwork(BaseDeepEstimator):
-    """A body that all tasks share, and a head for each."""
-
-    __metadata_request__fit: ClassVar = {"X_target": UNUSED, "y_target": UNUSED, "domains": UNUSED}
+@parameters
+class TaskNetworkParameters(TrainingParameters):
+    """What a network of several tasks takes; stands before a deep base."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "backbone": [callable, None],
         "head": [callable, None],
         "strength": [Interval(Real, 0, None, closed="left")],
@@ -144,16 +145,24 @@ class BaseTaskNetwork(BaseDeepEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # What is read here; `__init__` sets it.
-    backbone: Any
-    head: Any
-    strength: float
-    weighting: str
-    gradnorm_alpha: float
-    hidden_layer_sizes: Any
-    average_weights: float
-    max_epochs: int
+    backbone: Any = field(default=None, kw_only=False)
+    head: Any = None
+    strength: float = 1.0
+    weighting: str = "uniform"
+    gradnorm_alpha: float = 1.5
+    hidden_layer_sizes: Any = (100,)
+    average_weights: float = 0.25
+    learning_rate: float = 2e-3
+    batch_size: int = 64
+    max_epochs: int = 100
 
+
+class BaseTaskNetwork(TaskNetworkParameters, BaseDeepEstimator):
+    """A body that all tasks share, and a head for each."""
+
+    __metadata_request__fit: ClassVar = {"X_target": UNUSED, "y_target": UNUSED, "domains": UNUSED}
+
+    # What `fit` sets.
     tasks_: np.ndarray
     task_layout_: str
     weights_: np.ndarray

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._task import Task
 from .._validation import StrOptions
 from ..data._domain import Domain
@@ -75,51 +76,6 @@ class MultiTaskClassifier(TaskClassifierMixin, BaseTaskNetwork):  # type: ignore
     [(200, 2), (200, 2)]
     """
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        head: Any = None,
-        strength: float = 1.0,
-        weighting: str = "uniform",
-        gradnorm_alpha: float = 1.5,
-        hidden_layer_sizes: Any = (100,),
-        average_weights: float = 0.25,
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.head = head
-        self.strength = strength
-        self.weighting = weighting
-        self.gradnorm_alpha = gradnorm_alpha
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.average_weights = average_weights
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
-
     def _encode_labels(self, labels: TaskLabels) -> np.ndarray:
         self._set_classes(labels)
         return fill_columns(labels, lambda code, y: np.searchsorted(self.task_classes_[code], y))
@@ -148,6 +104,7 @@ class MultiTaskClassifier(TaskClassifierMixin, BaseTaskNetwork):  # type: ignore
 
 
 @with_shared_docs
+@parameters
 class MultiTaskRegressor(TaskRegressorMixin, BaseTaskNetwork):  # type: ignore[misc]
     """One network for several tasks, of which each is to predict a number.
 
@@ -199,59 +156,10 @@ class MultiTaskRegressor(TaskRegressorMixin, BaseTaskNetwork):  # type: ignore[m
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseTaskNetwork._parameter_constraints,
         "loss": [StrOptions({"squared_error", "huber"})],
     }
 
-    y_mean_: np.ndarray
-    y_scale_: np.ndarray
-
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        head: Any = None,
-        strength: float = 1.0,
-        weighting: str = "uniform",
-        gradnorm_alpha: float = 1.5,
-        loss: str = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        average_weights: float = 0.25,
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.head = head
-        self.strength = strength
-        self.weighting = weighting
-        self.gradnorm_alpha = gradnorm_alpha
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.average_weights = average_weights
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    loss: str = "squared_error"
 
     def _encode_labels(self, labels: TaskLabels) -> np.ndarray:
         return fill_columns(labels, lambda code, y: y)
