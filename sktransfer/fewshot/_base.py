@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
 from .._task import Classification, encoded
 from .._validation import Integral, Interval, StrOptions
@@ -18,6 +19,7 @@ from ..data._domain import Domain
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
+from ..network._augment import features_of
 from ._episodes import Episode, EpisodeSampler, EpisodeSize
 from ._support import SupportMixin
 
@@ -36,6 +38,7 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         "n_shot": [Interval(Integral, 1, None, closed="left")],
         "n_query": [Interval(Integral, 1, None, closed="left")],
         "episodes": [Interval(Integral, 0, None, closed="left")],
+        "augment": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
@@ -48,6 +51,7 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         n_shot: int = 5,
         n_query: int = 5,
         episodes: int = 500,
+        augment: Any = None,
         hidden_layer_sizes: Any = (100,),
         optimizer: Any = "adam",
         learning_rate: float = 1e-3,
@@ -67,6 +71,7 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         self.n_shot = n_shot
         self.n_query = n_query
         self.episodes = episodes
+        self.augment = augment
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -92,6 +97,8 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         if self.episodes == 0:
             return
+        if self.augment is not None:
+            check_takes(self.augment, "augment", "X")
         task, engine = Classification.of_labels(source.labels, "y"), self.net_.engine
         y = encoded(task, source.labels, engine.device)
         if np.bincount(y.cpu().numpy(), source.sample_weight).max() < 2:
@@ -120,7 +127,8 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         """Return the mean cross-entropy of an episode's queries."""
         assert isinstance(batch, Episode)
         assert batch.source.y is not None
-        batch.source.features = features = self.net_.module_.features(batch.source.X)
+        features = features_of(self.net_.module_, batch.source.X, self.augment)
+        batch.source.features = features
         n_support, y = batch.n_support, batch.source.y
         support, queries = features[:n_support], features[n_support:]
         batch.source_outputs = self._logits(queries, support, y[:n_support], batch.n_way)

@@ -21,8 +21,8 @@ from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
+from ..network._augment import features_of
 from ..network._build import floating_type
-from ._augment import features_of
 from ._cached import (
     features_before,
     keep_for_prediction,
