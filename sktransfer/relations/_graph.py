@@ -70,6 +70,26 @@ def vote_shares(distances: np.ndarray, neighbors: np.ndarray, mass: np.ndarray) 
     return _csr(weights / weights.sum(axis=1, keepdims=True), neighbors, len(mass))
 
 
+def levels(votes: Any, mass: np.ndarray, mass_told: np.ndarray) -> np.ndarray:
+    """Return factors by which rows that tell very many others tell each of them less.
+
+    ``v_s = 1 / (1 + c_s / c)`` with ``c_s = sum_i m_i B_is / m_s`` and ``c`` its mean over rows
+    of the source, weighed by ``m_s``: 1 for a row that tells none, 1/2 for one that tells as much
+    as the others.
+
+    Parameters
+    ----------
+    votes : CSR array of shape (n, n_source)
+        ``B``.
+    mass : ndarray of shape (n_source,)
+    mass_told : ndarray of shape (n,)
+        ``m_i``, what rows that are told weigh.
+    """
+    told = (mass_told @ votes) / mass
+    factors: np.ndarray = 1 / (1 + told * mass.sum() / mass_told.sum())
+    return factors
+
+
 def affinity(distances: np.ndarray, neighbors: np.ndarray, mass: np.ndarray) -> Any:
     """Return how strongly the rows of one domain hang together.
 

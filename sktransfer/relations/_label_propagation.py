@@ -21,7 +21,14 @@ from .._validation import (
 )
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
-from ._graph import affinity, distinct_rows, ends_of_walks, nearest_rows, vote_shares
+from ._graph import (
+    affinity,
+    distinct_rows,
+    ends_of_walks,
+    levels,
+    nearest_rows,
+    vote_shares,
+)
 
 
 def class_shares(codes: np.ndarray, mass: np.ndarray, nodes: np.ndarray, shape: tuple[int, int]):
@@ -50,14 +57,17 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
     to a row of the target and otherwise to one of the source, where it ends::
 
         F_i = alpha sum_j W_ij F_j / sum_j W_ij + (1 - alpha) sum_s B_is Y_s
-        W_ij = m_i m_j exp(-d_ij^2 / (s_i s_j)),   B_is = m_s exp(-d_is^2 / r_i^2) / sum(...)
+        W_ij = m_i m_j exp(-d_ij^2 / (s_i s_j)),   B_is = m_s v_s exp(-d_is^2 / r_i^2) / sum(...)
 
     ``W`` joins rows of which one is among the `n_neighbors` nearest of the other, ``B`` the
     `n_source_neighbors` nearest of the source; ``s_i`` and ``r_i`` are the distances of the
     farthest of each, so there is no bandwidth to choose, and rows that lie apart from the source
     are told as much by it as others: each domain has its share, however many rows it has and
-    however far off it is. ``m`` are weights of rows. Rows with a label, of the source and of the
-    target, keep it. The system is solved by conjugate gradients; nothing of the size of a square
+    however far off it is. So have rows of the source: each counts by ``v_s = 1 / (1 + c_s / c)``,
+    where ``c_s`` is what it would tell all rows of the target together without this, and ``c`` the
+    mean of ``c_s``; when domains lie apart, few rows of the source are nearest to many of the
+    target. ``m`` are weights of rows. Rows with a label, of the source and of the target, keep it.
+    The system is solved by conjugate gradients; nothing of the size of a square
     of rows is kept. New rows take one step of the same walk.
 
     Parameters
@@ -69,11 +79,13 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
     alpha : float in [0, 1), default=0.9
         Share of the target's own rows in what a row becomes. With 0 each is told by the source
         alone, as by nearest neighbours.
-    metric : {"euclidean", "cosine"}, default="euclidean"
-        What near means. "cosine" brings rows to length 1 first.
-    standardize : bool, default=True
+    metric : {"cosine", "euclidean"}, default="cosine"
+        What near means. "cosine" brings rows to length 1 first, as suits words, spectra and
+        images; where the length of a row tells something, or a table has few columns, take
+        "euclidean".
+    standardize : bool, default=False
         Whether features are brought to mean 0 and variance 1 in each domain by itself (of sparse
-        rows to variance 1 alone).
+        rows to variance 1 alone): for columns in units of their own.
     class_mass_normalization : bool, default=False
         Whether classes get the shares in the target that they have in the source: ``F_ik`` is
         multiplied by ``q_k / mean_i F_ik``. Right where the shares are known to be the same, as
@@ -125,7 +137,7 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
     >>> from sktransfer.datasets import make_shifted_moons
     >>> from sktransfer.relations import CrossDomainLabelPropagation
     >>> Xs, ys, Xt, yt = make_shifted_moons(300, rotation=30, random_state=0)
-    >>> clf = CrossDomainLabelPropagation().fit(Xs, ys, X_target=Xt)
+    >>> clf = CrossDomainLabelPropagation(metric="euclidean").fit(Xs, ys, X_target=Xt)
     >>> bool(clf.score(Xt, yt) > clf.source_only().fit(Xs, ys).score(Xt, yt))
     True
     """
@@ -145,8 +157,8 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         *,
         n_source_neighbors=10,
         alpha=0.9,
-        metric="euclidean",
-        standardize=True,
+        metric="cosine",
+        standardize=False,
         class_mass_normalization=False,
     ):
         self.n_neighbors = n_neighbors
@@ -179,7 +191,7 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         kept = np.flatnonzero(weights)
         source, weights = source.take(kept), weights[kept]
         first, nodes = distinct_rows(source.X)
-        self._source_mass = np.bincount(nodes, weights)
+        self._source_mass = self._source_tells = np.bincount(nodes, weights)
         self._source_rows = self._place(source.X[first], self._source_mass)
         codes = np.searchsorted(self.classes_, source.labels)
         shape = len(first), len(self.classes_)
@@ -196,8 +208,13 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
             codes = np.searchsorted(self.classes_, target.labels[given])
             known = class_shares(codes, np.ones(len(codes)), nodes[given], known.shape)
             has_label[nodes[given]] = True
+        near_source = self._near_source(rows)
+        votes = vote_shares(*near_source, self._source_mass)
+        self._source_tells = self._source_mass * levels(votes, self._source_mass, mass)
         near = nearest_rows(rows, rows, self.n_neighbors, are_same=True)
-        ends = ends_of_walks(affinity(*near, mass), self._told(rows), known, has_label, self.alpha)
+        ends = ends_of_walks(
+            affinity(*near, mass), self._told(near_source), known, has_label, self.alpha
+        )
         if self.class_mass_normalization:
             shares = self._source_mass @ self._source_labels / self._source_mass.sum()
             self.class_factors_ = mass_factors(ends, mass, shares)
@@ -205,10 +222,12 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         self.label_distributions_ = self._balanced(ends)[nodes]
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
 
-    def _told(self, rows: Any) -> np.ndarray:
-        """Return what the source says of rows."""
-        near = nearest_rows(rows, self._source_rows, self.n_source_neighbors)
-        told: np.ndarray = vote_shares(*near, self._source_mass) @ self._source_labels
+    def _near_source(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        return nearest_rows(rows, self._source_rows, self.n_source_neighbors)
+
+    def _told(self, near: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return what rows are told by those of the source that are near."""
+        told: np.ndarray = vote_shares(*near, self._source_tells) @ self._source_labels
         return told
 
     def _balanced(self, ends: np.ndarray) -> np.ndarray:
@@ -244,7 +263,7 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         """
         X = check_rows_to_predict(self, X, dtype=np.float64)
         rows = self._placed(X)
-        ends = self._told(rows)
+        ends = self._told(self._near_source(rows))
         if self.n_target_rows_:
             near = nearest_rows(rows, self._target_rows, self.n_neighbors)
             stepped = vote_shares(*near, self._target_mass) @ self._target_ends

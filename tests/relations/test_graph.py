@@ -11,6 +11,7 @@ from sktransfer.relations._graph import (
     decays,
     distinct_rows,
     ends_of_walks,
+    levels,
     nearest_rows,
     vote_shares,
 )
@@ -94,6 +95,14 @@ def test_vote_shares_by_plain_loops():
         for j, weight in weights.items():
             expected[i, j] = weight / sum(weights.values())
     np.testing.assert_allclose(shares, expected, atol=1e-14)
+
+
+def test_levels_are_one_for_a_row_that_tells_none_and_half_for_the_mean():
+    votes = sparse.csr_array(np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]))
+    factors = levels(votes, np.ones(3), np.ones(2))
+    np.testing.assert_allclose(factors, [1 / (1 + 1 / (2 / 3))] * 2 + [1.0])
+    even = sparse.csr_array(np.eye(3))
+    np.testing.assert_allclose(levels(even, np.ones(3), np.ones(3)), 0.5)
 
 
 def test_affinity_by_plain_loops():
