@@ -1,13 +1,13 @@
 """Label propagation across domains: how its defaults were chosen, and what it gains.
 
 ``python benchmarks/relations.py choose FOLDER`` fits all settings of a grid on all tasks and
-prints, for each data set, the settings that are best on all others and what they give there. ``python
-benchmarks/relations.py compare FOLDER`` compares the defaults with other methods. Both keep
-lines of results in the folder: ended at any time and called again, they go on. 500 rows of a domain,
-drawn anew for each seed; of the tasks named "shares" every other class has 3 in 10 of its rows left
-in the target. The data lie in ``$SKTRANSFER_DATA``, by default ``../shared/data`` beside the
-repository; photos are features of EfficientNet-Lite0 (``_holds_features.py``), left out where these
-were not computed.
+prints, for each data set, the settings that are best on all others and what they give there.
+``python benchmarks/relations.py compare FOLDER`` compares the defaults with other methods. Both
+keep lines of results in the folder: ended at any time and called again, they go on. 500 rows of a
+domain, drawn anew for each seed; of the tasks named "shares" every other class has 3 in 10 of its
+rows left in the target. The data lie in ``$SKTRANSFER_DATA``, by default ``../shared/data`` beside
+the repository; photos are features of EfficientNet-Lite0 (``_holds_features.py``), left out where
+these were not computed.
 """
 
 import itertools

@@ -67,8 +67,8 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
     where ``c_s`` is what it would tell all rows of the target together without this, and ``c`` the
     mean of ``c_s``; when domains lie apart, few rows of the source are nearest to many of the
     target. ``m`` are weights of rows. Rows with a label, of the source and of the target, keep it.
-    The system is solved by conjugate gradients; nothing of the size of a square
-    of rows is kept. New rows take one step of the same walk.
+    The system is solved by conjugate gradients; nothing of the size of a square of rows is kept.
+    New rows take one step of the same walk.
 
     Parameters
     ----------
