@@ -39,10 +39,12 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALRegressor,
         DeepJDOTClassifier,
         DeepMMDClassifier,
+        DomainConfusionClassifier,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
         SHOTClassifier,
+        VADAClassifier,
     )
     from .alignment import (
         CORAL,
@@ -129,6 +131,7 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
     "DomainStandardScaler",
     "ESZSLClassifier",
     "FeatureAugmentation",
@@ -168,6 +171,7 @@ __all__ = [
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
+    "VADAClassifier",
     "export_onnx",
     "few_shot_score",
     "load",

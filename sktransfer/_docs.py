@@ -27,10 +27,10 @@ label_classifier : torch.nn.Module, callable or None, default=None
 """
 
 REGRESSION_HEAD_PARAMETER = """\
-label_classifier : torch.nn.Module, callable or None, default=None
+label_regressor : torch.nn.Module, callable or None, default=None
     The head that maps features to the numbers that are predicted, in units of
     `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
-    linear layer. (It bears the name that it has in the method's classifier.)
+    linear layer.
 """
 
 LOSS_PARAMETER = """\

@@ -20,12 +20,14 @@ from sktransfer import (
     DeepCORALRegressor,
     DeepJDOTClassifier,
     DeepMMDClassifier,
+    DomainConfusionClassifier,
     FineTuneClassifier,
     FineTuneRegressor,
     MCCClassifier,
     MCDClassifier,
     OpenSetClassifier,
     SHOTClassifier,
+    VADAClassifier,
 )
 from sktransfer.fewshot import (
     MatchingClassifier,
@@ -110,6 +112,10 @@ VARIANTS = [
     DeepMMDClassifier(batch_norm_body, joint=True, **FAST),
     DeepJDOTClassifier(**FAST),
     DeepJDOTClassifier(batch_norm_body, label_cost=0.1, target_loss="mcc", **FAST),
+    DomainConfusionClassifier(**FAST),
+    DomainConfusionClassifier(batch_norm_body, gradient_penalty=0.0, target_loss="entropy", **FAST),
+    VADAClassifier(**FAST),
+    VADAClassifier(batch_norm_body, dirt_t_epochs=2, target_loss="mcc", **FAST),
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
@@ -225,6 +231,14 @@ class AdaptedMCD(TargetFromSource, MCDClassifier):
     """Maximum classifier discrepancy on two equal domains."""
 
 
+class AdaptedConfusion(TargetFromSource, DomainConfusionClassifier):
+    """A domain classifier to be confused on two equal domains."""
+
+
+class AdaptedVADA(TargetFromSource, VADAClassifier):
+    """Rows that are moved a little, in two equal domains and then in one."""
+
+
 class AdaptedSHOT(TargetFromSource, SHOTClassifier):
     """The source's rows once more, without their labels."""
 
@@ -244,6 +258,8 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedMMD(joint=True, **FAST),
         AdaptedJDOT(**FAST),
         AdaptedMCD(**FAST),
+        AdaptedConfusion(**FAST),
+        AdaptedVADA(dirt_t_epochs=3, **FAST),
         AdaptedSHOT(**FAST),
         SelfTrained(**FAST_STAGES),
     ],

@@ -5,12 +5,14 @@ from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
 from ._dann_regressor import DANNRegressor
+from ._domain_confusion import DomainConfusionClassifier
 from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
 from ._mmd import DeepMMDClassifier
 from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
+from ._vada import VADAClassifier
 
 __all__ = [
     "CDANClassifier",
@@ -20,8 +22,10 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
     "MCCClassifier",
     "MCDClassifier",
     "OpenSetClassifier",
     "SHOTClassifier",
+    "VADAClassifier",
 ]
