@@ -18,6 +18,7 @@ EXPORTS = {
     "DeepJDOTClassifier": "adaptation",
     "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
+    "HypothesisTransfer": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
