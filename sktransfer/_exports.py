@@ -19,6 +19,7 @@ EXPORTS = {
     "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
     "HypothesisTransfer": "adaptation",
+    "DomainConfusionClassifier": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",

@@ -20,6 +20,7 @@ from sktransfer import (
     DeepCORALRegressor,
     DeepJDOTClassifier,
     DeepMMDClassifier,
+    DomainConfusionClassifier,
     FineTuneClassifier,
     FineTuneRegressor,
     MCCClassifier,
@@ -110,6 +111,8 @@ VARIANTS = [
     DeepMMDClassifier(batch_norm_body, joint=True, **FAST),
     DeepJDOTClassifier(**FAST),
     DeepJDOTClassifier(batch_norm_body, label_cost=0.1, target_loss="mcc", **FAST),
+    DomainConfusionClassifier(**FAST),
+    DomainConfusionClassifier(batch_norm_body, gradient_penalty=0.0, target_loss="entropy", **FAST),
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
@@ -224,6 +227,10 @@ class AdaptedMCD(TargetFromSource, MCDClassifier):
     """Maximum classifier discrepancy on two equal domains."""
 
 
+class AdaptedConfusion(TargetFromSource, DomainConfusionClassifier):
+    """A domain classifier to be confused on two equal domains."""
+
+
 class AdaptedSHOT(TargetFromSource, SHOTClassifier):
     """The source's rows once more, without their labels."""
 
@@ -243,6 +250,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedMMD(joint=True, **FAST),
         AdaptedJDOT(**FAST),
         AdaptedMCD(**FAST),
+        AdaptedConfusion(**FAST),
         AdaptedSHOT(**FAST),
         AdaptedSHOT(batch_norm_body, **FAST),
         AdaptedSHOT(diversity=False, **FAST),

@@ -279,13 +279,13 @@ def test_random_state_may_be_a_generator(domains):
 def test_nothing_of_the_users_is_changed(domains):
     X, y, X_target = domains
     body, domain_classifier = batch_norm_body((4,)), nn.Linear(20, 1).double()
-    label_classifier = nn.Linear(20, 2).double()
+    label_head = nn.Linear(20, 2).double()
     weights = np.arange(90.0)
     mine = [X, y, X_target, weights]
-    modules = [body, domain_classifier, label_classifier]
+    modules = [body, domain_classifier, label_head]
     copies = copy.deepcopy((mine, [m.state_dict() for m in modules]))
     clf = DANNClassifier(
-        body, domain_classifier=domain_classifier, label_classifier=label_classifier, **FAST
+        body, domain_classifier=domain_classifier, label_head=label_head, **FAST
     ).fit(X, y, X_target, sample_weight=weights)
     clf.predict(X)
     for now, before in zip(mine, copies[0], strict=True):

@@ -40,7 +40,7 @@ class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}

@@ -6,6 +6,7 @@ from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
 from ._dann_regressor import DANNRegressor
+from ._domain_confusion import DomainConfusionClassifier
 from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
@@ -21,6 +22,7 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
     "HypothesisTransfer",
     "MCCClassifier",
     "MCDClassifier",

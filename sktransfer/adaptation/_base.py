@@ -55,7 +55,7 @@ class BaseAdaptation(BaseDeepEstimator):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
-        "label_classifier": [callable, None],
+        "label_head": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
         "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
@@ -72,7 +72,7 @@ class BaseAdaptation(BaseDeepEstimator):
         self,
         feature_extractor: Any = None,
         *,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -97,7 +97,7 @@ class BaseAdaptation(BaseDeepEstimator):
         verbose: Any = 0,
     ) -> None:
         self.feature_extractor = feature_extractor
-        self.label_classifier = label_classifier
+        self.label_head = label_head
         self.lambda_ = lambda_
         self.lambda_schedule = lambda_schedule
         self.target_loss = target_loss
@@ -148,6 +148,10 @@ class BaseAdaptation(BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
+        return self._losses_of_features(network, batch)
+
+    def _losses_of_features(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of a batch that has passed through the body."""
         losses = self._label_losses(network, batch)
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
@@ -195,8 +199,8 @@ class BaseAdaptation(BaseDeepEstimator):
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         """Return what turns features like these into the outputs of the task."""
         return make_head(
-            self.label_classifier,
-            "label_classifier",
+            self.label_head,
+            "label_head",
             features,
             n_outputs,
             (features.shape[1], n_outputs),

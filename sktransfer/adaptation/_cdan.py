@@ -132,7 +132,7 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
         Weight of ``mean_i ||dz_i / dh_i||^2 * mean_j Var(h_j)`` over the rows of both
         domains, ``z`` the logits of the domain classifier, which alone learns of it; as in
         `DANNClassifier`. 0 is the published method.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -181,7 +181,7 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
         gradient_penalty: float = 5.0,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -206,7 +206,7 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

@@ -55,7 +55,7 @@ class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}

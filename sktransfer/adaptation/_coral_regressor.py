@@ -71,7 +71,7 @@ class DeepCORALRegressor(CORALMixin, DeepRegressorMixin, BaseAdaptation):
         self,
         feature_extractor: Any = None,
         *,
-        label_classifier: Any = None,
+        label_head: Any = None,
         loss: str = "squared_error",
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
@@ -94,7 +94,7 @@ class DeepCORALRegressor(CORALMixin, DeepRegressorMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_weight=target_weight,

@@ -113,8 +113,11 @@ class DANNMixin:
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
-        classifier = cast(DomainClassifier, network.domain_classifier)
-        classifier.reversal.lambda_ = batch.lambda_
+        cast(DomainClassifier, network.domain_classifier).reversal.lambda_ = batch.lambda_
+        return self._classifier_losses(network, batch)
+
+    def _classifier_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return how badly the domain classifier tells the domains, and its penalty."""
         source, target = network.forward_head("domain_classifier", batch)
         if source.shape[1] == 1:
             loss, logits = domain_adversarial_loss(source, target), (source, target)
@@ -126,6 +129,7 @@ class DANNMixin:
         )
         losses = {"domain_loss": loss}
         if self.gradient_penalty > 0:
+            classifier = cast(DomainClassifier, network.domain_classifier)
             features = joint_features(batch).detach().requires_grad_()
             penalty = gradient_penalty(classifier.head(features), features)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
@@ -176,7 +180,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ----------
     {body_parameters}
     {domain_classifier_parameters}
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -229,7 +233,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
         *,
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = "entropy",
@@ -256,7 +260,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

@@ -77,7 +77,7 @@ class DANNRegressor(DANNMixin, DeepRegressorMixin, BaseAdaptation):
         *,
         domain_classifier: Any = None,
         domain_layer_sizes: Any = (100,),
-        label_classifier: Any = None,
+        label_head: Any = None,
         loss: str = "squared_error",
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
@@ -101,7 +101,7 @@ class DANNRegressor(DANNMixin, DeepRegressorMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_weight=target_weight,

@@ -82,7 +82,7 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
         Weight of the squared distance of features, a mean over their number.
     label_cost : float, default={label_cost}
         Weight of the cross-entropy between the source's label and the target's prediction.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -130,7 +130,7 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
         *,
         feature_cost: float = 10.0,
         label_cost: float = 1.0,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -155,7 +155,7 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

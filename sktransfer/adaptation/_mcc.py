@@ -42,7 +42,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
     temperature : float, default={temperature}
         What logits are divided by; predictions that are softer show more of what is
         confused.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}
@@ -89,7 +89,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
         feature_extractor: Any = None,
         *,
         temperature: float = TEMPERATURE,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -115,7 +115,7 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

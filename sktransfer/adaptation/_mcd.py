@@ -60,7 +60,7 @@ def drawn_anew(first: nn.Module, second: nn.Module) -> nn.Module:
                 draw()
     if _equal(first, second):
         raise ValueError(
-            "label_classifier gives two heads with the same weights, which never disagree, and "
+            "label_head gives two heads with the same weights, which never disagree, and "
             "its layers have no reset_parameters() that would draw others. Give a callable "
             "(n_features, n_classes) that draws weights at every call."
         )
@@ -97,7 +97,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     {body_parameters}
     n_body_moves : int, default={n_body_moves}
         How often the body moves for one move of the heads.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -143,7 +143,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
         feature_extractor: Any = None,
         *,
         n_body_moves: int = 4,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -168,7 +168,7 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

@@ -72,7 +72,7 @@ class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
     {body_parameters}
     joint : bool, default={joint}
         Whether features and predictions are matched together.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -121,7 +121,7 @@ class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
         feature_extractor: Any = None,
         *,
         joint: bool = False,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -146,7 +146,7 @@ class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

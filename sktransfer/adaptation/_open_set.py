@@ -89,7 +89,7 @@ class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
         numbers and "unknown" for text.
     unknown_share : float in (0, 1), default={unknown_share}
         The border ``t``. Higher values call more rows unknown.
-    {label_classifier_parameter}
+    {label_head_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -147,7 +147,7 @@ class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
         *,
         unknown_label: Any = None,
         unknown_share: float = 0.5,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 1.0,
         lambda_schedule: Any = "ramp",
         target_loss: Any = None,
@@ -172,7 +172,7 @@ class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_loss=target_loss,

@@ -50,7 +50,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     Parameters
     ----------
     {body_parameters}
-    {label_classifier_parameter}
+    {label_head_parameter}
     label_smoothing : float in [0, 1), default={label_smoothing}
         Share of a label that is spread evenly over all classes in the first stage.
     diversity : bool, default=True
@@ -112,7 +112,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
-        "label_classifier": [callable, None],
+        "label_head": [callable, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "diversity": ["boolean"],
         "pseudo_label_weight": [Interval(Real, 0, None, closed="left")],
@@ -128,7 +128,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         self,
         feature_extractor: Any = None,
         *,
-        label_classifier: Any = None,
+        label_head: Any = None,
         label_smoothing: float = 0.1,
         diversity: bool = True,
         pseudo_label_weight: float = 0.3,
@@ -152,7 +152,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         verbose: Any = 0,
     ) -> None:
         self.feature_extractor = feature_extractor
-        self.label_classifier = label_classifier
+        self.label_head = label_head
         self.label_smoothing = label_smoothing
         self.diversity = diversity
         self.pseudo_label_weight = pseudo_label_weight
@@ -181,9 +181,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         )
         features = probed.output.flatten(1)
         arguments = features.shape[1], n_outputs
-        head = make_head(
-            self.label_classifier, "label_classifier", features, n_outputs, arguments, nn.Linear
-        )
+        head = make_head(self.label_head, "label_head", features, n_outputs, arguments, nn.Linear)
         return TransferNetwork(body, head, {}, probed)
 
     def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:

@@ -109,7 +109,7 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
         returns a module. None builds an MLP with ReLU by `hidden_layer_sizes`.
     source_feature_extractor : torch.nn.Module, callable or None, default=None
         The body for rows of the source, with as many features.
-    {label_classifier_parameter}
+    {label_head_parameter}
     lambda_ : float, default={lambda_}
         Weight of ``D``.
     target_weight : float, default=1.0
@@ -184,7 +184,7 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
         feature_extractor: Any = None,
         *,
         source_feature_extractor: Any = None,
-        label_classifier: Any = None,
+        label_head: Any = None,
         lambda_: float = 0.01,
         lambda_schedule: Any = "ramp",
         target_weight: float = 1.0,
@@ -206,7 +206,7 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         super().__init__(
             feature_extractor,
-            label_classifier=label_classifier,
+            label_head=label_head,
             lambda_=lambda_,
             lambda_schedule=lambda_schedule,
             target_weight=target_weight,

@@ -21,7 +21,7 @@ def test_lambda_weighs_the_gradient_to_body_and_label_head(domains):
         body, head = modules()
         clf = MCCClassifier(
             body,
-            label_classifier=head,
+            label_head=head,
             temperature=1.5,
             lambda_=lambda_,
             lambda_schedule="constant",

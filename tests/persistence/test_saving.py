@@ -18,6 +18,7 @@ from sktransfer import (
     DeepCORALClassifier,
     DeepJDOTClassifier,
     DeepMMDClassifier,
+    DomainConfusionClassifier,
     FineTuneClassifier,
     MCCClassifier,
     load,
@@ -58,8 +59,8 @@ VARIANTS = [
         ("feature_extractor",),
     ),
     (
-        DANNClassifier(label_classifier=plain_head, domain_classifier=plain_head, **FAST),
-        ("domain_classifier", "label_classifier"),
+        DANNClassifier(label_head=plain_head, domain_classifier=plain_head, **FAST),
+        ("domain_classifier", "label_head"),
     ),
     (
         DANNClassifier(lambda_schedule=linear, optimizer=torch.optim.SGD, **FAST),
@@ -70,6 +71,7 @@ VARIANTS = [
     (CDANClassifier(entropy_conditioning=False, **FAST), ()),
     (DeepMMDClassifier(joint=True, **FAST), ()),
     (DeepJDOTClassifier(feature_cost=0.1, **FAST), ()),
+    (DomainConfusionClassifier(soft_label_weight=0.2, **FAST), ()),
     (MCCClassifier(temperature=1.5, **FAST), ()),
     (MCCClassifier(target_loss=linear_loss, **FAST), ("target_loss",)),
     (FineTuneClassifier(class_weight={"up": 2, "down": 1.5}, **EPOCHS), ()),
