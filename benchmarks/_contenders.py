@@ -19,7 +19,7 @@ def fit_sktransfer(problem):
     """Fit this package's estimator."""
     DANNClassifier(
         problem.make_body(),
-        label_head=problem.make_label_head(),
+        label_classifier=problem.make_label_classifier(),
         domain_classifier=problem.make_domain_classifier(),
         gradient_penalty=0.0,  # what the others do not do
         average_weights=0.0,
@@ -38,14 +38,14 @@ class Network(nn.Module):
     def __init__(self, problem):
         super().__init__()
         self.body = problem.make_body()
-        self.label_head = problem.make_label_head()
+        self.label_classifier = problem.make_label_classifier()
         self.reversal = GradientReversal()
         self.domain_classifier = problem.make_domain_classifier()
 
     def forward(self, source, target):
         features = self.body(torch.cat([source, target]))
         domains = self.domain_classifier(self.reversal(features)).squeeze(1)
-        return self.label_head(features[: len(source)]), domains
+        return self.label_classifier(features[: len(source)]), domains
 
 
 def loss_of(network, source, y, target, progress):
@@ -133,7 +133,7 @@ def fit_skada(problem):
     torch.manual_seed(0)
     network = nn.Sequential()
     network.add_module("body", problem.make_body())
-    network.add_module("head", problem.make_label_head())
+    network.add_module("head", problem.make_label_classifier())
     net = DANN(
         network,
         layer_name="body",

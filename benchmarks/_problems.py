@@ -39,7 +39,7 @@ class Problem:
             nn.Flatten(),
         )
 
-    def make_label_head(self):
+    def make_label_classifier(self):
         """Return a fresh label head."""
         return nn.Linear(self.n_features, 2)
 

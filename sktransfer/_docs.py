@@ -20,14 +20,14 @@ feature_extractor : torch.nn.Module, callable or None, default=None
     builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
 """
 
-LABEL_HEAD_PARAMETER = """\
-label_head : torch.nn.Module, callable or None, default=None
+LABEL_CLASSIFIER_PARAMETER = """\
+label_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer.
 """
 
 REGRESSION_HEAD_PARAMETER = """\
-label_head : torch.nn.Module, callable or None, default=None
+label_regressor : torch.nn.Module, callable or None, default=None
     The head that maps features to the numbers that are predicted, in units of
     `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
     linear layer.
@@ -246,7 +246,7 @@ BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
     "backbone_parameter": BACKBONE_PARAMETER,
     "episode_parameters": EPISODE_PARAMETERS,
-    "label_head_parameter": LABEL_HEAD_PARAMETER,
+    "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,

@@ -279,13 +279,13 @@ def test_random_state_may_be_a_generator(domains):
 def test_nothing_of_the_users_is_changed(domains):
     X, y, X_target = domains
     body, domain_classifier = batch_norm_body((4,)), nn.Linear(20, 1).double()
-    label_head = nn.Linear(20, 2).double()
+    label_classifier = nn.Linear(20, 2).double()
     weights = np.arange(90.0)
     mine = [X, y, X_target, weights]
-    modules = [body, domain_classifier, label_head]
+    modules = [body, domain_classifier, label_classifier]
     copies = copy.deepcopy((mine, [m.state_dict() for m in modules]))
     clf = DANNClassifier(
-        body, domain_classifier=domain_classifier, label_head=label_head, **FAST
+        body, domain_classifier=domain_classifier, label_classifier=label_classifier, **FAST
     ).fit(X, y, X_target, sample_weight=weights)
     clf.predict(X)
     for now, before in zip(mine, copies[0], strict=True):
@@ -362,7 +362,9 @@ def test_scale_of_weights_does_not_matter(domains):
 class Interruption(nn.Module):
     def __init__(self, after):
         super().__init__()
-        self.linear = nn.Linear(4, 5).double()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.linear = nn.Linear(4, 5).double()
         self.after = after
 
     def forward(self, X):

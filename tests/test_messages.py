@@ -152,8 +152,8 @@ def test_what_says_how_to_train_is_named(parameters, message):
 @pytest.mark.parametrize("activation", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()])
 def test_a_head_that_ends_in_an_activation_warns(activation):
     head = nn.Sequential(nn.Linear(100, 2), activation)
-    clf = DANNClassifier(label_head=head, lambda_=0.0, **FAST)
-    with pytest.warns(UserWarning, match=f"label_head ends in {type(activation).__name__}"):
+    clf = DANNClassifier(label_classifier=head, lambda_=0.0, **FAST)
+    with pytest.warns(UserWarning, match=f"label_classifier ends in {type(activation).__name__}"):
         clf.fit(Xs, ys)
 
 

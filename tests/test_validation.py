@@ -156,7 +156,7 @@ class OneRow(nn.Module):
             r"domain_classifier gave shape \(2, 2\).*\(n, 1",
         ),
         ({"domain_classifier": nn.Linear(7, 1)}, "domain_classifier failed on"),
-        ({"label_head": nn.Linear(100, 3)}, r"label_head gave shape .*\(n, 2\)"),
+        ({"label_classifier": nn.Linear(100, 3)}, r"label_classifier gave shape .*\(n, 2\)"),
         ({"batch_size": 1, "feature_extractor": batch_norm_body}, "batch_size=1 .* at least 2"),
     ],
 )
@@ -171,8 +171,8 @@ def test_callables_must_return_modules(domains):
 
 
 def test_callables_must_take_what_they_are_given(domains):
-    with pytest.raises(ValueError, match=r"label_head\(100, 2\) failed: .* positional arg"):
-        fit(*domains, label_head=lambda n: nn.Linear(n, 2))
+    with pytest.raises(ValueError, match=r"label_classifier\(100, 2\) failed: .* positional arg"):
+        fit(*domains, label_classifier=lambda n: nn.Linear(n, 2))
 
 
 @pytest.mark.parametrize("given", [3, ("name", 3), "EarlyStopping", int])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from .._parameters import parameters
+from .._validation import StrOptions
 from ..data._sampler import Sampler
 from ..engine._net import TransferNet
 
@@ -36,6 +38,25 @@ def weights_by_target_shares(
     weighted: np.ndarray = weights * factors[y]
     weighted *= total / weighted.sum()
     return weighted
+
+
+@parameters
+class ClassWeightingMixin:
+    """Weighs classes of the source by the target's; stands before `AdaptationClassifier`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "class_weighting": [StrOptions({"target"}), None],
+    }
+
+    class_weighting: Any = None
+
+    def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+        if self.class_weighting is None or sampler.target is None:
+            return []
+        return [("class_weighting", TargetShares(sampler))]
+
+    def _supposes_equal_shares(self) -> bool:
+        return self.class_weighting is None
 
 
 class TargetShares(Callback):

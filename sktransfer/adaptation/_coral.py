@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 
 
 def covariance(features: Tensor) -> Tensor:
@@ -38,7 +39,8 @@ class CORALMixin:
 
 
 @with_shared_docs
-class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DeepCORALClassifier(CORALMixin, ClassWeightingMixin, AdaptationClassifier):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -55,7 +57,7 @@ class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     {body_parameters}
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Interval, Real
 from ..data._sampler import Batch
 from ..engine._stage import AlternatingStep, Move, Step, Update
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 from ._dann import DANNMixin, DomainClassifier
 
 # What earlier steps' rows count for in a soft label, from each step to the next.
@@ -109,7 +110,8 @@ def without_graph(batch: Batch) -> Batch:
 
 
 @with_shared_docs
-class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     """Domain confusion: features of which a domain classifier can say nothing.
 
     A domain classifier learns to tell source from target by the features; then the body
@@ -184,76 +186,13 @@ class DomainConfusionClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **DANNMixin._parameter_constraints,
         "soft_label_weight": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        domain_classifier: Any = None,
-        domain_layer_sizes: Any = (100,),
-        gradient_penalty: float = 5.0,
-        soft_label_weight: float = 0.1,
-        temperature: float = 2.0,
-        label_head: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = None,
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_head=label_head,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            class_weighting=class_weighting,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.domain_classifier = domain_classifier
-        self.domain_layer_sizes = domain_layer_sizes
-        self.gradient_penalty = gradient_penalty
-        self.soft_label_weight = soft_label_weight
-        self.temperature = temperature
+    soft_label_weight: float = 0.1
+    temperature: float = 2.0
+    optimizer: Any = "game_adam"
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         soft_labels = SoftLabels(n_outputs, self.temperature, features.dtype)

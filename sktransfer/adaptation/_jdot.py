@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Interval, Real
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._classifier import AdaptationClassifier
 
 
 def transport_cost(
@@ -55,7 +55,8 @@ def cheapest_pairs(cost: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @with_shared_docs
-class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DeepJDOTClassifier(AdaptationClassifier):
     """Optimal transport of features and labels: each target row learns of a source row near it.
 
     In each batch target rows are paired with source rows such that the features of a
@@ -82,7 +83,7 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
         Weight of the squared distance of features, a mean over their number.
     label_cost : float, default={label_cost}
         Weight of the cross-entropy between the source's label and the target's prediction.
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
     {optimizer_parameters}
@@ -119,67 +120,12 @@ class DeepJDOTClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "feature_cost": [Interval(Real, 0, None, closed="left")],
         "label_cost": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        feature_cost: float = 10.0,
-        label_cost: float = 1.0,
-        label_head: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_head=label_head,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            checkpoint=checkpoint,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.feature_cost = feature_cost
-        self.label_cost = label_cost
+    feature_cost: float = 10.0
+    label_cost: float = 1.0
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the cost of the cheapest plan, its gradient weighed by lambda."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,7 +15,9 @@ from torch.nn import functional as F
 from .._classifier import DeepClassifierMixin
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._source_free import HypothesisTransfer
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domains
 from ..data._sampler import Batch
@@ -26,7 +29,8 @@ from ..network._network import TransferNetwork
 
 
 @with_shared_docs
-class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
+@parameters
+class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator):
     """Source hypothesis transfer: a source model that learns on from target rows alone.
 
     The network first learns the source. Then the source is put aside and the label head
@@ -50,7 +54,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     Parameters
     ----------
     {body_parameters}
-    {label_head_parameter}
+    {label_classifier_parameter}
     label_smoothing : float in [0, 1), default={label_smoothing}
         Share of a label that is spread evenly over all classes in the first stage.
     diversity : bool, default=True
@@ -110,9 +114,8 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
-        "label_head": [callable, None],
+        "label_classifier": [callable, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "diversity": ["boolean"],
         "pseudo_label_weight": [Interval(Real, 0, None, closed="left")],
@@ -124,56 +127,19 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_head: Any = None,
-        label_smoothing: float = 0.1,
-        diversity: bool = True,
-        pseudo_label_weight: float = 0.3,
-        target_epochs: int = 30,
-        target_learning_rate: float = 3e-4,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.feature_extractor = feature_extractor
-        self.label_head = label_head
-        self.label_smoothing = label_smoothing
-        self.diversity = diversity
-        self.pseudo_label_weight = pseudo_label_weight
-        self.target_epochs = target_epochs
-        self.target_learning_rate = target_learning_rate
-        self.class_weight = class_weight
-        self.average_weights = average_weights
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    feature_extractor: Any = field(default=None, kw_only=False)
+    label_classifier: Any = None
+    label_smoothing: float = 0.1
+    diversity: bool = True
+    pseudo_label_weight: float = 0.3
+    target_epochs: int = 30
+    target_learning_rate: float = 3e-4
+    class_weight: Any = None
+    average_weights: float = 0.25
+    hidden_layer_sizes: Any = (100,)
+    learning_rate: float = 2e-3
+    batch_size: int = 64
+    max_epochs: int = 100
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
@@ -181,7 +147,9 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         )
         features = probed.output.flatten(1)
         arguments = features.shape[1], n_outputs
-        head = make_head(self.label_head, "label_head", features, n_outputs, arguments, nn.Linear)
+        head = make_head(
+            self.label_classifier, "label_classifier", features, n_outputs, arguments, nn.Linear
+        )
         return TransferNetwork(body, head, {}, probed)
 
     def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .._deep import BaseDeepEstimator
+from .._parameters import parameters
 from .._task import Classification, encoded
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, StrOptions
 from ..data._domain import Domain
 from ..data._sampler import Batch, DomainRows
@@ -25,11 +28,11 @@ from ._support import SupportMixin
 EPISODES_PER_EPOCH = 50
 
 
-class BaseEpisodic(SupportMixin, BaseDeepEstimator):
+@parameters
+class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
     """Learns on episodes of the classes of `y`, and then classes from the support alone."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "backbone": [callable, None],
         "distance": [StrOptions({"euclidean", "cosine"})],
         "n_way": [Interval(Integral, 2, None, closed="left")],
@@ -39,46 +42,13 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        distance: str = "euclidean",
-        n_way: int = 20,
-        n_shot: int = 5,
-        n_query: int = 5,
-        episodes: int = 500,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.distance = distance
-        self.n_way = n_way
-        self.n_shot = n_shot
-        self.n_query = n_query
-        self.episodes = episodes
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    backbone: Any = field(default=None, kw_only=False)
+    distance: str = "euclidean"
+    n_way: int = 20
+    n_shot: int = 5
+    n_query: int = 5
+    episodes: int = 500
+    hidden_layer_sizes: Any = (100,)
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]

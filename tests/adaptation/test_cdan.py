@@ -85,7 +85,7 @@ def step(domains, lambda_, **params):
     body, head, domain = modules()
     clf = CDANClassifier(
         body,
-        label_head=head,
+        label_classifier=head,
         domain_classifier=domain,
         lambda_=lambda_,
         lambda_schedule="constant",

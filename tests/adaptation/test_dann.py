@@ -37,7 +37,7 @@ def one_step(X, y, X_target, **params):
     """Return a DANN after one full-batch SGD step."""
     clf = DANNClassifier(
         tiny_body(),
-        label_head=nn.Linear,  # one's own modules learn at the learning rate itself
+        label_classifier=nn.Linear,  # one's own modules learn at the learning rate itself
         domain_classifier=tiny_domain_classifier,
         lambda_schedule="constant",
         optimizer=plain_sgd,

@@ -102,7 +102,7 @@ def small(**params):
     body = nn.Linear(4, 6).double()
     return DomainConfusionClassifier(
         body,
-        label_head=nn.Linear,  # one's own, it learns at the learning rate itself
+        label_classifier=nn.Linear,  # one's own, it learns at the learning rate itself
         domain_classifier=lambda n_features: nn.Linear(n_features, 1),
         lambda_schedule="constant",
         average_weights=0.0,

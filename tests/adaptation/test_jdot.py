@@ -120,7 +120,7 @@ def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target
             body,
             feature_cost=0.5,
             label_cost=2.0,
-            label_head=head,
+            label_classifier=head,
             lambda_=lambda_,
             lambda_schedule="constant",
             optimizer=torch.optim.SGD,

@@ -21,7 +21,7 @@ def test_lambda_weighs_the_gradient_to_body_and_label_head(domains):
         body, head = modules()
         clf = MCCClassifier(
             body,
-            label_head=head,
+            label_classifier=head,
             temperature=1.5,
             lambda_=lambda_,
             lambda_schedule="constant",

@@ -57,7 +57,7 @@ def given_once():
 def test_the_two_heads_begin_apart_whatever_head_is_given(domains, head):
     body = nn.Linear(4, 4).double() if head == "one object" else None
     head = given_once() if head == "one object" else head
-    clf = MCDClassifier(body, label_head=head, max_epochs=1, random_state=0)
+    clf = MCDClassifier(body, label_classifier=head, max_epochs=1, random_state=0)
     heads = clf.fit(*domains).net_.module_.label_head
     assert heads.first is not heads.second
     assert not torch.equal(heads.first.weight, heads.second.weight)
@@ -83,7 +83,7 @@ def small(**params):
     body = nn.Linear(4, 6).double()
     return MCDClassifier(
         body,
-        label_head=nn.Linear,  # one's own, it learns at the learning rate itself
+        label_classifier=nn.Linear,  # one's own, it learns at the learning rate itself
         lambda_schedule="constant",
         average_weights=0.0,
         optimizer=torch.optim.SGD,

@@ -105,7 +105,7 @@ def test_lambda_weighs_the_gradient_and_only_joint_matching_teaches_the_head(dom
         clf = DeepMMDClassifier(
             body,
             joint=joint,
-            label_head=head,
+            label_classifier=head,
             lambda_=lambda_,
             lambda_schedule="constant",
             optimizer=torch.optim.SGD,

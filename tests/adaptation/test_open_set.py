@@ -52,7 +52,7 @@ def test_the_head_goes_to_the_border_and_the_body_away_from_it(domains):
         body, head = nn.Linear(4, 6).double(), nn.Linear(6, 3).double()
         clf = OpenSetClassifier(
             body,
-            label_head=head,
+            label_classifier=head,
             lambda_=lambda_,
             lambda_schedule="constant",
             average_weights=0.0,

@@ -22,7 +22,7 @@ def modules():
 def test_the_head_stays_and_the_body_moves_in_the_second_stage(domains):
     X, y, X_target = domains
     body, head = modules()
-    clf = SHOTClassifier(body, label_head=head, average_weights=0.0, **FAST)
+    clf = SHOTClassifier(body, label_classifier=head, average_weights=0.0, **FAST)
     plain = clf.source_only().fit(X, y).net_.module_
     adapted = clf.fit(X, y, X_target).net_.module_
     assert torch.equal(plain.label_head.weight, adapted.label_head.weight)
@@ -44,7 +44,7 @@ def test_the_first_step_on_the_target_goes_down_its_losses_by_the_body(domains):
     body, head = modules()
     clf = SHOTClassifier(
         body,
-        label_head=head,
+        label_classifier=head,
         learning_rate=0.1,
         optimizer=torch.optim.SGD,
         average_weights=0.0,

@@ -13,7 +13,7 @@ from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier
 
 RATE = 0.1
 ONE_STEP = {
-    "label_head": nn.Linear,
+    "label_classifier": nn.Linear,
     "lambda_": 0.0,
     "optimizer": partial(torch.optim.SGD),
     "learning_rate": RATE,

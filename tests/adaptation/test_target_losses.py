@@ -120,7 +120,7 @@ def one_step(domains, **params):
     torch.manual_seed(0)
     clf = DeepCORALClassifier(
         nn.Linear(4, 3).double(),
-        label_head=nn.Linear(3, 2).double(),
+        label_classifier=nn.Linear(3, 2).double(),
         lambda_=0.4,
         lambda_schedule="constant",
         optimizer=torch.optim.SGD,

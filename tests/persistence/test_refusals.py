@@ -66,8 +66,8 @@ def test_modules_of_another_structure_are_refused_with_both_shapes(domains, path
     ]:
         with pytest.raises(ValueError, match=message):
             load(path, feature_extractor=module)
-    with pytest.raises(ValueError, match=r"label_head has no 'bias', the file has it"):
-        load(path, feature_extractor=body, label_head=nn.Linear(6, 2, bias=False))
+    with pytest.raises(ValueError, match=r"label_classifier has no 'bias', the file has it"):
+        load(path, feature_extractor=body, label_classifier=nn.Linear(6, 2, bias=False))
     save(fit(DANNClassifier(**FAST), domains), path)
     with pytest.raises(ValueError, match=r"feature_extractor has '0.weight' of shape \(5, 4\)"):
         load(path, hidden_layer_sizes=5)

@@ -59,8 +59,8 @@ VARIANTS = [
         ("feature_extractor",),
     ),
     (
-        DANNClassifier(label_head=plain_head, domain_classifier=plain_head, **FAST),
-        ("domain_classifier", "label_head"),
+        DANNClassifier(label_classifier=plain_head, domain_classifier=plain_head, **FAST),
+        ("domain_classifier", "label_classifier"),
     ),
     (
         DANNClassifier(lambda_schedule=linear, optimizer=torch.optim.SGD, **FAST),
