@@ -18,7 +18,7 @@ from ._estimator import BaseTransferEstimator
 from ._resuming import open_journal
 from ._task import Task, encoded
 from ._validation import Integral, Interval, check_domains, check_rows_to_predict
-from .callbacks import EpochProgressBar, holds_a_domain
+from .callbacks import holds_a_domain
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
 from .data._rows import Rows, few_rows
@@ -33,6 +33,7 @@ from .engine._optimizers import (
     take_over,
 )
 from .engine._processes import Processes, draw_seeds, join_processes
+from .engine._progress import EpochProgressBar
 from .engine._run import Run
 from .engine._runtime import PrivateGenerators
 from .engine._stage import Stage

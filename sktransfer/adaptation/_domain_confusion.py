@@ -148,7 +148,7 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
         Weight of ``S``, which counts only where `y_target` tells labels.
     temperature : float, default={temperature}
         What logits are divided by in soft labels and the predictions held against them.
-    {label_head_parameter}
+    {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}
     {adaptation_parameters}

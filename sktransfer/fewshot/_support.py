@@ -13,8 +13,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
-from .._arguments import as_array, check_same_length, named
+from .._arguments import as_array, check_same_length
 from .._classifier import DeepClassifierMixin
+from .._naming import named
 from .._task import Classification, encoded
 from .._validation import check_rows_to_predict, check_sample_weight
 from ..data._checks import TorchRows

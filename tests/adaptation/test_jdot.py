@@ -56,7 +56,7 @@ def test_class_weights_multiply_the_label_cost_of_the_source_rows(domains):
     torch.manual_seed(0)
     body, head = nn.Linear(4, 3).double(), nn.Linear(3, 2).double()
     clf = DeepJDOTClassifier(
-        body, label_head=head, class_weight=weights, lambda_schedule="constant",
+        body, label_classifier=head, class_weight=weights, lambda_schedule="constant",
         batch_size=90, max_epochs=1, average_weights=0.0, random_state=0, callbacks=[Seen()],
     )  # fmt: skip
     clf.fit(X, y, X_target)
