@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         MCDClassifier,
         OpenSetClassifier,
         SHOTClassifier,
+        VADAClassifier,
     )
     from .alignment import (
         CORAL,
@@ -169,6 +170,7 @@ __all__ = [
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
+    "VADAClassifier",
     "export_onnx",
     "few_shot_score",
     "load",

@@ -24,6 +24,7 @@ EXPORTS = {
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
     "OpenSetClassifier": "adaptation",
+    "VADAClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",

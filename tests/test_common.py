@@ -27,6 +27,7 @@ from sktransfer import (
     MCDClassifier,
     OpenSetClassifier,
     SHOTClassifier,
+    VADAClassifier,
 )
 from sktransfer.fewshot import (
     MatchingClassifier,
@@ -113,6 +114,8 @@ VARIANTS = [
     DeepJDOTClassifier(batch_norm_body, label_cost=0.1, target_loss="mcc", **FAST),
     DomainConfusionClassifier(**FAST),
     DomainConfusionClassifier(batch_norm_body, gradient_penalty=0.0, target_loss="entropy", **FAST),
+    VADAClassifier(**FAST),
+    VADAClassifier(batch_norm_body, dirt_t_epochs=2, target_loss="mcc", **FAST),
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
@@ -231,6 +234,10 @@ class AdaptedConfusion(TargetFromSource, DomainConfusionClassifier):
     """A domain classifier to be confused on two equal domains."""
 
 
+class AdaptedVADA(TargetFromSource, VADAClassifier):
+    """Rows that are moved a little, in two equal domains and then in one."""
+
+
 class AdaptedSHOT(TargetFromSource, SHOTClassifier):
     """The source's rows once more, without their labels."""
 
@@ -251,6 +258,7 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedJDOT(**FAST),
         AdaptedMCD(**FAST),
         AdaptedConfusion(**FAST),
+        AdaptedVADA(dirt_t_epochs=3, **FAST),
         AdaptedSHOT(**FAST),
         AdaptedSHOT(batch_norm_body, **FAST),
         AdaptedSHOT(diversity=False, **FAST),
