@@ -18,6 +18,7 @@ EXPORTS = {
     "DeepJDOTClassifier": "adaptation",
     "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
+    "HypothesisTransfer": "adaptation",
     "DomainConfusionClassifier": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",

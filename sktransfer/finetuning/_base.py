@@ -160,6 +160,14 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         part = plan_refinement(self, self.unfrozen_layers_, network.label_head)
         yield from self._stages([part], self._training_rows(labelled), seed)
 
+    def _learning_without_labels(self) -> list[nn.Parameter]:
+        """Freeze the body down to the layers to unfreeze, and list their weights."""
+        network: FineTuneNetwork = self.net_.module_
+        self._find_unfrozen(network)
+        freezes = Unfreezing.of(self.unfreezing, "unfreezing").freeze_batch_norm
+        network.freeze(self.unfrozen_layers_, freeze_batch_norm=freezes)
+        return [p for p in network.body.parameters() if p.requires_grad]
+
     def _training_rows(self, domain: Domain) -> TrainingRows:
         return TrainingRows(domain, self.net_.task, self._class_weights(domain))
 
