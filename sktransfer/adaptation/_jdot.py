@@ -25,12 +25,12 @@ def transport_cost(
     target: Tensor,
     logits: Tensor,
     feature_cost: float,
-    label_cost: float,
+    label_cost: float | Tensor,
 ) -> Tensor:
-    """Return ``M_ij = a/d ||f_i - f_j||^2 - b log p_j[y_i]``, shape (n_source, n_target).
+    """Return ``M_ij = a/d ||f_i - f_j||^2 - b_i log p_j[y_i]``, shape (n_source, n_target).
 
     ``f`` are features of width ``d``, ``p = softmax(logits)`` of the target rows, ``a`` is
-    `feature_cost` and ``b`` is `label_cost`.
+    `feature_cost` and ``b`` is `label_cost`, one for all source rows or of shape (n_source, 1).
     """
     differences = "donot_use_mm_for_euclid_dist"
     distances = torch.cdist(source, target, compute_mode=differences).square()
@@ -72,7 +72,8 @@ class DeepJDOTClassifier(AdaptationClassifier):
     of the ``d`` features ``f`` and the predictions ``p``. The plan ``gamma`` is the
     cheapest that pairs each row of one domain with one of the other, of weight
     ``1/n`` each, and is held fixed: an assignment problem, solved by scipy. Where a batch has
-    fewer rows of one domain, these are repeated in turn. The paper has squared distances
+    fewer rows of one domain, these are repeated in turn. `class_weight` multiplies ``label_cost``
+    by the weight of the source row's class. The paper has squared distances
     that are not divided by ``d``, and class-balanced batches of the source.
 
     Parameters
@@ -130,12 +131,13 @@ class DeepJDOTClassifier(AdaptationClassifier):
         """Return the cost of the cheapest plan, its gradient weighed by lambda."""
         assert batch.target is not None
         assert batch.source.y is not None
+        weight = batch.source.weight
         cost = transport_cost(
             scale_gradient(batch.source.features, batch.lambda_),
             batch.source.y,
             scale_gradient(batch.target.features, batch.lambda_),
             scale_gradient(network.target_outputs(batch), batch.lambda_),
             self.feature_cost,
-            self.label_cost,
+            self.label_cost if weight is None else self.label_cost * weight[:, None],
         )
         return {"domain_loss": cost[cheapest_pairs(cost)].mean()}
