@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import multitask as multitask
     from . import parameters as parameters
     from . import persistence as persistence
+    from . import relations as relations
     from . import schedules as schedules
     from . import selftaught as selftaught
     from . import zeroshot as zeroshot
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepJDOTClassifier,
         DeepMMDClassifier,
         DomainConfusionClassifier,
+        HypothesisTransfer,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
@@ -97,6 +99,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import FitCheckpoint, export_onnx, load, save
+    from .relations import CrossDomainLabelPropagation
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -121,6 +124,7 @@ __all__ = [
     "BalancedWeightingRegressor",
     "CDANClassifier",
     "ContrastivePretrainer",
+    "CrossDomainLabelPropagation",
     "DANNClassifier",
     "DANNRegressor",
     "DAPClassifier",
@@ -139,6 +143,7 @@ __all__ = [
     "FrozenCache",
     "HeldOut",
     "HeterogeneousTransferClassifier",
+    "HypothesisTransfer",
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",

@@ -20,6 +20,7 @@ TORCH_FREE = (
     "model_selection",
     "multitask",
     "parameters",
+    "relations",
     "selftaught",
     "zeroshot",
 )

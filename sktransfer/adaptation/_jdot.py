@@ -26,12 +26,12 @@ def transport_cost(
     target: Tensor,
     logits: Tensor,
     feature_cost: float,
-    label_cost: float,
+    label_cost: float | Tensor,
 ) -> Tensor:
-    """Return ``M_ij = a/d ||f_i - f_j||^2 - b log p_j[y_i]``, shape (n_source, n_target).
+    """Return ``M_ij = a/d ||f_i - f_j||^2 - b_i log p_j[y_i]``, shape (n_source, n_target).
 
     ``f`` are features of width ``d``, ``p = softmax(logits)`` of the target rows, ``a`` is
-    `feature_cost` and ``b`` is `label_cost`.
+    `feature_cost` and ``b`` is `label_cost`, one for all source rows or of shape (n_source, 1).
     """
     differences = "donot_use_mm_for_euclid_dist"
     distances = torch.cdist(source, target, compute_mode=differences).square()
@@ -81,7 +81,8 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     domain with rows of the other, each at most once and the share `transported_share` of
     them in all, in the way that is cheapest; all pairs have the same weight, which sums
     to 1, and the plan is held fixed: an assignment problem, solved by scipy. Where a batch
-    has fewer rows of one domain, these are repeated in turn.
+    has fewer rows of one domain, these are repeated in turn. `class_weight` multiplies
+    ``label_cost`` by the weight of the source row's class.
 
     A batch by chance has more rows of a class in one domain than in the other, and a plan of all
     rows (``transported_share=1``, as published in 2018) pairs what is left over across
@@ -152,12 +153,13 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
         """Return the cost of the cheapest plan, its gradient weighed by lambda."""
         assert batch.target is not None
         assert batch.source.y is not None
+        weight = batch.source.weight
         cost = transport_cost(
             scale_gradient(batch.source.features, batch.lambda_),
             batch.source.y,
             scale_gradient(batch.target.features, batch.lambda_),
             scale_gradient(network.target_outputs(batch), batch.lambda_),
             self.feature_cost,
-            self.label_cost,
+            self.label_cost if weight is None else self.label_cost * weight[:, None],
         )
         return {"domain_loss": cost[cheapest_pairs(cost, self.transported_share)].mean()}

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skorch.callbacks import Callback
 from torch import nn
 
 from sktransfer import DeepJDOTClassifier
@@ -31,6 +32,46 @@ def test_cost_equals_the_formula_by_plain_loops():
             expected[i, j] = 0.3 / 3 * distance - 0.7 * math.log(p)
     tensors = map(torch.from_numpy, (source, y, target, logits))
     np.testing.assert_allclose(transport_cost(*tensors, 0.3, 0.7).numpy(), expected, rtol=1e-12)
+
+
+def test_each_source_row_may_have_a_label_cost_of_its_own():
+    rng = np.random.default_rng(0)
+    source, target, logits = (torch.from_numpy(rng.normal(size=(5, 3))) for _ in range(3))
+    y, costs = torch.tensor([0, 2, 1, 1, 0]), torch.rand(5, 1, dtype=torch.float64)
+    each = transport_cost(source, y, target, logits, 0.3, costs)
+    for i in range(5):
+        rows = transport_cost(source[i : i + 1], y[i : i + 1], target, logits, 0.3, costs[i].item())
+        torch.testing.assert_close(each[i], rows[0])
+
+
+def test_class_weights_multiply_the_label_cost_of_the_source_rows(domains):
+    X, y, X_target = domains
+    weights = {"up": 4.0, "down": 1.0}
+    seen = []
+
+    class Seen(Callback):
+        def on_batch_end(self, net, batch, training, loss, **kwargs):
+            seen.append((batch, loss.item()))
+
+    torch.manual_seed(0)
+    body, head = nn.Linear(4, 3).double(), nn.Linear(3, 2).double()
+    clf = DeepJDOTClassifier(
+        body, label_classifier=head, class_weight=weights, lambda_schedule="constant",
+        batch_size=90, max_epochs=1, average_weights=0.0, random_state=0, callbacks=[Seen()],
+    )  # fmt: skip
+    clf.fit(X, y, X_target)
+    batch, loss = seen[0]
+    counts = {label: (y == label).sum() for label in weights}
+    mean = sum(weights[label] * counts[label] for label in weights) / len(y)
+    of_rows = torch.tensor([weights[label] / mean for label in y[batch.source.rows.numpy()]])
+    of_rows = of_rows.double()
+    by_head = -head(body(batch.source.X)).log_softmax(dim=1)[torch.arange(90), batch.source.y]
+    features, logits = body(batch.target.X), head(body(batch.target.X))
+    M = transport_cost(
+        body(batch.source.X), batch.source.y, features, logits, 10.0, of_rows[:, None]
+    )
+    expected = (of_rows * by_head).mean() + M[cheapest_pairs(M)].mean()
+    assert loss == pytest.approx(expected.item(), rel=1e-9)
 
 
 @given(arrays(np.float64, (4, 4), elements=st.floats(-10, 10)))
