@@ -58,6 +58,7 @@ def test_class_weights_multiply_the_label_cost_of_the_source_rows(domains):
     clf = DeepJDOTClassifier(
         body, label_classifier=head, class_weight=weights, lambda_schedule="constant",
         batch_size=90, max_epochs=1, average_weights=0.0, random_state=0, callbacks=[Seen()],
+        feature_cost=10.0, label_cost=1.0, transported_share=1.0,
     )  # fmt: skip
     clf.fit(X, y, X_target)
     batch, loss = seen[0]
