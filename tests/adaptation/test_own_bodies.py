@@ -75,9 +75,7 @@ def fit(clf, at):
 
 
 def test_each_domain_passes_its_own_body_and_the_common_head():
-    source_body, _ = make_body(
-        None, "a", torch.zeros(2, 4).double(), torch.float64, (5,)
-    )
+    source_body, _ = make_body(None, "a", torch.zeros(2, 4).double(), torch.float64, (5,))
     body, probed = make_body(None, "b", torch.zeros(2, 7).double(), torch.float64, (5,))
     head = nn.Linear(5, 2).double()
     network = TwoBodyNetwork(body, source_body, head, {}, probed, (4,))
