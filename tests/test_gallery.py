@@ -222,6 +222,17 @@ def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
     assert "accuracy by one row each" in capsys.readouterr().out
 
 
+@pytest.mark.accuracy
+def test_machines_learn_from_those_that_are_like_them(run_example):
+    names = run_example("plot_several_tasks")
+    assert names["scores"]["with relations"] > names["scores"]["each alone"] + 0.05  # by 0.12
+    kinds = [names["names"][code].split()[0] for code in names["covariance"].order_]
+    like = [place for place, kind in enumerate(kinds) if kind == "like"]
+    assert np.ptp(like) == len(like) - 1  # side by side
+    network, linear = names["curved_scores"]
+    assert network > linear + 0.3  # 0.46, -0.39
+
+
 def test_faults_without_rows_are_told_apart(run_example, capsys):
     names = run_example("plot_zero_shot")
     assert names["accuracy"] > 0.7  # 0.99; a coin has 0.5
