@@ -226,7 +226,8 @@ def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
 def test_machines_learn_from_those_that_are_like_them(run_example):
     names = run_example("plot_several_tasks")
     assert names["scores"]["with relations"] > names["scores"]["each alone"] + 0.05  # by 0.12
-    kinds = [names["names"][code].split()[0] for code in names["covariance"].order_]
+    display = names["covariance"]
+    kinds = [display.task_names[code].split()[0] for code in display.order_]
     like = [place for place, kind in enumerate(kinds) if kind == "like"]
     assert np.ptp(like) == len(like) - 1  # side by side
     network, linear = names["curved_scores"]
