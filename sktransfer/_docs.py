@@ -240,8 +240,9 @@ X_target : {array-like, sparse matrix, tensor} of shape (n_target, n_features) o
 """
 
 IMPORTANCE_PARAMETERS = """\
-loss : {"zero_one", "log_loss"}, default="zero_one"
-    ``1[predict(x) != y]`` or ``-log p_y(x)``.
+loss : {"zero_one", "log_loss", "squared_error"}, default="zero_one"
+    ``1[predict(x) != y]`` or ``-log p_y(x)`` of a classifier, ``(y - predict(x))^2`` of a
+    regressor (the mean over its outputs).
 domain_classifier : scikit-learn classifier or None, default=None
     Tells source from target by features (those of `transform`, or the rows
     themselves where the estimator has none); with `predict_proba`. None is
