@@ -19,7 +19,9 @@ from ._target_domain import TargetDomain, is_dataset
 
 
 def as_array(X, name: str):
-    """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave other rows as they are.
+    """Unwrap a `TargetDomain`; turn tensors, and what tells no shape, into arrays.
+
+    Other rows are left as they are.
 
     Raises
     ------
@@ -51,6 +53,8 @@ def as_array(X, name: str):
     if torch is not None and isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):  # it may refuse NumPy's functions
+        X = np.asarray(X)
     if X is None:
         raise ValueError(
             f"{name} is None; give one {'label' if is_labels else 'row'} for each sample, an array."

@@ -170,6 +170,10 @@ n_query : int, default=5
 episodes : int, default=500
     Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
     as it is. With `data_parallel` each process has episodes of its own.
+augment : callable or None, default=None
+    Gets the rows of an episode (a tensor of shape ``(n, *input_shape)``, on the device)
+    and returns them changed in ways that leave a class what it is: moved or turned a
+    little, for images. It draws from torch's generator, which `random_state` decides.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `backbone` is None.
 learning_rate : float, default=1e-3

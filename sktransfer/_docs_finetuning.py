@@ -35,8 +35,10 @@ unfreeze_depth : int, "all" or str, default=1
     it fits and all after it.
 unfreezing : Unfreezing or None, default=None
     How these layers learn: discriminative rates (``layer_decay``), one after the
-    other (``gradual``), held near their pretrained values (``l2_sp``), without
-    batch normalisation (``freeze_batch_norm``). None is ``Unfreezing()``.
+    other (``gradual``), held near their pretrained values (``l2_sp``), held to the
+    distances and angles among rows that the pretrained body gives
+    (``relational_weight``), without batch normalisation (``freeze_batch_norm``). None
+    is ``Unfreezing()``.
 source_training : SourceTraining or None, default=None
     Where the body learns from the source first: epochs, step size, and from which
     probability on a row of an unlabelled target is used. None is ``SourceTraining()``.

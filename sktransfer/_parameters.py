@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -23,4 +24,20 @@ def parameters(cls: type[T]) -> type[T]:
     for base in reversed(made.__mro__):
         constraints |= vars(base).get("_parameter_constraints", {})
     made._parameter_constraints = constraints  # type: ignore[attr-defined]
+    _show_own_first(made)
     return made
+
+
+def _show_own_first(made: type[Any]) -> None:
+    """Let help show what a method adds before what it shares with all others."""
+    first_declared = {
+        name: place
+        for place, base in enumerate(made.__mro__)
+        if "__dataclass_fields__" in vars(base)
+        for name in vars(base).get("__annotations__", {})
+    }
+    signature = inspect.signature(made.__init__)
+    shown = sorted(
+        signature.parameters.values(), key=lambda p: (p.kind, first_declared.get(p.name, 0))
+    )
+    made.__init__.__signature__ = signature.replace(parameters=shown)

@@ -217,7 +217,7 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
         elif tags.estimator_type == "regressor":
             of_y = {"y_numeric": True, "multi_output": tags.target_tags.multi_output}
         n_rows = n_rows_of(X)
-        if n_rows and not isinstance(y, str) and y is not None and np.ndim(y) > 0:
+        if n_rows and not isinstance(y, str) and n_rows_of(y) is not None:
             check_same_length(n_rows, "X", y, "y")
         with named("X", X):
             checked = validate_data(estimator, X, y, **_accepted(estimator, dtype), **of_y)

@@ -67,3 +67,7 @@ def test_init_assigns_what_it_is_given_itself():
 def test_estimators_are_equal_by_identity_and_show_what_was_changed():
     assert Method() != Method()
     assert repr(clone(Method(rate=2))) == "Method(rate=2)"
+
+
+def test_help_shows_what_a_method_adds_first_and_what_all_share_last():
+    assert list(inspect.signature(Method).parameters) == ["body", "penalty", "rate"]

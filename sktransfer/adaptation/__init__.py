@@ -1,5 +1,6 @@
 """Adaptation to a target domain without labels, one method a file."""
 
+from .._source_free import HypothesisTransfer
 from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor
@@ -12,6 +13,7 @@ from ._mcd import MCDClassifier
 from ._mmd import DeepMMDClassifier
 from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
+from ._vada import VADAClassifier
 
 __all__ = [
     "CDANClassifier",
@@ -22,8 +24,10 @@ __all__ = [
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
     "DomainConfusionClassifier",
+    "HypothesisTransfer",
     "MCCClassifier",
     "MCDClassifier",
     "OpenSetClassifier",
     "SHOTClassifier",
+    "VADAClassifier",
 ]

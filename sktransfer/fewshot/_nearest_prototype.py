@@ -126,6 +126,15 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
             head.centre = self.net_.module_.label_head.centre
         return head
 
+    def _plan_adaptation(self, target: Domain, seed: int, method: Any) -> Iterator[Stage]:
+        if method is not None:
+            raise ValueError(
+                "NearestPrototypeClassifier trains nothing: adapt can but move the statistics of "
+                "batch normalisation. Give a backbone that has it and leave method out, or give "
+                "labelled rows of the target to set_support."
+            )
+        yield from ()
+
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Take the centre; there is nothing to train."""
         engine, network = self.net_.engine, self.net_.module_

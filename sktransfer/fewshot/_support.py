@@ -119,6 +119,13 @@ class SupportMixin(DeepClassifierMixin):
         else:
             self._show(source, "y")
 
+    def _plan_refinement(self, labelled: Domain, seed: int) -> Iterator[Stage]:
+        raise ValueError(
+            f"{type(self).__name__} does not train on labelled rows of a target: "
+            "set_support(X_target, y_target) takes them for its classes. adapt(X_target) is for "
+            "rows without labels."
+        )
+
     def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
         if domains.target is None or domains.target.y is None:
             return domains.source, "y"

@@ -24,11 +24,18 @@ from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows, Sampler
 from ..engine._net import callback_dataset
 from ..engine._stage import Follower, GradientStep, Stage
+from ..network._augment import features_of
 from ..network._build import floating_type, make_module
-from ._augment import features_of
-from ._cached import keep_for_prediction, pass_frozen, prediction_rows, rows_from
+from ._cached import (
+    features_before,
+    keep_for_prediction,
+    pass_frozen,
+    prediction_rows,
+    rows_from,
+)
 from ._network import FineTuneNetwork
 from ._parts import FineTunedParts
+from ._relations import relational_loss
 from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from ._stages import (
     HeldOutScoring,
@@ -154,6 +161,14 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         part = plan_refinement(self, self.unfrozen_layers_, network.label_head)
         yield from self._stages([part], self._training_rows(labelled), seed)
 
+    def _learning_without_labels(self) -> list[nn.Parameter]:
+        """Freeze the body down to the layers to unfreeze, and list their weights."""
+        network: FineTuneNetwork = self.net_.module_
+        self._find_unfrozen(network)
+        freezes = Unfreezing.of(self.unfreezing, "unfreezing").freeze_batch_norm
+        network.freeze(self.unfrozen_layers_, freeze_batch_norm=freezes)
+        return [p for p in network.body.parameters() if p.requires_grad]
+
     def _training_rows(self, domain: Domain) -> TrainingRows:
         return TrainingRows(domain, self.net_.task, self._class_weights(domain))
 
@@ -178,6 +193,8 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         crossings = pass_frozen(network, engine, cache, depths, rows)
         penalised = any(part.l2_sp > 0 for part in parts)
         anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
+        if any(part.relational_weight > 0 for part in parts):
+            rows.before = features_before(network, engine, rows, crossings[0])
         for part, crossing in zip(parts, crossings, strict=True):
             yield self._stage(part, rows, crossing, anchors, random_state.randint(2**31 - 1))
         keep_for_prediction(network)
@@ -246,6 +263,10 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         losses = {"label_loss": rows.loss(batch.source_outputs, source.y)}
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
+        if part.relational_weight > 0:
+            assert rows.before is not None
+            relations = relational_loss(source.features, rows.before[source.rows])
+            losses["relational_loss"] = part.relational_weight * relations
         return losses
 
     def _prediction(self, X, method: str):

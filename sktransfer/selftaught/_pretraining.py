@@ -161,7 +161,7 @@ class BasePretraining(TrainingParameters, BaseDeepEstimator):
         target = None if domains.target is None else self._domain_rows(domains.target)
         yield self._stage(self._sampler(self._domain_rows(domains.source), target, seed))
 
-    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
+    def _plan_adaptation(self, target: Domain, seed: int, method: Any) -> Iterator[Stage]:
         """Go on learning, from the target's rows."""
         groups = self._parameter_groups_of(self.net_.module_)
         yield self._stage(self._target_sampler(target, seed), groups)

@@ -18,6 +18,7 @@ from sktransfer import (
     DomainConfusionClassifier,
     FineTuneClassifier,
     FitCheckpoint,
+    VADAClassifier,
 )
 from sktransfer._deep import BaseDeepEstimator
 from sktransfer._exports import EXPORTS
@@ -72,6 +73,7 @@ def estimators():
         "dann": DANNClassifier(body, learning_rate_schedule="cosine", **fast),
         "coral": DeepCORALClassifier(body, callbacks=[scheduler, stopping], **fast),
         "confusion": DomainConfusionClassifier(body, **fast),
+        "dirt_t": VADAClassifier(body, dirt_t_epochs=5, **fast),
         "finetune": FineTuneClassifier(body, early_stopping=HeldOut(patience=3), **STAGES),
         "gradual": FineTuneClassifier(
             body, unfreeze_depth=3, unfreezing=Unfreezing(gradual=True, l2_sp=0.1), **STAGES
@@ -102,7 +104,7 @@ def arguments(name, domains):
 
 
 @pytest.mark.parametrize("every_epochs", [1, 3])
-@pytest.mark.parametrize("name", ["dann", "coral", "confusion", "finetune", "gradual"])
+@pytest.mark.parametrize("name", ["dann", "coral", "confusion", "dirt_t", "finetune", "gradual"])
 def test_a_fit_that_ended_at_any_epoch_goes_on_to_the_same_bits(
     name, every_epochs, domains, tmp_path
 ):
