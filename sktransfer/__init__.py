@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import multitask as multitask
     from . import parameters as parameters
     from . import persistence as persistence
+    from . import relations as relations
     from . import schedules as schedules
     from . import selftaught as selftaught
     from . import zeroshot as zeroshot
@@ -88,6 +89,8 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .multitask import (
         MeanRegularizedClassifier,
         MeanRegularizedRegressor,
+        MultiTaskClassifier,
+        MultiTaskRegressor,
         TaskRelationshipClassifier,
         TaskRelationshipRegressor,
     )
@@ -98,6 +101,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import FitCheckpoint, export_onnx, load, save
+    from .relations import CrossDomainLabelPropagation
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -122,6 +126,7 @@ __all__ = [
     "BalancedWeightingRegressor",
     "CDANClassifier",
     "ContrastivePretrainer",
+    "CrossDomainLabelPropagation",
     "DANNClassifier",
     "DANNRegressor",
     "DAPClassifier",
@@ -153,6 +158,8 @@ __all__ = [
     "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
     "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",

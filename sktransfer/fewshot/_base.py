@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
 from .._parameters import parameters
 from .._task import Classification, encoded
@@ -21,6 +22,7 @@ from ..data._domain import Domain
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
+from ..network._augment import features_of
 from ._episodes import Episode, EpisodeSampler, EpisodeSize
 from ._support import SupportMixin
 
@@ -39,6 +41,7 @@ class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
         "n_shot": [Interval(Integral, 1, None, closed="left")],
         "n_query": [Interval(Integral, 1, None, closed="left")],
         "episodes": [Interval(Integral, 0, None, closed="left")],
+        "augment": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
@@ -48,6 +51,7 @@ class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
     n_shot: int = 5
     n_query: int = 5
     episodes: int = 500
+    augment: Any = None
     hidden_layer_sizes: Any = (100,)
 
     @property
@@ -62,6 +66,8 @@ class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         if self.episodes == 0:
             return
+        if self.augment is not None:
+            check_takes(self.augment, "augment", "X")
         task, engine = Classification.of_labels(source.labels, "y"), self.net_.engine
         y = encoded(task, source.labels, engine.device)
         if np.bincount(y.cpu().numpy(), source.sample_weight).max() < 2:
@@ -90,7 +96,8 @@ class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
         """Return the mean cross-entropy of an episode's queries."""
         assert isinstance(batch, Episode)
         assert batch.source.y is not None
-        batch.source.features = features = self.net_.module_.features(batch.source.X)
+        features = features_of(self.net_.module_, batch.source.X, self.augment)
+        batch.source.features = features
         n_support, y = batch.n_support, batch.source.y
         support, queries = features[:n_support], features[n_support:]
         batch.source_outputs = self._logits(queries, support, y[:n_support], batch.n_way)

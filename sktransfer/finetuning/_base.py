@@ -21,14 +21,21 @@ from .._task import encoded
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows
+from ..data._sampler import Batch, DomainRows, Sampler
 from ..engine._net import callback_dataset
-from ..engine._stage import GradientStep, Stage
-from ..network._build import floating_type
-from ._augment import features_of
-from ._cached import keep_for_prediction, pass_frozen, prediction_rows, rows_from
+from ..engine._stage import Follower, GradientStep, Stage
+from ..network._augment import features_of
+from ..network._build import floating_type, make_module
+from ._cached import (
+    features_before,
+    keep_for_prediction,
+    pass_frozen,
+    prediction_rows,
+    rows_from,
+)
 from ._network import FineTuneNetwork
 from ._parts import FineTunedParts
+from ._relations import relational_loss
 from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from ._stages import (
     HeldOutScoring,
@@ -123,9 +130,10 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
         task, network = self._task_of(source, "y"), self.net_.module_
-        make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
+        given = None if isinstance(self.head, nn.Module) else self.head
+        shape = network.n_features, task.n_outputs
         with self.net_.engine.generators.lent():
-            head = make(network.n_features, task.n_outputs)
+            head = make_module(given, "head", shape, nn.Linear)
         head = head.to(self.net_.engine.device, floating_type(network.body))
         return self._stages([self._source_part(head)], TrainingRows(source, task), seed)
 
@@ -185,6 +193,8 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         crossings = pass_frozen(network, engine, cache, depths, rows)
         penalised = any(part.l2_sp > 0 for part in parts)
         anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
+        if any(part.relational_weight > 0 for part in parts):
+            rows.before = features_before(network, engine, rows, crossings[0])
         for part, crossing in zip(parts, crossings, strict=True):
             yield self._stage(part, rows, crossing, anchors, random_state.randint(2**31 - 1))
         keep_for_prediction(network)
@@ -206,17 +216,23 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         source = DomainRows(rows_from(rows, crossing, engine), y, domain.sample_weight)
         learning = [p for p in network.body.parameters() if p.requires_grad and part.l2_sp > 0]
         before = [anchors[id(p)] for p in learning]
+        sampler = self._sampler(source, None, seed)
         return Stage(
-            self._sampler(source, None, seed),
+            sampler,
             GradientStep(partial(self._part_losses, part, rows, learning, before)),
             part.epochs,
             network.row_flops(network.live(network.unfrozen)),
             groups=parameter_groups(network, part),
             progress=part.progress,
+            followers=self._followers(part, sampler),
             callbacks=self._stopping(part, rows, crossing),
             dataset=callback_dataset(domain.X, domain.labels),
             modules=[] if part.head is network.label_head else [part.head],
         )
+
+    def _followers(self, part: Part, sampler: Sampler) -> list[Follower]:
+        """Return what goes along with a stage."""
+        return []
 
     def _stopping(
         self, part: Part, rows: TrainingRows, crossing: list[str] | None
@@ -247,6 +263,10 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         losses = {"label_loss": rows.loss(batch.source_outputs, source.y)}
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
+        if part.relational_weight > 0:
+            assert rows.before is not None
+            relations = relational_loss(source.features, rows.before[source.rows])
+            losses["relational_loss"] = part.relational_weight * relations
         return losses
 
     def _prediction(self, X, method: str):

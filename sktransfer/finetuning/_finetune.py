@@ -45,7 +45,9 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     The loss is ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
     with class weights ``w`` and, in step 5, the body's unfrozen weights ``theta``
-    and what they were before, ``theta_0``.
+    and what they were before, ``theta_0``. With ``relational_weight`` it has besides, in
+    step 5, that weight times what distances and angles among the rows of a batch are off
+    by from those of the body before it (RKD-DA, `Unfreezing`).
 
     Parameters
     ----------
@@ -89,7 +91,8 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     2018 (`unfreezing`). Li et al., "Explicit Inductive Bias
     for Transfer Learning with Convolutional Networks", ICML 2018, eq. 3 (``l2_sp``;
     the head, which the paper shrinks as well, is left free here). Hu et al.,
-    "LoRA", ICLR 2022. Lee, "Pseudo-Label", ICML workshops 2013.
+    "LoRA", ICLR 2022. Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR
+    2019, eqs. 4-9 (``relational_weight``). Lee, "Pseudo-Label", ICML workshops 2013.
 
     Examples
     --------

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    MCCClassifier,
+)
 from sktransfer.adaptation._class_weighting import weights_by_target_shares
 
 
@@ -71,7 +78,17 @@ def test_an_adversary_on_a_target_without_some_classes_does_less_harm():
     assert np.mean(gains) > 0.05  # three draws gave 0.09 to 0.18
 
 
-@pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier, MCCClassifier])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        CDANClassifier,
+        DANNClassifier,
+        DeepCORALClassifier,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
+        MCCClassifier,
+    ],
+)
 def test_weights_of_rows_and_repeated_fits_are_honoured(kind):
     X, y, X_target, _ = partial(0)
     weights = np.arange(400) % 3  # the rows of weight 0 are never drawn
