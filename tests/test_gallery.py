@@ -2,6 +2,7 @@
 
 import ast
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import matplotlib as mpl
@@ -89,7 +90,6 @@ def test_aligners_bring_two_instruments_to_one_scale(run_example, capsys):
     assert "OptimalTransport" in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.filterwarnings("ignore:The domain classifier still tells")
 def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
     short = "DANNClassifier(hidden_layer_sizes=20, max_epochs=10)"
@@ -98,7 +98,9 @@ def test_only_the_transfer_pipeline_scales_the_target(run_example, capsys):
     scale = StandardScaler().fit(Xs).transform
     assert "target accuracy" in capsys.readouterr().out
     for name, target in (("plain", Xt), ("transfer", scale(Xt))):
-        by_hand = clone(names["dann"]).fit(scale(Xs), ys, target)
+        lost = pytest.warns(UserWarning, match="The predicted shares of the target")
+        with lost if name == "plain" else nullcontext():
+            by_hand = clone(names["dann"]).fit(scale(Xs), ys, target)
         expected = by_hand.predict_proba(scale(Xt))
         np.testing.assert_array_equal(names[name].predict_proba(Xt), expected)
     shown = [scores[0] for scores in names["accuracy"].values()]
