@@ -82,7 +82,7 @@ class_weighting : {"target"} or None, default=None
 """
 
 ADAPTATION_PARAMETERS = """\
-lambda_ : float, default=1.0
+lambda_ : float, default={lambda_}
     Weight of the adaptation; 0 trains on the source alone (where a target is
     given, batch normalisation still predicts with its statistics).
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
