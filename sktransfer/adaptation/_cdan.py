@@ -117,8 +117,8 @@ class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     without, 1. No gradient flows through ``p`` and ``w``. Where there are more than 4,096
     products, ``h = (R_f f) * (R_p p) / sqrt(1024)`` with fixed random matrices of 1,024
     rows. ``lambda`` is 0.3 and not the paper's 1, as products that rest on wrong predictions
-    lead the wrong way (moons turned by 35 degrees). The schedule, the reversal and the steadying of the two players are those of
-    `DANNClassifier`.
+    lead the wrong way (moons turned by 35 degrees). The schedule, the reversal and the steadying
+    of the two players are those of `DANNClassifier`.
 
     Parameters
     ----------
