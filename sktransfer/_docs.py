@@ -73,12 +73,19 @@ class_weight : dict, "balanced" or None, default=None
 """
 
 CLASS_WEIGHTING_PARAMETER = """\
-class_weighting : {"target"} or None, default=None
-    "target" draws source rows of a class as often as the target seems to have it, by
-    the mean of what is predicted for the target before each epoch: for targets that
-    lack classes of the source or have other shares of them (after Cao et al., "Partial
-    Adversarial Domain Adaptation", ECCV 2018, whose weights multiply the losses).
-    Predictions that are wrong about the shares feed on themselves.
+class_weighting : {"auto", "target"} or None, default={class_weighting}
+    For targets that lack classes of the source or have other shares of them. "target" draws
+    source rows of a class as often as the target seems to have it, in shares
+    ``(1 - w) p_k + w q_k`` with those of the source ``p_k``, the mean ``q_k`` of what is
+    predicted for the target before each epoch, and ``w`` from 0 to 1 over the first half
+    of the epochs (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
+    weights multiply the losses). Predictions that are wrong about the shares feed on
+    themselves. "auto" looks once, after a twentieth of the epochs and at the shares ``q_k``
+    of predicted classes, and draws by them to the end if two things hold: some class has a
+    fifth of its share in the source or five times as much, and
+    ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
+    ``m_T`` of the target and ``m_k`` of the source's classes, so that the shares are nearly all
+    that is between the domains. Else it does nothing.
 """
 
 ADAPTATION_PARAMETERS = """\

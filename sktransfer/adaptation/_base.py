@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
@@ -27,7 +27,7 @@ from ..engine._stage import GradientStep, Stage, Step
 from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._class_weighting import TargetShares
+from ._class_weighting import CLASS_WEIGHTINGS, ClassWeighting
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
@@ -64,7 +64,7 @@ class BaseAdaptation(BaseDeepEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "class_weighting": [StrOptions({"target"}), None],
+        "class_weighting": [StrOptions(set(CLASS_WEIGHTINGS)), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -215,13 +215,14 @@ class BaseAdaptation(BaseDeepEstimator):
             check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
         sampler = self._make_sampler(domains, seed)
         average = WeightAverage(network, self.average_weights)
+        weighting = self._class_weighting(sampler)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
             followers=[average] if self.average_weights > 0 else [],
-            callbacks=self._class_weighting(sampler),
+            callbacks=weighting,
             dataset=callback_dataset(source.X, source.labels),
         )
         with limited_threads(network.row_flops() * 2 * self.batch_size):
@@ -229,13 +230,13 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
-            if self._transfers() and self.class_weighting is None:
-                self._warn_of_shares(source, sampler)
+            if self._transfers() and self.class_weighting != "target":
+                self._warn_of_shares(source, sampler, weighting)
 
-    def _class_weighting(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+    def _class_weighting(self, sampler: Sampler) -> list[tuple[str, ClassWeighting]]:
         if self.class_weighting is None or sampler.target is None:
             return []
-        return [("class_weighting", TargetShares(sampler))]
+        return [("class_weighting", CLASS_WEIGHTINGS[self.class_weighting](sampler))]
 
     def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
         """Put the domains on the device, and say which rows make a batch."""
@@ -281,13 +282,24 @@ class BaseAdaptation(BaseDeepEstimator):
         if failure is not None:
             warnings.warn(failure, UserWarning, stacklevel=5)
 
-    def _warn_of_shares(self, source: Domain, sampler: Sampler) -> None:
+    def _warn_of_shares(
+        self, source: Domain, sampler: Sampler, weighting: list[tuple[str, ClassWeighting]]
+    ) -> None:
         """Warn where classes are far rarer or more frequent in the target's predictions."""
-        task, network, target = self.net_.task, self.net_.module_, sampler.target
+        task, target = self.net_.task, sampler.target
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        of_source, of_target, n_rows = [], [], 0
+        found = [part.found for _, part in weighting if part.found]
+        shares = found[0] if found else [known, *self._predicted_shares(sampler)]
+        n_rows = min(ROWS_FOR_SHARES, len(target))
+        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, weighed=bool(found))
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=5)
+
+    def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
+        """Return the shares of predicted classes in rows of the source and of the target."""
+        network, of_source, of_target, n_rows = self.net_.module_, [], [], 0
         with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
             for batch in sampler.epoch(done=1.0, share=0.0):
                 assert batch.target is not None
@@ -296,11 +308,9 @@ class BaseAdaptation(BaseDeepEstimator):
                 n_rows += len(batch.target)
                 if n_rows >= ROWS_FOR_SHARES:
                     break
-        outputs = (torch.cat(of_source).numpy(), torch.cat(of_target).numpy())
-        shares = known, *(task.shares(task.answers(part)) for part in outputs)
-        text = describe_shares(self.net_.classes.tolist(), shares, min(n_rows, len(target)))
-        if text is not None:
-            warnings.warn(text, UserWarning, stacklevel=5)
+        task = self.net_.task
+        outputs = (torch.cat(part).numpy() for part in (of_source, of_target))
+        return [task.shares(task.answers(part)) for part in outputs]
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))
