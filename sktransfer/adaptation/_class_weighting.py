@@ -13,9 +13,9 @@ from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
 from ._diagnosis import gross_shares
 
-# Epochs after which shares are looked at, as a share of all: the network knows the source, and
-# what makes the domains alike has hardly begun.
-EPOCHS_BEFORE = 0.05
+# Progress of training between which shares are looked at: the network knows the source, and what
+# makes the domains alike has not yet carried the target's rows to classes that they lack.
+FIRST_LOOK, LAST_LOOK = 0.05, 0.15
 
 # Other shares explain what is between the domains, where they do so much of it.
 LEAST_EXPLAINED = 0.9
@@ -156,15 +156,16 @@ class TargetShares(ClassWeighting):
 class ExplainingShares(ClassWeighting):
     """Weighs the source's classes by those predicted for the target, if that explains the gap.
 
-    It looks once, after a twentieth of the epochs. Weights are set where the predicted
-    shares differ grossly from the source's and explain nine tenths of the gap between
-    the domains: then the rows of a class look alike in both, and what makes the domains
-    alike would mix classes up. Else the source stays as it is.
+    It looks before each epoch from a twentieth to three twentieths of them all. Weights are set
+    once, where the predicted shares differ grossly from the source's and explain nine tenths
+    of the gap between the domains: then the rows of a class look alike in both, and what
+    makes the domains alike would mix classes up. Else the source stays as it is.
     """
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Look, if it is time."""
-        if self.n_epochs == max(1, round(EPOCHS_BEFORE * net.max_epochs)):
+        first, last = (max(1, round(p * net.max_epochs)) for p in (FIRST_LOOK, LAST_LOOK))
+        if not self.found and first <= self.n_epochs <= last:
             self.found = self._explaining_shares(net)
             if self.found:
                 self.set_shares(self.found[-1])
