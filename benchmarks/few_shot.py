@@ -1,23 +1,30 @@
 """Few-shot learning: Omniglot's new alphabets, and digits 5 to 9 by 0 to 4.
 
-``python -m benchmarks.few_shot omniglot`` takes a quarter of an hour on one core, ``python -m
-benchmarks.few_shot digits`` a few minutes. Omniglot's small sets are expected in
+``python -m benchmarks.few_shot omniglot FOLDER [METHOD ...]`` keeps what it has found in a folder,
+with the states of fits in progress: ended at any time and called again, it goes on, and prints the
+table of what there is. A fit takes some five minutes on one core. ``python -m benchmarks.few_shot
+digits`` takes a few minutes. Omniglot's small sets are expected in
 ``../shared/data/omniglot_small.npz``; their two parts share the alphabets Greek and Latin, which
 are left out of the tests.
 """
 
+import json
+import math
 import sys
 from pathlib import Path
 from time import process_time
 
 import numpy as np
+import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
+from torch.nn import functional as F
 
-from sktransfer import FineTuneClassifier
+from sktransfer import FineTuneClassifier, FitCheckpoint
 from sktransfer.fewshot import (
+    FewShotScore,
     MatchingClassifier,
     NearestPrototypeClassifier,
     PrototypicalClassifier,
@@ -26,16 +33,18 @@ from sktransfer.fewshot import (
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "omniglot_small.npz"
 SEEDS = (0, 1, 2)
+EPISODES = 2400  # of 300 images
 
 
 def conv_layers(widths, pools):
-    """Return a body of 3 x 3 convolutions, each with batch normalisation, ReLU and pooling."""
+    """Return a body of 3 x 3 convolutions, each with pooling, batch normalisation and ReLU."""
     layers, n_in = [], 1
     for width, pool in zip(widths, pools, strict=True):
-        layers += [nn.Conv2d(n_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
-        layers += [nn.MaxPool2d(2)] if pool else []
+        layers += [nn.Conv2d(n_in, width, 3, padding=1)]
+        layers += [nn.MaxPool2d(2)] if pool else []  # first: what follows is a quarter of the work
+        layers += [nn.BatchNorm2d(width), nn.ReLU()]
         n_in = width
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def omniglot_body(shape):
@@ -52,6 +61,20 @@ def with_rotations(X, y):
     """Return each image and its turns by quarters, which are classes of their own."""
     turned = [np.rot90(X, k, axes=(-2, -1)) for k in range(4)]
     return np.concatenate(turned), np.concatenate([y + 1000 * k for k in range(4)])
+
+
+def moved(X):
+    """Return images turned, moved, scaled and sheared a little, each in a way of its own."""
+    turn, wide, high, shear, right, down = torch.rand(6, len(X), dtype=X.dtype) * 2 - 1
+    cosine, sine = torch.cos(turn * math.pi / 12), torch.sin(turn * math.pi / 12)
+    wide, high, shear = 1 + 0.15 * wide, 1 + 0.15 * high, 0.15 * shear
+    rows = [
+        [cosine * wide, (shear * cosine - sine) * high, 0.12 * right],
+        [sine * wide, (shear * sine + cosine) * high, 0.12 * down],
+    ]
+    maps = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    grid = F.affine_grid(maps, X.shape, align_corners=False)
+    return F.grid_sample(X, grid, align_corners=False)
 
 
 def load_omniglot():
@@ -85,42 +108,49 @@ METHODS = {
 }
 
 
-def omniglot(*names):
-    """Train on one part, score on the other's new alphabets, both ways."""
+def omniglot(folder, *names):
+    """Train on one part, score on the other's new alphabets; what was found is kept."""
     X, y, alphabets, parts = load_omniglot()
     shared = np.intersect1d(alphabets[parts == 1], alphabets[parts == 2])
-    heads = [f"{n}-way {k}-shot{' in an alphabet' * inside}" for n, k, inside in WAYS]
-    print("| trained on, method | seeds | " + " | ".join(heads) + " | CPU s |")
-    print("|---" * (len(WAYS) + 3) + "|")
-    found = {}
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
     for seed in SEEDS:
-        for part in (1, 2):
-            known = parts == part
-            new = ~known & ~np.isin(alphabets, shared)
-            rows = with_rotations(X[known], y[known])
-            for name in names or METHODS:
-                started, method = process_time(), METHODS[name]
-                clf = fitted(method, *rows, seed)
-                pixels = X[new].reshape(new.sum(), -1) if method is None else X[new]
-                scores = [
-                    few_shot_score(
-                        clf,
-                        pixels,
-                        y[new],
-                        groups=alphabets[new] if inside else None,
-                        n_way=n_way,
-                        n_shot=n_shot,
-                        n_episodes=300,
-                        random_state=seed,
-                    )
-                    for n_way, n_shot, inside in WAYS
-                ]
-                of_seeds = found.setdefault(f"part {part}, {name}", [])
-                of_seeds.append(scores)
-                show(f"part {part}, {name}", of_seeds, process_time() - started)
+        for name in names or METHODS:
+            file = folder / f"{name}, {seed}.json".replace(" ", "_")
+            if file.exists():
+                continue
+            known, new = parts == 1, (parts == 2) & ~np.isin(alphabets, shared)
+            rows, started = with_rotations(X[known], y[known]), process_time()
+            clf = fitted(METHODS[name], *rows, seed, file.with_suffix(".checkpoint"))
+            pixels = X[new].reshape(new.sum(), -1) if METHODS[name] is None else X[new]
+            scores = [
+                few_shot_score(
+                    clf,
+                    pixels,
+                    y[new],
+                    groups=alphabets[new] if inside else None,
+                    n_way=n_way,
+                    n_shot=n_shot,
+                    n_episodes=300,
+                    random_state=seed,
+                )
+                for n_way, n_shot, inside in WAYS
+            ]
+            found = [[score.mean, score.half_width] for score in scores]
+            file.write_text(json.dumps({"scores": found, "seconds": process_time() - started}))
+    heads = [f"{n}-way {k}-shot{' in an alphabet' * inside}" for n, k, inside in WAYS]
+    print(
+        "| method | seeds | " + " | ".join(heads) + " | CPU s |\n" + "|---" * (len(WAYS) + 3) + "|"
+    )
+    for name in names or METHODS:
+        files = [folder / f"{name}, {seed}.json".replace(" ", "_") for seed in SEEDS]
+        found = [json.loads(file.read_text()) for file in files if file.exists()]
+        scores = [[FewShotScore(*score, None) for score in one["scores"]] for one in found]
+        if found:
+            show(name, scores, np.mean([one["seconds"] for one in found]))
 
 
-def fitted(method, X, y, seed):
+def fitted(method, X, y, seed, checkpoint):
     """Return what is scored, trained on Omniglot's known characters and their turns."""
     if method is None:
         return KNeighborsClassifier(1)
@@ -129,21 +159,26 @@ def fitted(method, X, y, seed):
             omniglot_body,
             unfreeze_depth="all",
             head_epochs=0,
-            finetune_epochs=3,
+            finetune_epochs=EPISODES * 300 // len(y),  # as many images
             finetune_learning_rate=2e-3,
+            learning_rate_schedule="cosine",
             batch_size=128,
+            augment=moved,
             random_state=seed,
+            checkpoint=FitCheckpoint(checkpoint, every_seconds=30),
         )
         return method(plain.fit(X, y).backbone_).fit(X, y)
     return method(
         omniglot_body,
-        n_way=20,
+        n_way=60,
         n_shot=1,
         n_query=4,
-        episodes=800,
+        episodes=EPISODES,
+        augment=moved,
         learning_rate=2e-3,
         learning_rate_schedule="cosine",
         random_state=seed,
+        checkpoint=FitCheckpoint(checkpoint, every_seconds=30),
     ).fit(X, y)
 
 

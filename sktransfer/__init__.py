@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from . import multitask as multitask
     from . import parameters as parameters
     from . import persistence as persistence
+    from . import relations as relations
     from . import schedules as schedules
     from . import selftaught as selftaught
     from . import zeroshot as zeroshot
@@ -38,10 +39,13 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         DeepCORALRegressor,
         DeepJDOTClassifier,
         DeepMMDClassifier,
+        DomainConfusionClassifier,
+        HypothesisTransfer,
         MCCClassifier,
         MCDClassifier,
         OpenSetClassifier,
         SHOTClassifier,
+        VADAClassifier,
     )
     from .alignment import (
         CORAL,
@@ -85,6 +89,8 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .multitask import (
         MeanRegularizedClassifier,
         MeanRegularizedRegressor,
+        MultiTaskClassifier,
+        MultiTaskRegressor,
         TaskRelationshipClassifier,
         TaskRelationshipRegressor,
     )
@@ -95,6 +101,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         PriorTransferRegressor,
     )
     from .persistence import FitCheckpoint, export_onnx, load, save
+    from .relations import CrossDomainLabelPropagation
     from .selftaught import (
         AutoencoderPretrainer,
         ContrastivePretrainer,
@@ -119,6 +126,7 @@ __all__ = [
     "BalancedWeightingRegressor",
     "CDANClassifier",
     "ContrastivePretrainer",
+    "CrossDomainLabelPropagation",
     "DANNClassifier",
     "DANNRegressor",
     "DAPClassifier",
@@ -126,6 +134,7 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
     "DomainStandardScaler",
     "ESZSLClassifier",
     "FeatureAugmentation",
@@ -136,6 +145,7 @@ __all__ = [
     "FrozenCache",
     "HeldOut",
     "HeterogeneousTransferClassifier",
+    "HypothesisTransfer",
     "ImportanceWeightingClassifier",
     "ImportanceWeightingRegressor",
     "LabelShiftClassifier",
@@ -148,6 +158,8 @@ __all__ = [
     "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
     "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",
@@ -165,6 +177,7 @@ __all__ = [
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",
     "Unfreezing",
+    "VADAClassifier",
     "export_onnx",
     "few_shot_score",
     "load",

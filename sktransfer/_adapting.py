@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._arguments import as_array
 from ._target_labels import with_labels
@@ -52,12 +52,14 @@ class LaterAdaptation(metaclass=ABCMeta):
     random_state: Any
     _validate_params: Callable[[], None]
 
-    def adapt(self, X_target: Any, y_target: Any = None) -> Self:
+    def adapt(self, X_target: Any, y_target: Any = None, *, method: Any = None) -> Self:
         """Adapt the fitted network to further target rows; the source is not needed.
 
-        - Without labels, the statistics of batch normalisation become those of the
-          rows, ``(N s + n t) / (N + n)`` with the present ones ``s``, those of the
+        - Without labels and with batch normalisation, its statistics become those of
+          the rows, ``(N s + n t) / (N + n)`` with the present ones ``s``, those of the
           `n` rows ``t`` and ``N = 16``. No weight moves.
+        - Without labels and without batch normalisation, the body of a classifier learns
+          under a label head that stays as it is, as `HypothesisTransfer` tells.
         - With labels, the network is trained on the labelled rows from where it is,
           in small steps, and then its statistics are moved by all rows. Labels must
           be out of `classes_`.
@@ -70,6 +72,10 @@ class LaterAdaptation(metaclass=ABCMeta):
         y_target : array-like of shape (n_target,), default=None
             Labels of the rows; None, NaN, ``pandas.NA`` or masked where one is not
             known.
+        method : HypothesisTransfer, default=None
+            What a classifier is to do in place of the above, between two moves of the
+            statistics of batch normalisation, if there is any. Known labels stand
+            in for its pseudo-labels.
 
         Returns
         -------
@@ -93,13 +99,23 @@ class LaterAdaptation(metaclass=ABCMeta):
         check_is_fitted(self)
         self._validate_params()
         refuse_booleans(self)
+        learning = self._adaptation_method(method)
         target = self._check_target(X_target, y_target)
         adapted: Any = copy.copy(self)
-        adapted._adapt(target)
+        adapted._adapt(target, learning, takes_labels=method is None)
         self.__dict__ = vars(adapted)
         return self
 
-    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
+    def _adaptation_method(self, given: Any) -> Any:
+        """Return what `_plan_adaptation` is to know of the argument `method`."""
+        if given is not None:
+            raise TypeError(
+                f"method={given!r:.80} is for classifiers, which have a label head to learn under; "
+                f"leave it out for {type(self).__name__}."
+            )
+        return None
+
+    def _plan_adaptation(self, target: Domain, seed: int, method: Any) -> Iterator[Stage]:
         """Yield the stages that adapt the fitted `net_` to a target without labels.
 
         The seam for source-free methods. What is here is for networks with batch
@@ -114,9 +130,11 @@ class LaterAdaptation(metaclass=ABCMeta):
         Parameters
         ----------
         target : Domain
-            Checked rows; no labels.
+            Checked rows; some labels at most.
         seed : int
             Decides what is drawn here; the network's own draws are the engine's affair.
+        method : object
+            What `_adaptation_method` made of the user's.
         """
         if not self.net_.module_.has_statistics():
             raise ValueError(
@@ -139,6 +157,10 @@ class LaterAdaptation(metaclass=ABCMeta):
             groups=[{**group, "lr": lr} for group, lr in zip(groups, rates, strict=True)],
             dataset=callback_dataset(labelled.X, labelled.labels),
         )
+
+    def _learning_without_labels(self) -> list[nn.Parameter]:
+        """List what of the body learns from a target alone."""
+        return list(self.net_.module_.body.parameters())
 
     def _target_sampler(self, target: Domain, seed: int) -> Sampler:
         """Return what draws batches of the target alone, as their `source`."""
@@ -172,7 +194,7 @@ class LaterAdaptation(metaclass=ABCMeta):
             return Domain(X)
         return with_labels(self, Domain(X), as_array(y_target, "y_target"))
 
-    def _adapt(self, target: Domain) -> None:
+    def _adapt(self, target: Domain, method: Any, *, takes_labels: bool) -> None:
         """Set the fitted attributes anew; runs on a copy."""
         processes, device = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 3)
@@ -181,11 +203,10 @@ class LaterAdaptation(metaclass=ABCMeta):
         self._continue(before, target.X, before.task, device, processes)
         self.net_.engine.generators = PrivateGenerators(draws, device)
         self.net_.domains_ = Domains(target, target)  # for callbacks, in training
-        labelled = None if target.y is None else target.labelled()
-        if labelled is None:
-            plan = self._plan_adaptation(target, order)
+        if takes_labels and target.y is not None:
+            plan = self._plan_refinement(target.labelled(), order)
         else:
-            plan = self._plan_refinement(labelled, order)
+            plan = self._plan_adaptation(target, order, method)
         self._move_statistics(Domain(target.X), passes)
         n_before = len(self.net_.history)
         for stage in plan:
@@ -204,3 +225,11 @@ class LaterAdaptation(metaclass=ABCMeta):
                 batches = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
                 network.move_statistics(batches, len(target))
             self.net_.engine.processes.average_statistics(network)
+
+    def _settle(self, sampler: Sampler) -> None:
+        """Estimate the batch statistics of the weights that a stage has ended with."""
+        network = self.net_.module_
+        with limited_threads(network.row_flops() * self.batch_size):
+            batches = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
+            network.estimate_statistics(batches, None, 0)
+        self.net_.engine.processes.average_statistics(network)

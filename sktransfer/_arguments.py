@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 import inspect
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -15,11 +14,14 @@ import numpy as np
 import sklearn.utils
 from sklearn.utils.validation import check_array
 
+from ._naming import named
 from ._target_domain import TargetDomain, is_dataset
 
 
 def as_array(X, name: str):
-    """Unwrap a `TargetDomain` and turn a torch tensor into an array; leave other rows as they are.
+    """Unwrap a `TargetDomain`; turn tensors, and what tells no shape, into arrays.
+
+    Other rows are left as they are.
 
     Raises
     ------
@@ -51,6 +53,8 @@ def as_array(X, name: str):
     if torch is not None and isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):  # it may refuse NumPy's functions
+        X = np.asarray(X)
     if X is None:
         raise ValueError(
             f"{name} is None; give one {'label' if is_labels else 'row'} for each sample, an array."
@@ -59,6 +63,13 @@ def as_array(X, name: str):
         raise ValueError(
             f"{name} is {X!r:.80}, a single value. Expected 2D array, got scalar array instead: "
             f"give an array with a {'label' if is_labels else 'row'} for each sample."
+        )
+    if not is_labels and _is_of_texts(X):
+        raise ValueError(
+            f"{name} holds texts, such as {str(_first(X))!r:.60}, not rows of numbers. Count their "
+            "words in a pipeline, make_transfer_pipeline(TfidfVectorizer(), ...), or give codes of "
+            "tokens, numpy.stack([ids, mask], axis=1) of a tokenizer's arrays, to a language "
+            "model: sktransfer.backbones.from_transformers(model)."
         )
     if isinstance(X, np.ndarray) and X.dtype.kind in "SU" and not is_labels:
         raise ValueError(
@@ -80,6 +91,16 @@ def as_array(X, name: str):
     return X
 
 
+def _is_of_texts(X) -> bool:
+    """Whether these are texts one after the other, and not rows."""
+    flat = isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) == 1
+    return flat and not is_dataset(X) and isinstance(_first(X), str)
+
+
+def _first(X) -> Any:
+    return next(iter(X), None)
+
+
 def _is_scalar(X) -> bool:
     shape = getattr(X, "shape", None)
     return isinstance(X, (Real, np.generic)) or (isinstance(shape, tuple) and len(shape) == 0)
@@ -87,40 +108,6 @@ def _is_scalar(X) -> bool:
 
 def _is_iterable(X) -> bool:
     return hasattr(X, "__iter__") and not hasattr(X, "shape") and not hasattr(X, "__array__")
-
-
-@contextlib.contextmanager
-def named(name: str, given: Any = None) -> Iterator[None]:
-    """Have what scikit-learn says of rows name the argument, and columns that are no numbers."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        message = str(error)
-        words = _columns_without_numbers(given)
-        if words:
-            raise ValueError(
-                f"{name} has columns that are no numbers: {words[:10]}. Encode them, for example "
-                'with make_transfer_pipeline(ColumnTransformer([("codes", OneHotEncoder(), '
-                f'{words[:10]})], remainder="passthrough"), ...), or drop them.'
-            ) from error
-        others = "|y|sample_weight" if name == "X" else ""  # which are checked with X
-        if re.search(rf"\b({name}{others})\b", message):
-            raise
-        if "inhomogeneous" in message:
-            message = f"its rows differ in length ({message}). Give rows of one length."
-        raise type(error)(f"{name}: {message}") from error
-
-
-def _columns_without_numbers(X: Any) -> list[Any]:
-    def is_number(column: Any) -> bool:
-        try:
-            np.asarray(X[column]).astype(float)
-        except (ValueError, TypeError):
-            return False
-        return True
-
-    columns = getattr(X, "columns", None)
-    return [] if columns is None else [name for name in columns if not is_number(name)]
 
 
 def check_same_length(n_rows: int, name: str, y: Any, name_of_y: str) -> None:
@@ -176,6 +163,28 @@ def check_takes(function: Callable[..., Any], name: str, *arguments: str) -> Non
             f"{function!r:.80}, takes {signature} ({error}). Give a function of "
             f"{len(arguments)} argument(s)."
         ) from error
+
+
+def refuse_unknown(unknown: Iterable[str], known: Iterable[str], call: str) -> None:
+    """Refuse arguments that a call does not know, with the one that may have been meant.
+
+    Raises
+    ------
+    TypeError
+        Where there is any.
+    """
+    for name in unknown:
+        raise TypeError(
+            f"{call} got an unexpected keyword argument {name!r}."
+            f"{meant(name, known)} It takes {', '.join(known)}."
+        )
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the question whether one of the known names was meant; nothing where none is alike."""
+    longer = [word for word in known if len(word) > 1]
+    alike = difflib.get_close_matches(name, longer, n=1, cutoff=0.3)
+    return f" Did you mean {alike[0]}=?" if alike else ""
 
 
 def check_number(value: Any, name: str, least: float, most: float, wanted: str) -> float:

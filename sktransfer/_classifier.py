@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._class_weights import weigh_classes
 from ._predictor import DeepPredictorMixin
+from ._source_free import HypothesisTransfer, labels_to_fill, target_stage
 from ._task import Classification, Task
 from .data._domain import Domain
+from .data._sampler import DomainRows, Sampler
+from .engine._stage import Stage
 from .network._build import floating_type
 
 
@@ -22,6 +26,12 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
 
     class_weight: Any = None  # of a method that has no such parameter
     classes_: np.ndarray
+
+    # Of the estimator that this is mixed into.
+    _domain_rows: Callable[[Domain], DomainRows]
+    _sampler: Callable[..., Sampler]
+    _settle: Callable[[Sampler], None]
+    _learning_without_labels: Callable[[], list[nn.Parameter]]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class for each row.
@@ -59,3 +69,28 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
         dtype = floating_type(self.net_.module_) or torch.float32
         of_rows = weights[task.encode(domain.labels)]
         return torch.as_tensor(of_rows, device=self.net_.engine.device, dtype=dtype)
+
+    def _adaptation_method(self, given: Any) -> HypothesisTransfer | None:
+        if given is None and self.net_.module_.has_statistics():
+            return None
+        return HypothesisTransfer.of(given, "method")
+
+    def _plan_adaptation(
+        self, target: Domain, seed: int, method: HypothesisTransfer | None
+    ) -> Iterator[Stage]:
+        """Yield the stage that trains the body of the fitted `net_` on target rows alone."""
+        if method is None:
+            return
+        network = self.net_.module_
+        parameters = self._learning_without_labels()
+        if not parameters:
+            raise ValueError(
+                f"All layers of the body of this {type(self).__name__} are frozen: there is "
+                "nothing that could adapt without labels. set_params(unfreeze_depth=1) before "
+                "adapt unfreezes its last layer."
+            )
+        rows = self._domain_rows(Domain(target.X))
+        rows, pseudo_labels = labels_to_fill(target, rows, self.net_, self.class_weight)
+        sampler = self._sampler(rows, None, seed)
+        yield target_stage(method, network, parameters, sampler, pseudo_labels)
+        self._settle(sampler)

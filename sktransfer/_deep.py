@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -18,24 +17,23 @@ from ._adapting import LaterAdaptation
 from ._estimator import BaseTransferEstimator
 from ._resuming import open_journal
 from ._task import Task, encoded
-from ._validation import Integral, Interval, Real, StrOptions, check_domains, check_rows_to_predict
-from .callbacks import EpochProgressBar, holds_a_domain
+from ._validation import Integral, Interval, check_domains, check_rows_to_predict
+from .callbacks import holds_a_domain
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
 from .data._rows import Rows, few_rows
 from .data._sampler import DomainRows, Sampler
-from .engine._checkpoint import FitCheckpoint
 from .engine._checks import check_device, check_schedule, copy_callbacks
 from .engine._engine import Engine
 from .engine._net import TransferNet
 from .engine._optimizers import (
     LEARNING_RATE_SCHEDULES,
-    OPTIMIZERS,
     look_up,
     make_optimizer,
     take_over,
 )
 from .engine._processes import Processes, draw_seeds, join_processes
+from .engine._progress import EpochProgressBar
 from .engine._run import Run
 from .engine._runtime import PrivateGenerators
 from .engine._stage import Stage
@@ -52,27 +50,16 @@ class BaseDeepEstimator(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": ["array-like", None],
-        "checkpoint": [str, os.PathLike, FitCheckpoint, None],
-        "data_parallel": ["boolean"],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "device": [str, torch.device],
-        "random_state": ["random_state"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
     }
 
-    # What is read here; each family's `__init__` sets it.
+    # What is read here; families have it by `TrainingParameters` and fields of their own.
     optimizer: Any
     learning_rate: float
     learning_rate_schedule: Any
     batch_size: int
     callbacks: Any
-    checkpoint: Any = None
+    checkpoint: Any
     data_parallel: bool
     num_workers: int
     device: Any

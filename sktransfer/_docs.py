@@ -27,10 +27,10 @@ label_classifier : torch.nn.Module, callable or None, default=None
 """
 
 REGRESSION_HEAD_PARAMETER = """\
-label_classifier : torch.nn.Module, callable or None, default=None
+label_regressor : torch.nn.Module, callable or None, default=None
     The head that maps features to the numbers that are predicted, in units of
     `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
-    linear layer. (It bears the name that it has in the method's classifier.)
+    linear layer.
 """
 
 LOSS_PARAMETER = """\
@@ -169,6 +169,10 @@ n_query : int, default=5
 episodes : int, default=500
     Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
     as it is. With `data_parallel` each process has episodes of its own.
+augment : callable or None, default=None
+    Gets the rows of an episode (a tensor of shape ``(n, *input_shape)``, on the device)
+    and returns them changed in ways that leave a class what it is: moved or turned a
+    little, for images. It draws from torch's generator, which `random_state` decides.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `backbone` is None.
 learning_rate : float, default=1e-3

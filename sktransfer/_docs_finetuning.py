@@ -27,14 +27,18 @@ head : torch.nn.Module, callable or None, default=None
 PARAMETERS = """\
 unfreeze_depth : int, "all" or str, default=1
     The layers that learn in step 5. A number means the last so many layers
-    that hold weights (batch normalisation is one), in the order in which the
-    body uses them; 0 leaves all frozen, without step 5 (feature extraction). A
-    layer's name, or a glob such as ``"block5_*"``, means the first layer it fits
-    and all after it.
+    that hold weights (batch normalisation is one) and that the features depend on,
+    in the order in which the body uses them; 0 leaves all frozen, without step 5
+    (feature extraction). ``"last_2_blocks"`` begins with the last two blocks: entries
+    of a ``ModuleList`` or ``Sequential``, of one class, such as the layers of a
+    transformer. A layer's name, or a glob such as ``"block5_*"``, means the first layer
+    it fits and all after it.
 unfreezing : Unfreezing or None, default=None
     How these layers learn: discriminative rates (``layer_decay``), one after the
-    other (``gradual``), held near their pretrained values (``l2_sp``), without
-    batch normalisation (``freeze_batch_norm``). None is ``Unfreezing()``.
+    other (``gradual``), held near their pretrained values (``l2_sp``), held to the
+    distances and angles among rows that the pretrained body gives
+    (``relational_weight``), without batch normalisation (``freeze_batch_norm``). None
+    is ``Unfreezing()``.
 source_training : SourceTraining or None, default=None
     Where the body learns from the source first: epochs, step size, and from which
     probability on a row of an unlabelled target is used. None is ``SourceTraining()``.

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 from abc import ABCMeta, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 from sklearn.base import BaseEstimator, clone
 
+from ._arguments import refuse_unknown
+from ._documentation import page_of
 from ._source_names import with_sources
 from ._validation import check_domains, refuse_booleans
 from .data._domain import Domains
+
+# The arguments of `fit`, for the message on any other.
+OF_FIT = ("X", "y", "X_target", "y_target", "sample_weight", "domains")
 
 
 class AtomicFitMixin:
@@ -26,6 +31,10 @@ class AtomicFitMixin:
         self._validate_params()  # type: ignore[attr-defined]
         refuse_booleans(self)
         return self._unfitted()
+
+    def _get_doc_link(self) -> str:
+        """Return the link that scikit-learn's diagram of the estimator shows."""
+        return page_of(type(self))
 
     def _end_fit(self, fitted: Any) -> Self:
         """Take over what the copy has learned."""
@@ -64,6 +73,7 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         y_target: Any = None,
         sample_weight: Any = None,
         domains: Any = None,
+        **unknown: Never,
     ) -> Self:
         """Fit on a source and a target.
 
@@ -84,6 +94,8 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         domains : array-like of shape (n_source,), default=None
             Names of several sources, one for each row of `X`. A method that takes them
             for one warns.
+        **unknown : never
+            Any other name is refused, and the one that may have been meant is told.
 
         Returns
         -------
@@ -96,6 +108,7 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
             For parameters or data that cannot be used, with what is wanted
             instead.
         """
+        refuse_unknown(unknown, OF_FIT, f"{type(self).__name__}.fit()")
         if self._is_source_only:
             X_target = y_target = None
         fitted = self._begin_fit()

@@ -18,10 +18,13 @@ EXPORTS = {
     "DeepJDOTClassifier": "adaptation",
     "DeepMMDClassifier": "adaptation",
     "DeepCORALRegressor": "adaptation",
+    "HypothesisTransfer": "adaptation",
+    "DomainConfusionClassifier": "adaptation",
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
     "OpenSetClassifier": "adaptation",
+    "VADAClassifier": "adaptation",
     "CORAL": "alignment",
     "JDA": "alignment",
     "TCA": "alignment",
@@ -61,8 +64,11 @@ EXPORTS = {
     "FitCheckpoint": "persistence",
     "MeanRegularizedClassifier": "multitask",
     "MeanRegularizedRegressor": "multitask",
+    "MultiTaskClassifier": "multitask",
+    "MultiTaskRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
     "TaskRelationshipRegressor": "multitask",
+    "CrossDomainLabelPropagation": "relations",
     "DAPClassifier": "zeroshot",
     "ESZSLClassifier": "zeroshot",
     "LeaveClassesOut": "zeroshot",
@@ -93,13 +99,16 @@ PACKAGES = (
     "multitask",
     "parameters",
     "persistence",
+    "relations",
     "schedules",
     "selftaught",
     "zeroshot",
 )
 
-# Those whose classifiers are networks: what `save` writes and a file may name.
+# Those whose estimators are all networks, and networks of packages that are torch-free else: what
+# `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "fewshot", "finetuning", "heterogeneous")
+NETWORKS_BESIDE = ("MultiTaskClassifier", "MultiTaskRegressor")
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

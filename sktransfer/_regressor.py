@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.base import RegressorMixin
 
+from ._parameters import parameters
 from ._predictor import DeepPredictorMixin
 from ._task import Regression, Task
 from ._validation import StrOptions
 from .data._domain import Domain
 
 
+@parameters
 class DeepRegressorMixin(DeepPredictorMixin, RegressorMixin):
     """Predicts one number or several for each row; stands before a deep base."""
 
@@ -20,9 +21,7 @@ class DeepRegressorMixin(DeepPredictorMixin, RegressorMixin):
         "loss": [StrOptions({"squared_error", "huber"})],
     }
 
-    loss: str
-    y_mean_: np.ndarray
-    y_scale_: np.ndarray
+    loss: str = "squared_error"
 
     def _task_of(self, domain: Domain, name: str) -> Regression:
         return Regression.of_values(domain.labels, domain.sample_weight, self.loss)

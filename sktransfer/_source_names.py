@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from ._arguments import as_array, check_same_length, named
+from ._arguments import as_array, check_same_length
+from ._naming import named
 from ._target_labels import find_labelled
 from .data._domain import Domain, Domains
 

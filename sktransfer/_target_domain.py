@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -100,3 +102,25 @@ class TargetDomain:
 
     def __repr__(self) -> str:
         return f"TargetDomain({type(self.data).__name__} of shape {self.shape})"
+
+
+def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None) -> None:
+    """Warn where a search fits a fold, and a bare target is exactly as long as that.
+
+    Scikit-learn cuts whatever is as long as the whole of `X`. What arrives here says no
+    more of it, so the length and the caller are all there is to notice it by.
+    """
+    if isinstance(X_target, TargetDomain) or n_source != n_target:
+        return
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "_fit_and_score":
+        frame = frame.f_back
+    if frame is None:
+        return
+    warnings.warn(
+        f"X_target has {n_source} rows inside a search, as many as the source fold: it was cut "
+        "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
+        "and it stays whole.",
+        UserWarning,
+        stacklevel=5,
+    )

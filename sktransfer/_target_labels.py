@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, column_or_1d
 
-from ._arguments import named
 from ._measured import check_classes
+from ._naming import named
 from .data._domain import Domain
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from numbers import Integral, Real
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -24,10 +21,10 @@ from ._arguments import (
     check_same_columns,
     check_same_length,
     check_sample_weight,
-    named,
 )
 from ._measured import check_classes
-from ._target_domain import TargetDomain, is_dataset
+from ._naming import check_are_numbers, named
+from ._target_domain import is_dataset, warn_where_folds_may_have_cut
 from ._target_labels import warn_where_minus_one_is_no_class, with_labels
 from .data._domain import Domain, Domains
 
@@ -115,7 +112,7 @@ def check_domains(
         sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
     target = None
     if X_target is not None:
-        _warn_where_folds_may_have_cut(X_target, X)
+        warn_where_folds_may_have_cut(X_target, X.shape[0], n_rows_of(X_target))
         X_target = as_array(X_target, "X_target")
         check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
@@ -161,8 +158,9 @@ def check_rows_to_predict(
     X = as_array(X, name)
     if is_dataset(X):
         return rows.read_dataset(X, name)
-    with named(name):
+    with named(name, X):
         checked = validate_data(estimator, X, reset=False, **_accepted(estimator, dtype))
+        check_are_numbers(checked)
     return rows.keep(checked, X)
 
 
@@ -185,7 +183,9 @@ def check_labelled_rows(
         estimator.n_features_in_ = checked.shape[1]
     else:
         with named("X", X):
-            checked = rows.keep(validate_data(estimator, X, **_accepted(estimator, dtype)), X)
+            checked = validate_data(estimator, X, **_accepted(estimator, dtype))
+            check_are_numbers(checked)
+        checked = rows.keep(checked, X)
     if sample_weight is not None:
         sample_weight = check_sample_weight(
             as_array(sample_weight, "sample_weight"), checked.shape[0]
@@ -216,12 +216,13 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
             y = None if tags.target_tags.required else "no_validation"
         elif tags.estimator_type == "regressor":
             of_y = {"y_numeric": True, "multi_output": tags.target_tags.multi_output}
-        n_rows = _n_rows(X)
-        if n_rows and not isinstance(y, str) and y is not None and np.ndim(y) > 0:
+        n_rows = n_rows_of(X)
+        if n_rows and not isinstance(y, str) and n_rows_of(y) is not None:
             check_same_length(n_rows, "X", y, "y")
         with named("X", X):
             checked = validate_data(estimator, X, y, **_accepted(estimator, dtype), **of_y)
-        checked, y = checked if isinstance(checked, tuple) else (checked, None)
+            checked, y = checked if isinstance(checked, tuple) else (checked, None)
+            check_are_numbers(checked)
         checked = rows.keep(checked, X)
     if y is not None and tags.estimator_type == "classifier":
         with named("y"):
@@ -281,11 +282,13 @@ def _check_rows(estimator, X_target, rows: ArrayRows, dtype: Any, wanted: str):
                 estimator=estimator,
                 **_accepted(estimator, dtype),
             )
+            check_are_numbers(checked)
         X_target = rows.keep(checked, X_target)
     return X_target
 
 
-def _n_rows(X) -> int | None:
+def n_rows_of(X) -> int | None:
+    """Return how many rows these are, None where they do not say."""
     return (
         X.shape[0]
         if len(getattr(X, "shape", ())) > 0
@@ -297,25 +300,3 @@ def _n_rows(X) -> int | None:
 
 def _dimensions(number: int) -> str:
     return {0: "no dimension", 1: "one dimension"}.get(number, f"{number} dimensions")
-
-
-def _warn_where_folds_may_have_cut(X_target, X) -> None:
-    """Warn where a search fits a fold, and a bare target is exactly as long as that.
-
-    Scikit-learn cuts whatever is as long as the whole of `X`. What arrives here says no
-    more of it, so the length and the caller are all there is to notice it by.
-    """
-    if isinstance(X_target, TargetDomain) or X.shape[0] != _n_rows(X_target):
-        return
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_name != "_fit_and_score":
-        frame = frame.f_back
-    if frame is None:
-        return
-    warnings.warn(
-        f"X_target has {X.shape[0]} rows inside a search, as many as the source fold: it was cut "
-        "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
-        "and it stays whole.",
-        UserWarning,
-        stacklevel=5,
-    )

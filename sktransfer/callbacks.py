@@ -246,27 +246,3 @@ def holds_a_domain(given: Any) -> bool:
 def _learns(net, module) -> bool:
     learning = {id(p) for group in net.optimizer_.param_groups for p in group["params"]}
     return any(id(parameter) in learning for parameter in module.parameters())
-
-
-class EpochProgressBar(Callback):
-    """Show the epochs as a progress bar with the latest losses and domain accuracy."""
-
-    shown = ("label_loss", "domain_loss", "domain_accuracy", "target_accuracy", "valid_accuracy")
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
-
-    def on_epoch_end(self, net, **kwargs):
-        """Advance the bar by one epoch."""
-        epoch = net.history[-1]
-        self.bar_.set_description(epoch.get("stage"), refresh=False)
-        self.bar_.set_postfix({k: f"{epoch[k]:.3f}" for k in self.shown if k in epoch})
-        self.bar_.update()
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Close the bar; an open one could not be pickled."""
-        self.bar_.close()
-        del self.bar_

@@ -10,7 +10,28 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, load, save
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DANNRegressor,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    FineTuneClassifier,
+    HeterogeneousTransferClassifier,
+    HypothesisTransfer,
+    MCCClassifier,
+    MCDClassifier,
+    OpenSetClassifier,
+    SHOTClassifier,
+    load,
+    save,
+)
+from sktransfer.fewshot import (
+    MatchingClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
+)
 from sktransfer.finetuning import FrozenCache, SourceTraining, Unfreezing
 from sktransfer.network._batch_norm import SOURCE_PRIOR_ROWS
 
@@ -26,7 +47,7 @@ STAGES = {
     "finetune_epochs": 3,
     "random_state": 0,
 }
-KINDS = {
+KINDS = {  # with batch statistics
     "dann": DANNClassifier(body, **FAST),
     "coral": DeepCORALClassifier(body, **FAST),
     "finetune": FineTuneClassifier(body, **STAGES),
@@ -145,11 +166,134 @@ def test_one_row_is_enough(domains, later):
     torch.testing.assert_close(norm_of(clf).running_mean, torch.lerp(before, hidden, 1 / 17))
 
 
+def plain_body(input_shape):
+    return nn.Sequential(nn.Linear(*input_shape, 8), nn.ReLU()).double()
+
+
+WITHOUT_STATISTICS = [
+    DANNClassifier(**FAST),
+    DeepCORALClassifier(**FAST),
+    CDANClassifier(**FAST),
+    DeepMMDClassifier(**FAST),
+    DeepJDOTClassifier(**FAST),
+    MCCClassifier(**FAST),
+    MCDClassifier(**FAST),
+    OpenSetClassifier(**FAST),
+    SHOTClassifier(target_epochs=2, **FAST),
+    FineTuneClassifier(plain_body, **STAGES),
+    MatchingClassifier(plain_body, episodes=2, random_state=0),
+    PrototypicalClassifier(plain_body, episodes=2, random_state=0),
+    HeterogeneousTransferClassifier(max_epochs=2, random_state=0),
+]
+
+
+@pytest.mark.parametrize("estimator", WITHOUT_STATISTICS, ids=lambda one: type(one).__name__)
+def test_without_statistics_the_body_learns_under_a_head_that_stays(estimator, domains, later):
+    X, y, X_target = domains
+    clf = clone(estimator)
+    if isinstance(clf, HeterogeneousTransferClassifier):
+        clf.fit(X[:, :3], y, X_target, y)
+    elif isinstance(clf, (FineTuneClassifier, MatchingClassifier, PrototypicalClassifier)):
+        clf.fit(X, y)
+    else:
+        clf.fit(X, y, X_target)
+    before, n_before = copy.deepcopy(clf.net_.module_.state_dict()), clf.n_iter_
+    twin = pickle.loads(pickle.dumps(clf))
+    proba = clf.adapt(later[0]).predict_proba(later[0])
+    for name, value in clf.net_.module_.state_dict().items():
+        if not name.startswith("body."):
+            assert torch.equal(value, before[name]), name
+    assert any(
+        not torch.equal(value, before[name])
+        for name, value in clf.net_.module_.state_dict().items()
+    )
+    epochs = 2 if isinstance(clf, SHOTClassifier) else 30
+    assert len(clf.history_) == clf.n_iter_ == n_before + epochs
+    assert clf.history_[n_before:, "stage"] == ["target"] * epochs
+    np.testing.assert_array_equal(twin.adapt(later[0]).predict_proba(later[0]), proba)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+
+
+def test_every_classifier_adapts_as_shot_does_from_the_same_weights(domains, later):
+    X, y, X_target = domains
+    coral = DeepCORALClassifier(**FAST).fit(X, y, X_target)
+    shot = SHOTClassifier(max_epochs=1, random_state=0).source_only().fit(X, y)
+    shot.net_.module_.load_state_dict(coral.net_.module_.state_dict())
+    shot.random_state = coral.random_state = 3
+    answers = [clf.adapt(later[0]).predict_proba(later[0]) for clf in (coral, shot)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_diversity_can_be_switched_off(domains):
+    X, y, X_target = domains
+    one_class = X_target[X_target[:, 0] > 0.5]
+    shares = {}
+    for diversity in (True, False):
+        clf = DeepCORALClassifier(max_epochs=30, random_state=0).source_only().fit(X, y)
+        method = HypothesisTransfer(diversity=diversity, learning_rate=0.01, epochs=60)
+        shares[diversity] = clf.adapt(one_class, method=method).predict(one_class)
+    largest = {d: max(np.unique(s, return_counts=True)[1]) / len(s) for d, s in shares.items()}
+    assert largest[True] < 0.7
+    assert largest[False] > 0.9
+
+
+def test_with_statistics_the_method_is_chosen_by_the_argument(domains, later):
+    clf = fitted("dann", domains)
+    before = copy.deepcopy(clf.net_.module_.state_dict())
+    clf.adapt(later[0], method=HypothesisTransfer(epochs=2))
+    after = clf.net_.module_.state_dict()
+    assert not torch.equal(after["body.0.weight"], before["body.0.weight"])
+    assert torch.equal(after["label_head.weight"], before["label_head.weight"])
+    hidden = clf.net_.module_.body[0](torch.from_numpy(later[0])).mean(dim=0)
+    torch.testing.assert_close(after["body.1.running_mean"], hidden)
+
+
+def test_known_labels_stand_in_for_pseudo_labels(domains, later):
+    X, y, X_target = domains
+    wanted = np.array(["down"] * 20 + [None] * 20, dtype=object)
+    method = HypothesisTransfer(
+        epochs=60, learning_rate=0.03, diversity=False, pseudo_label_weight=50.0
+    )
+    clf = DANNClassifier(**FAST).fit(X, y, X_target).adapt(later[0], wanted, method=method)
+    assert (clf.predict(later[0][:20]) == "down").mean() > 0.9
+    assert "pseudo_label_loss" in clf.history_[-1]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_fine_tuning_adapts_its_unfrozen_layers(domains, later, depth):
+    def deep(input_shape):
+        first = nn.Linear(*input_shape, 8), nn.ReLU()
+        return nn.Sequential(*first, nn.Linear(8, 8), nn.ReLU()).double()
+
+    clf = FineTuneClassifier(deep, unfreeze_depth=depth, **STAGES).fit(*domains[:2])
+    before = copy.deepcopy(clf.net_.module_.state_dict())
+    after = clf.adapt(later[0], method=HypothesisTransfer(epochs=3)).net_.module_.state_dict()
+    moved = {
+        name.rpartition(".")[0] for name in after if not torch.equal(after[name], before[name])
+    }
+    assert moved == {"body.2"} | ({"body.0"} if depth == 2 else set())
+
+
 def test_what_cannot_adapt_says_what_can(domains, later):
     X, y, X_target = domains
-    clf = DANNClassifier(**FAST).fit(X, y, X_target)
+    clf = DANNRegressor(**FAST).fit(X, X[:, 0], X_target)
     with pytest.raises(ValueError, match=r"has none\. Give y_target"):
         clf.adapt(later[0])
+    with pytest.raises(TypeError, match=r"method=HypothesisTransfer.* is for classifiers"):
+        clf.adapt(later[0], method=HypothesisTransfer())
+    clf = DANNClassifier(**FAST).fit(X, y, X_target)
+    with pytest.raises(TypeError, match="method must be a HypothesisTransfer or None; got 'tent'"):
+        clf.adapt(later[0], method="tent")
+    with pytest.raises(ValueError, match="'epochs' parameter of HypothesisTransfer"):
+        clf.adapt(later[0], method=HypothesisTransfer(epochs=0))
+    for few_shot in (NearestPrototypeClassifier(), MatchingClassifier(episodes=0)):
+        with pytest.raises(ValueError, match=r"set_support\(X_target, y_target\) takes them"):
+            few_shot.fit(X, y).adapt(X_target, y)
+    with pytest.raises(ValueError, match="NearestPrototypeClassifier trains nothing"):
+        NearestPrototypeClassifier().fit(X, y).adapt(X_target)
+    frozen = FineTuneClassifier(plain_body, unfreeze_depth=0, **STAGES).fit(X, y)
+    with pytest.raises(ValueError, match=r"are frozen: .* set_params\(unfreeze_depth=1\)"):
+        frozen.adapt(later[0])
     with pytest.raises(NotFittedError):
         DANNClassifier().adapt(later[0])
     with pytest.raises(ValueError, match="finetune_epochs=0 leaves adapt"):

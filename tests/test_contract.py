@@ -362,7 +362,9 @@ def test_scale_of_weights_does_not_matter(domains):
 class Interruption(nn.Module):
     def __init__(self, after):
         super().__init__()
-        self.linear = nn.Linear(4, 5).double()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.linear = nn.Linear(4, 5).double()
         self.after = after
 
     def forward(self, X):

@@ -74,6 +74,43 @@ def test_bad_data_is_refused_by_name(domains, change, message):
         fit(*change(*domains))
 
 
+class RefusesFunctions:
+    """An array-like that refuses NumPy's functions (NEP 18), as scikit-learn's checks have one."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def __array_function__(self, func, types, args, kwargs):
+        raise TypeError(f"no {func.__name__} here")
+
+
+class SizedRefusal(RefusesFunctions):
+    """One that tells its shape and length."""
+
+    def __init__(self, values):
+        super().__init__(values)
+        self.shape = self.values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+
+@pytest.mark.parametrize("kind", [RefusesFunctions, SizedRefusal])
+@pytest.mark.parametrize("wrapped", [(0,), (1,), (2,), (3,), (4,), (0, 1, 2, 3, 4)])
+def test_arguments_may_refuse_the_functions_of_numpy(domains, kind, wrapped):
+    X, y, X_target = domains
+    plain = [X, y, X_target, np.where(np.arange(90) < 5, y, None), np.arange(90.0)]
+    given = [kind(part) if i in wrapped else part for i, part in enumerate(plain)]
+    expected = fit(*plain).predict_proba(X_target)
+    np.testing.assert_array_equal(fit(*given).predict_proba(kind(X_target)), expected)
+    given[1] = kind(y[:5])
+    with pytest.raises(ValueError, match="y has 5 labels for the 90 rows of X"):
+        fit(*given)
+
+
 class NoTensor(nn.Module):
     def forward(self, X):
         return X, X

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from sktransfer._classifier import DeepClassifierMixin
 from sktransfer._docs import with_shared_docs
-from sktransfer.adaptation._base import BaseAdaptation
+from sktransfer.adaptation._classifier import AdaptationClassifier
 from sktransfer.data._sampler import Batch
 from sktransfer.layers import scale_gradient
 from sktransfer.network._network import TransferNetwork
@@ -31,7 +30,7 @@ def mmd_loss(source: Tensor, target: Tensor) -> Tensor:
 
 
 @with_shared_docs
-class MMDClassifier(DeepClassifierMixin, BaseAdaptation):
+class MMDClassifier(AdaptationClassifier):
     """Features of which a kernel sees the same mean in both domains.
 
     The loss is ``L_y + lambda MMD^2`` with ``L_y`` the mean cross-entropy on the

@@ -1,16 +1,19 @@
 """Adaptation to a target domain without labels, one method a file."""
 
+from .._source_free import HypothesisTransfer
 from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor
 from ._dann import DANNClassifier
 from ._dann_regressor import DANNRegressor
+from ._domain_confusion import DomainConfusionClassifier
 from ._jdot import DeepJDOTClassifier
 from ._mcc import MCCClassifier
 from ._mcd import MCDClassifier
 from ._mmd import DeepMMDClassifier
 from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
+from ._vada import VADAClassifier
 
 __all__ = [
     "CDANClassifier",
@@ -20,8 +23,11 @@ __all__ = [
     "DeepCORALRegressor",
     "DeepJDOTClassifier",
     "DeepMMDClassifier",
+    "DomainConfusionClassifier",
+    "HypothesisTransfer",
     "MCCClassifier",
     "MCDClassifier",
     "OpenSetClassifier",
     "SHOTClassifier",
+    "VADAClassifier",
 ]

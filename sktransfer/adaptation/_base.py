@@ -5,16 +5,20 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
 from .._deep import BaseDeepEstimator
+from .._parameters import parameters
 from .._task import Task
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, Sampler, View
@@ -24,12 +28,10 @@ from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
-from ..layers import scale_gradient
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._class_weighting import CLASS_WEIGHTINGS, ClassWeighting
+from ._class_weighting import ClassWeighting
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
-from ._target_losses import TARGET_LOSSES, check_target_loss
 
 # Rows of the target, or a few more, whose predictions tell the shares of its classes.
 ROWS_FOR_SHARES = 2000
@@ -37,8 +39,9 @@ ROWS_FOR_SHARES = 2000
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
-class BaseAdaptation(BaseDeepEstimator):
-    """Minimises ``label loss + w lambda_ (domain loss + target_loss_weight target loss)``.
+@parameters
+class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
+    """Minimises ``label loss + w lambda_ domain loss``.
 
     The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
     rows and ``L_y'`` of target rows with known labels, where there are any.
@@ -52,74 +55,28 @@ class BaseAdaptation(BaseDeepEstimator):
 
     _uses_domains = True
 
+    # The parameter that holds the label head.
+    _label_head: ClassVar[str]
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
-        "label_classifier": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
         "lambda_schedule": [StrOptions(set(LAMBDA_SCHEDULES)), callable],
-        "target_loss": [StrOptions(set(TARGET_LOSSES)), callable, None],
-        "target_loss_weight": [Interval(Real, 0, None, closed="left")],
         "target_weight": [Interval(Real, 0, None, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
         "average_weights": [Interval(Real, 0, 1, closed="both")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "class_weighting": [StrOptions(set(CLASS_WEIGHTINGS)), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = None,
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.feature_extractor = feature_extractor
-        self.label_classifier = label_classifier
-        self.lambda_ = lambda_
-        self.lambda_schedule = lambda_schedule
-        self.target_loss = target_loss
-        self.target_loss_weight = target_loss_weight
-        self.target_weight = target_weight
-        self.class_weight = class_weight
-        self.average_weights = average_weights
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.class_weighting = class_weighting
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    feature_extractor: Any = field(default=None, kw_only=False)
+    lambda_: float = 1.0
+    lambda_schedule: Any = "ramp"
+    target_weight: float = 1.0
+    average_weights: float = 0.25
+    hidden_layer_sizes: Any = (100,)
+    learning_rate: float = 2e-3
+    batch_size: int = 64
+    max_epochs: int = 100
 
     @abstractmethod
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
@@ -133,6 +90,10 @@ class BaseAdaptation(BaseDeepEstimator):
         ``batch.source.split(features)``, and a head with an output for each is made for
         `_n_sources`. The loss of target rows with labels is added by the base.
         """
+
+    def _target_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return losses by name of what is predicted for the target, weighed by lambda."""
+        return {}
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         """Return further modules that the method needs, by name, for features like these."""
@@ -148,16 +109,17 @@ class BaseAdaptation(BaseDeepEstimator):
     def _losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Pass a batch through the network and return its losses by name."""
         network.forward_domains(batch)
+        return self._losses_of_features(network, batch)
+
+    def _losses_of_features(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of a batch that has passed through the body."""
         losses = self._label_losses(network, batch)
         if batch.target is not None:
             share = look_up(self.lambda_schedule, LAMBDA_SCHEDULES)(batch.progress)
             batch.lambda_ = self.lambda_ * share
             batch.metrics["lambda"] = batch.lambda_
             losses |= self._domain_losses(network, batch)
-            if self._has_target_loss():
-                loss = look_up(self.target_loss, TARGET_LOSSES)
-                weight = self.target_loss_weight * batch.lambda_
-                losses["target_loss"] = loss(scale_gradient(network.target_outputs(batch), weight))
+            losses |= self._target_losses(network, batch)
         return losses
 
     def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
@@ -194,14 +156,8 @@ class BaseAdaptation(BaseDeepEstimator):
 
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         """Return what turns features like these into the outputs of the task."""
-        return make_head(
-            self.label_classifier,
-            "label_classifier",
-            features,
-            n_outputs,
-            (features.shape[1], n_outputs),
-            nn.Linear,
-        )
+        given, arguments = getattr(self, self._label_head), (features.shape[1], n_outputs)
+        return make_head(given, self._label_head, features, n_outputs, arguments, nn.Linear)
 
     def _make_task(self, domains: Domains) -> Task:
         task, learned = super()._make_task(domains), self._learned_target(domains)
@@ -211,18 +167,16 @@ class BaseAdaptation(BaseDeepEstimator):
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
-        if callable(self.target_loss):
-            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
         sampler = self._make_sampler(domains, seed)
         average = WeightAverage(network, self.average_weights)
-        weighting = self._class_weighting(sampler)
+        before_epochs = self._before_epochs(sampler)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
             followers=[average] if self.average_weights > 0 else [],
-            callbacks=weighting,
+            callbacks=before_epochs,
             dataset=callback_dataset(source.X, source.labels),
         )
         with limited_threads(network.row_flops() * 2 * self.batch_size):
@@ -230,13 +184,16 @@ class BaseAdaptation(BaseDeepEstimator):
                 self._warn_of_failure(network, sampler)
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
-            if self._transfers() and self.class_weighting != "target":
-                self._warn_of_shares(source, sampler, weighting)
+            if self._transfers() and self._supposes_equal_shares():
+                self._warn_of_shares(source, sampler, before_epochs)
 
-    def _class_weighting(self, sampler: Sampler) -> list[tuple[str, ClassWeighting]]:
-        if self.class_weighting is None or sampler.target is None:
-            return []
-        return [("class_weighting", CLASS_WEIGHTINGS[self.class_weighting](sampler))]
+    def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+        """Return callbacks, by name, for what is to happen before each epoch."""
+        return []
+
+    def _supposes_equal_shares(self) -> bool:
+        """Whether the classes are to be as frequent in the target as in the source."""
+        return True
 
     def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
         """Put the domains on the device, and say which rows make a batch."""
@@ -256,9 +213,6 @@ class BaseAdaptation(BaseDeepEstimator):
 
     def _transfers(self) -> bool:
         return super()._transfers() and self.lambda_ > 0
-
-    def _has_target_loss(self) -> bool:
-        return self.target_loss is not None and self.target_loss_weight > 0
 
     def _warn_of_no_target(self, domains: Domains) -> None:
         name = type(self).__name__
@@ -283,23 +237,25 @@ class BaseAdaptation(BaseDeepEstimator):
             warnings.warn(failure, UserWarning, stacklevel=5)
 
     def _warn_of_shares(
-        self, source: Domain, sampler: Sampler, weighting: list[tuple[str, ClassWeighting]]
+        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
     ) -> None:
         """Warn where classes are far rarer or more frequent in the target's predictions."""
         task, target = self.net_.task, sampler.target
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        found = [part.found for _, part in weighting if part.found]
-        shares = found[0] if found else [known, *self._predicted_shares(sampler)]
+        weighed = [call for _, call in before_epochs if isinstance(call, ClassWeighting)]
+        found = next((call.found for call in weighed if call.found), None)
+        shares = [known, *self._predicted_shares(sampler)] if found is None else found
         n_rows = min(ROWS_FOR_SHARES, len(target))
-        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, weighed=bool(found))
+        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
         if text is not None:
             warnings.warn(text, UserWarning, stacklevel=5)
 
     def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
         """Return the shares of predicted classes in rows of the source and of the target."""
-        network, of_source, of_target, n_rows = self.net_.module_, [], [], 0
+        network, task, n_rows = self.net_.module_, self.net_.task, 0
+        of_source, of_target = [], []
         with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
             for batch in sampler.epoch(done=1.0, share=0.0):
                 assert batch.target is not None
@@ -308,9 +264,8 @@ class BaseAdaptation(BaseDeepEstimator):
                 n_rows += len(batch.target)
                 if n_rows >= ROWS_FOR_SHARES:
                     break
-        task = self.net_.task
-        outputs = (torch.cat(part).numpy() for part in (of_source, of_target))
-        return [task.shares(task.answers(part)) for part in outputs]
+        answers = [task.answers(torch.cat(part).numpy()) for part in (of_source, of_target)]
+        return [shares for part in answers if (shares := task.shares(part)) is not None]
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from ..data._sampler import Batch, RowMetric
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 from ._dann import (
     DANNMixin,
     DomainClassifier,
@@ -96,7 +97,8 @@ def make_products(n_features: int, n_classes: int, dtype: torch.dtype) -> nn.Mod
 
 
 @with_shared_docs
-class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     """Conditional domain-adversarial training: domains alike class by class.
 
     The adversary of `DANNClassifier` sees features alone, and is fooled where a class
@@ -134,6 +136,7 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
         `DANNClassifier`. 0 is the published method.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -168,71 +171,11 @@ class CDANClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **DANNMixin._parameter_constraints,
         "entropy_conditioning": ["boolean"],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        entropy_conditioning: bool = True,
-        domain_classifier: Any = None,
-        domain_layer_sizes: Any = (100,),
-        gradient_penalty: float = 5.0,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            checkpoint=checkpoint,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.entropy_conditioning = entropy_conditioning
-        self.domain_classifier = domain_classifier
-        self.domain_layer_sizes = domain_layer_sizes
-        self.gradient_penalty = gradient_penalty
+    entropy_conditioning: bool = True
+    optimizer: Any = "game_adam"
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""

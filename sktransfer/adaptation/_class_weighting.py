@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from .._parameters import parameters
+from .._validation import StrOptions
 from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
 from ._diagnosis import gross_shares
@@ -221,4 +223,21 @@ class EvenRows:
         return features, outputs.argmax(axis=1)
 
 
-CLASS_WEIGHTINGS = {"auto": ExplainingShares, "target": TargetShares}
+@parameters
+class ClassWeightingMixin:
+    """Weighs classes of the source by the target's; stands before `AdaptationClassifier`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "class_weighting": [StrOptions({"auto", "target"}), None],
+    }
+
+    class_weighting: Any = None
+
+    def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+        if self.class_weighting is None or sampler.target is None:
+            return []
+        kind = ExplainingShares if self.class_weighting == "auto" else TargetShares
+        return [("class_weighting", kind(sampler))]
+
+    def _supposes_equal_shares(self) -> bool:
+        return self.class_weighting != "target"

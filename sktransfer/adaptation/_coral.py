@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 
 
 def covariance(features: Tensor) -> Tensor:
@@ -40,7 +41,8 @@ class CORALMixin:
 
 
 @with_shared_docs
-class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DeepCORALClassifier(CORALMixin, ClassWeightingMixin, AdaptationClassifier):
     """Deep CORAL: features whose covariance is the same in both domains.
 
     The body learns to classify the source while the second-order statistics of
@@ -94,57 +96,4 @@ class DeepCORALClassifier(CORALMixin, DeepClassifierMixin, BaseAdaptation):
     (300,)
     """
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = "auto",
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            class_weighting=class_weighting,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
+    class_weighting: Any = "auto"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from .._docs import with_shared_docs
-from .._regressor import DeepRegressorMixin
-from ._base import BaseAdaptation
+from .._parameters import parameters
 from ._coral import CORALMixin
+from ._regressor import AdaptationRegressor
 
 
 @with_shared_docs
-class DeepCORALRegressor(CORALMixin, DeepRegressorMixin, BaseAdaptation):
+@parameters
+class DeepCORALRegressor(CORALMixin, AdaptationRegressor):
     """Deep CORAL for numbers: features whose covariance is the same in both domains.
 
     The body learns to predict numbers on the source while the second-order statistics
@@ -61,57 +60,3 @@ class DeepCORALRegressor(CORALMixin, DeepRegressorMixin, BaseAdaptation):
     >>> reg.fit(X, X[:, 0] + 1, X_target=X_target).predict(X_target).shape
     (80,)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **DeepRegressorMixin._parameter_constraints,
-    }
-
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_classifier: Any = None,
-        loss: str = "squared_error",
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_weight: float = 1.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_weight=target_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.loss = loss

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Integral, Interval, Real
 from ..data._sampler import Batch, RowMetric
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
@@ -97,6 +98,7 @@ def make_domain_classifier(
     return DomainClassifier(head)
 
 
+@parameters
 class DANNMixin:
     """Sets a domain classifier against the body; stands before `BaseAdaptation`."""
 
@@ -106,15 +108,18 @@ class DANNMixin:
         "domain_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
-    domain_classifier: Any
-    domain_layer_sizes: Any
-    gradient_penalty: float
-    _n_sources: int
+    domain_classifier: Any = None
+    domain_layer_sizes: Any = (100,)
+    gradient_penalty: float = 5.0
+    _n_sources: ClassVar[Any]  # of `BaseAdaptation`
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the domain classifier's loss behind the gradient reversal, and its penalty."""
-        classifier = cast(DomainClassifier, network.domain_classifier)
-        classifier.reversal.lambda_ = batch.lambda_
+        cast(DomainClassifier, network.domain_classifier).reversal.lambda_ = batch.lambda_
+        return self._classifier_losses(network, batch)
+
+    def _classifier_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return how badly the domain classifier tells the domains, and its penalty."""
         source, target = network.forward_head("domain_classifier", batch)
         if source.shape[1] == 1:
             loss, logits = domain_adversarial_loss(source, target), (source, target)
@@ -126,6 +131,7 @@ class DANNMixin:
         )
         losses = {"domain_loss": loss}
         if self.gradient_penalty > 0:
+            classifier = cast(DomainClassifier, network.domain_classifier)
             features = joint_features(batch).detach().requires_grad_()
             penalty = gradient_penalty(classifier.head(features), features)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
@@ -139,7 +145,8 @@ class DANNMixin:
 
 
 @with_shared_docs
-class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DANNClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -220,68 +227,7 @@ class DANNClassifier(DANNMixin, DeepClassifierMixin, BaseAdaptation):
     (300,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
-        **DANNMixin._parameter_constraints,
-    }
-
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        domain_classifier: Any = None,
-        domain_layer_sizes: Any = (100,),
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = "entropy",
-        target_loss_weight: float = 0.03,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        gradient_penalty: float = 5.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = "auto",
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            class_weighting=class_weighting,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.domain_classifier = domain_classifier
-        self.domain_layer_sizes = domain_layer_sizes
-        self.gradient_penalty = gradient_penalty
+    target_loss: Any = "entropy"
+    target_loss_weight: float = 0.03
+    class_weighting: Any = "auto"
+    optimizer: Any = "game_adam"

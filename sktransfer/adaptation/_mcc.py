@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Interval, Real
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 from ._target_losses import TEMPERATURE, class_confusion
 
 
 @with_shared_docs
-class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
     """Minimum class confusion: predictions on the target that do not mix classes.
 
     Where a batch of the target is predicted as half this class and half that one,
@@ -80,66 +82,10 @@ class MCCClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        temperature: float = TEMPERATURE,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        class_weighting: Any = None,
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            class_weighting=class_weighting,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.temperature = temperature
+    temperature: float = TEMPERATURE
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the class confusion on the target, its gradient weighed by lambda."""

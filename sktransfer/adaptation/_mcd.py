@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Integral, Interval
 from ..data._sampler import Batch, View
 from ..engine._stage import AlternatingStep, GradientStep, Move, Step, Update
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._classifier import AdaptationClassifier
 
 
 def discrepancy(first: Tensor, second: Tensor) -> Tensor:
@@ -73,7 +73,8 @@ def _equal(first: nn.Module, second: nn.Module) -> bool:
 
 
 @with_shared_docs
-class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class MCDClassifier(AdaptationClassifier):
     """Maximum classifier discrepancy: target rows on which two label heads cannot disagree.
 
     Two label heads that both know the source are driven apart on the target, which
@@ -134,64 +135,10 @@ class MCDClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "n_body_moves": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        n_body_moves: int = 4,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.n_body_moves = n_body_moves
+    n_body_moves: int = 4
 
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         make = super()._make_label_head

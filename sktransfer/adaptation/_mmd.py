@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._kernels import mean_of_powers
+from .._parameters import parameters
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._class_weighting import ClassWeightingMixin
+from ._classifier import AdaptationClassifier
 
 
 def mixture_kernel(rows: Tensor) -> Tensor:
@@ -46,7 +47,8 @@ def mmd_loss(source: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
 
 
 @with_shared_docs
-class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     """Deep adaptation networks: features of which kernels see the same mean in both domains.
 
     A kernel compares two distributions by all their moments at once, where a covariance
@@ -74,6 +76,7 @@ class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
         Whether features and predictions are matched together.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -112,64 +115,10 @@ class DeepMMDClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "joint": ["boolean"],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        joint: bool = False,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            checkpoint=checkpoint,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.joint = joint
+    joint: bool = False
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the squared discrepancy, its gradient weighed by lambda."""

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._task import Classification
 from .._validation import Interval, Real
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
-from ._base import BaseAdaptation
+from ._classifier import AdaptationClassifier
 
 
 def unknown_loss(logits: Tensor, unknown: int, share: float = 0.5) -> Tensor:
@@ -62,7 +62,8 @@ def label_for_unknown(given: Any, classes: np.ndarray) -> Any:
 
 
 @with_shared_docs
-class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
+@parameters
+class OpenSetClassifier(AdaptationClassifier):
     """Open-set back-propagation: target rows of no class of the source are called unknown.
 
     The label head has one output more than the source has classes. It learns to give every
@@ -136,67 +137,13 @@ class OpenSetClassifier(DeepClassifierMixin, BaseAdaptation):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseAdaptation._parameter_constraints,
         "unknown_label": [str, Real, None],
         "unknown_share": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        unknown_label: Any = None,
-        unknown_share: float = 0.5,
-        label_classifier: Any = None,
-        lambda_: float = 1.0,
-        lambda_schedule: Any = "ramp",
-        target_loss: Any = None,
-        target_loss_weight: float = 1.0,
-        target_weight: float = 1.0,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "game_adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_loss=target_loss,
-            target_loss_weight=target_loss_weight,
-            target_weight=target_weight,
-            class_weight=class_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.unknown_label = unknown_label
-        self.unknown_share = unknown_share
+    unknown_label: Any = None
+    unknown_share: float = 0.5
+    optimizer: Any = "game_adam"
 
     def _fit(self, domains: Domains) -> None:
         classes, self.unknown_label_ = np.unique(domains.source.labels), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,20 +15,22 @@ from torch.nn import functional as F
 from .._classifier import DeepClassifierMixin
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
+from .._parameters import parameters
+from .._source_free import HypothesisTransfer
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
-from ..data._domain import Domain, Domains
+from ..data._domain import Domains
 from ..data._sampler import Batch
 from ..engine._average import WeightAverage
 from ..engine._net import callback_dataset
-from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._source_free import SourceFree
 
 
 @with_shared_docs
-class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
+@parameters
+class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator):
     """Source hypothesis transfer: a source model that learns on from target rows alone.
 
     The network first learns the source. Then the source is put aside and the label head
@@ -39,11 +42,11 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     each label spread over all classes. In the second it is, of target rows with predictions
     ``p_ik`` and pseudo-labels ``y_i``,
 
-    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -log p_i,y_i``
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w_y_i log p_i,y_i``
 
-    with ``H(p) = -sum_k p_k log p_k``, by the body alone. Before each epoch
-    ``y_i`` becomes the class whose centroid of the target's features is nearest by angle;
-    where `y_target` tells the label of a row, it is that.
+    with ``H(p) = -sum_k p_k log p_k`` and the class weights ``w``, by the body alone. Before
+    each epoch ``y_i`` becomes the class whose centroid of the target's features is nearest by
+    angle; where `y_target` tells the label of a row, it is that.
 
     The second term supposes that the target has all classes, about as often as each
     other: ``diversity=False`` where it does not.
@@ -63,7 +66,8 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     target_learning_rate : float, default={target_learning_rate}
         Step size there.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the first stage, scaled to mean 1 over the source's rows.
+        Weights of the classes in the losses of labels and pseudo-labels, scaled to mean 1
+        over the rows. The diversity term asks for equal shares whatever they are.
     average_weights : float in [0, 1], default={average_weights}
         Share of each stage's steps, the last ones, over which the weights are averaged
         at its end. 0 keeps the last weights.
@@ -110,7 +114,6 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "feature_extractor": [callable, None],
         "label_classifier": [callable, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -124,56 +127,19 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        label_classifier: Any = None,
-        label_smoothing: float = 0.1,
-        diversity: bool = True,
-        pseudo_label_weight: float = 0.3,
-        target_epochs: int = 30,
-        target_learning_rate: float = 3e-4,
-        class_weight: Any = None,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 2e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.feature_extractor = feature_extractor
-        self.label_classifier = label_classifier
-        self.label_smoothing = label_smoothing
-        self.diversity = diversity
-        self.pseudo_label_weight = pseudo_label_weight
-        self.target_epochs = target_epochs
-        self.target_learning_rate = target_learning_rate
-        self.class_weight = class_weight
-        self.average_weights = average_weights
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    feature_extractor: Any = field(default=None, kw_only=False)
+    label_classifier: Any = None
+    label_smoothing: float = 0.1
+    diversity: bool = True
+    pseudo_label_weight: float = 0.3
+    target_epochs: int = 30
+    target_learning_rate: float = 3e-4
+    class_weight: Any = None
+    average_weights: float = 0.25
+    hidden_layer_sizes: Any = (100,)
+    learning_rate: float = 2e-3
+    batch_size: int = 64
+    max_epochs: int = 100
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
@@ -190,7 +156,7 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         return rates_by_width(network, self.learning_rate)
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
-        network, source = self.net_.module_, domains.source
+        network, source, share = self.net_.module_, domains.source, self.average_weights
         if domains.target is None and self._transfers():
             warnings.warn(
                 "SHOTClassifier was fitted without X_target: no adaptation took place and it is a "
@@ -204,26 +170,25 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
             GradientStep(partial(self._source_losses, network)),
             self.max_epochs,
             network.row_flops(),
-            followers=self._averages(network),
+            followers=[WeightAverage(network, share)] if share > 0 else [],
             dataset=callback_dataset(source.X, source.labels),
         )
         self._settle(sampler)
         if domains.target is not None:
-            yield from self._plan_adaptation(domains.target, seed + 1)
+            learning = self._target_training()
+            yield from self._plan_adaptation(domains.target, seed + 1, learning)
 
-    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
-        """Yield the stage that trains the body of the fitted `net_` on target rows alone."""
-        network = self.net_.module_
-        learning = SourceFree(
-            self.target_epochs,
-            self.target_learning_rate,
-            self.diversity,
-            self.pseudo_label_weight,
+    def _adaptation_method(self, given: Any) -> HypothesisTransfer | None:
+        return super()._adaptation_method(self._target_training() if given is None else given)
+
+    def _target_training(self) -> HypothesisTransfer:
+        return HypothesisTransfer(
+            epochs=self.target_epochs,
+            learning_rate=self.target_learning_rate,
+            diversity=self.diversity,
+            pseudo_label_weight=self.pseudo_label_weight,
+            average_weights=self.average_weights,
         )
-        rows, pseudo_labels = learning.rows(target, self._domain_rows(Domain(target.X)), self.net_)
-        sampler = self._sampler(rows, None, seed)
-        yield learning.stage(network, sampler, pseudo_labels, self._averages(network))
-        self._settle(sampler)
 
     def _source_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         network.forward_domains(batch)
@@ -238,14 +203,3 @@ class SHOTClassifier(DeepClassifierMixin, BaseDeepEstimator):
         weight = batch.source.weight
         loss = losses.mean() if weight is None else (weight * losses).mean()
         return {"label_loss": loss}
-
-    def _averages(self, network: TransferNetwork) -> list[WeightAverage]:
-        return [WeightAverage(network, self.average_weights)] if self.average_weights > 0 else []
-
-    def _settle(self, sampler: Any) -> None:
-        """Estimate the batch statistics of the weights that a stage has ended with."""
-        network = self.net_.module_
-        with limited_threads(network.row_flops() * self.batch_size):
-            batches = (batch.source.X for batch in sampler.epoch(1.0, 0.0))
-            network.estimate_statistics(batches, None, 0)
-        self.net_.engine.processes.average_statistics(network)

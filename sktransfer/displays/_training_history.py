@@ -28,6 +28,7 @@ STYLES = {
     "gradient_penalty_loss": (BLACK, ":"),
     "target_loss": (TARGET, "-"),
     "l2_sp_loss": (PINK, "-"),
+    "relational_loss": (PINK, "--"),
     "valid_loss": (GREEN, "-"),
     "train_loss": (GREY, "--"),
     "source_accuracy": (SOURCE, "-"),

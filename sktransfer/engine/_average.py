@@ -1,7 +1,8 @@
-"""The mean of the weights over the last steps of training."""
+"""Means of the weights: over the last steps of training, and one that moves with them."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -60,3 +61,44 @@ class WeightAverage:
         self.n_steps, weights = state["n_steps"], self.network.parameters()
         pairs = zip(state["means"], weights, strict=bool(state["means"]))
         self.means = [mean.to(weight.device) for mean, weight in pairs]
+
+
+class MovingAverage:
+    """A teacher: a copy of a network that follows it, ``theta_t <- d theta_t + (1 - d) theta``.
+
+    After every step of the network (Tarvainen and Valpola, "Mean teachers are better role
+    models", NeurIPS 2017). Its running batch statistics follow in the same way; it is in
+    evaluation mode and learns nothing by itself.
+
+    Parameters
+    ----------
+    followed : Module
+        What is trained.
+    decay : float in [0, 1)
+        ``d``.
+    """
+
+    def __init__(self, followed: nn.Module, decay: float):
+        self.followed, self.decay = followed, decay
+        self.network = copy.deepcopy(followed).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def after_step(self, batch: Batch) -> None:
+        """Follow the network."""
+        followed = self.followed.state_dict()
+        for name, mine in self.network.state_dict().items():
+            if mine.is_floating_point():
+                mine.lerp_(followed[name], 1 - self.decay)
+            else:
+                mine.copy_(followed[name])
+
+    def finish(self) -> None:
+        """Leave the network as it was trained."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the teacher's weights."""
+        return {"network": self.network.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such weights."""
+        self.network.load_state_dict(state["network"])

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
+from .._parameters import parameters
 from .._task import Classification, encoded
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, StrOptions
 from ..data._domain import Domain
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
+from ..network._augment import features_of
 from ._episodes import Episode, EpisodeSampler, EpisodeSize
 from ._support import SupportMixin
 
@@ -25,60 +30,29 @@ from ._support import SupportMixin
 EPISODES_PER_EPOCH = 50
 
 
-class BaseEpisodic(SupportMixin, BaseDeepEstimator):
+@parameters
+class BaseEpisodic(SupportMixin, TrainingParameters, BaseDeepEstimator):
     """Learns on episodes of the classes of `y`, and then classes from the support alone."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "backbone": [callable, None],
         "distance": [StrOptions({"euclidean", "cosine"})],
         "n_way": [Interval(Integral, 2, None, closed="left")],
         "n_shot": [Interval(Integral, 1, None, closed="left")],
         "n_query": [Interval(Integral, 1, None, closed="left")],
         "episodes": [Interval(Integral, 0, None, closed="left")],
+        "augment": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        distance: str = "euclidean",
-        n_way: int = 20,
-        n_shot: int = 5,
-        n_query: int = 5,
-        episodes: int = 500,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.distance = distance
-        self.n_way = n_way
-        self.n_shot = n_shot
-        self.n_query = n_query
-        self.episodes = episodes
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    backbone: Any = field(default=None, kw_only=False)
+    distance: str = "euclidean"
+    n_way: int = 20
+    n_shot: int = 5
+    n_query: int = 5
+    episodes: int = 500
+    augment: Any = None
+    hidden_layer_sizes: Any = (100,)
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
@@ -92,6 +66,8 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         if self.episodes == 0:
             return
+        if self.augment is not None:
+            check_takes(self.augment, "augment", "X")
         task, engine = Classification.of_labels(source.labels, "y"), self.net_.engine
         y = encoded(task, source.labels, engine.device)
         if np.bincount(y.cpu().numpy(), source.sample_weight).max() < 2:
@@ -120,7 +96,8 @@ class BaseEpisodic(SupportMixin, BaseDeepEstimator):
         """Return the mean cross-entropy of an episode's queries."""
         assert isinstance(batch, Episode)
         assert batch.source.y is not None
-        batch.source.features = features = self.net_.module_.features(batch.source.X)
+        features = features_of(self.net_.module_, batch.source.X, self.augment)
+        batch.source.features = features
         n_support, y = batch.n_support, batch.source.y
         support, queries = features[:n_support], features[n_support:]
         batch.source_outputs = self._logits(queries, support, y[:n_support], batch.n_way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import nn
 
 from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
+from .._parameters import parameters
+from .._training import TrainingParameters
 from ..data._domain import Domain
 from ..engine._stage import Stage
 from ._heads import PrototypeHead
@@ -23,6 +26,7 @@ def idle_optimizer(parameters: Any, lr: float) -> torch.optim.Optimizer:
 
 
 @with_shared_docs
+@parameters
 class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     """SimpleShot: the nearest class mean, on the features of a pretrained body.
 
@@ -94,9 +98,10 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        name: BaseDeepEstimator._parameter_constraints[name]
-        for name in ("batch_size", "num_workers", "device")
-    } | {"backbone": [callable, None]}
+        "backbone": [callable, None],
+        "device": TrainingParameters._parameter_constraints["device"],
+        "num_workers": TrainingParameters._parameter_constraints["num_workers"],
+    }
 
     # What a net that is not trained has of training.
     hidden_layer_sizes = ()
@@ -104,29 +109,31 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     learning_rate = 1.0
     learning_rate_schedule = "constant"
     callbacks = None
+    checkpoint = None
     data_parallel = False
     random_state = 0
     warm_start = False
     verbose = 0
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        device: Any = "auto",
-        num_workers: int = 0,
-        batch_size: int = 64,
-    ) -> None:
-        self.backbone = backbone
-        self.device = device
-        self.num_workers = num_workers
-        self.batch_size = batch_size
+    backbone: Any = field(default=None, kw_only=False)
+    device: Any = "auto"
+    num_workers: int = 0
+    batch_size: int = 64
 
     def _make_head(self, n_features: int, n_classes: int) -> PrototypeHead:
         head = PrototypeHead(n_features, n_classes, "euclidean", centred=True)
         if hasattr(self, "net_"):  # the centre stays while classes come and go
             head.centre = self.net_.module_.label_head.centre
         return head
+
+    def _plan_adaptation(self, target: Domain, seed: int, method: Any) -> Iterator[Stage]:
+        if method is not None:
+            raise ValueError(
+                "NearestPrototypeClassifier trains nothing: adapt can but move the statistics of "
+                "batch normalisation. Give a backbone that has it and leave method out, or give "
+                "labelled rows of the target to set_support."
+            )
+        yield from ()
 
     def _train(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Take the centre; there is nothing to train."""

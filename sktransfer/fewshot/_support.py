@@ -13,8 +13,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
-from .._arguments import as_array, check_same_length, named
+from .._arguments import as_array, check_same_length
 from .._classifier import DeepClassifierMixin
+from .._naming import named
 from .._task import Classification, encoded
 from .._validation import check_rows_to_predict, check_sample_weight
 from ..data._checks import TorchRows
@@ -117,6 +118,13 @@ class SupportMixin(DeepClassifierMixin):
             self._show(target.labelled(), "y_target")
         else:
             self._show(source, "y")
+
+    def _plan_refinement(self, labelled: Domain, seed: int) -> Iterator[Stage]:
+        raise ValueError(
+            f"{type(self).__name__} does not train on labelled rows of a target: "
+            "set_support(X_target, y_target) takes them for its classes. adapt(X_target) is for "
+            "rows without labels."
+        )
 
     def _domain_to_predict(self, domains: Domains) -> tuple[Domain, str]:
         if domains.target is None or domains.target.y is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,17 +16,26 @@ from torch import Tensor, nn
 
 from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
+from .._parameters import parameters
 from .._task import encoded
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
+from ..network._augment import features_of
 from ..network._build import floating_type
-from ._augment import features_of
-from ._cached import keep_for_prediction, pass_frozen, prediction_rows, rows_from
+from ._cached import (
+    features_before,
+    keep_for_prediction,
+    pass_frozen,
+    prediction_rows,
+    rows_from,
+)
 from ._network import FineTuneNetwork
 from ._parts import FineTunedParts
+from ._relations import relational_loss
 from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 from ._stages import (
     HeldOutScoring,
@@ -38,11 +48,11 @@ from ._stages import (
 )
 
 
-class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
+@parameters
+class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
     """Trains in parts, in each of which a first part of the body may be frozen."""
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "backbone": [callable, None],
         "head": [callable, None],
         "unfreeze_depth": [Interval(Integral, 0, None, closed="left"), str],
@@ -58,60 +68,21 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        backbone: Any,
-        *,
-        head: Any,
-        unfreeze_depth: int | str,
-        unfreezing: Unfreezing | None,
-        source_training: SourceTraining | None,
-        head_epochs: int,
-        learning_rate: float,
-        finetune_epochs: int,
-        finetune_learning_rate: float,
-        early_stopping: HeldOut | None,
-        augment: Any,
-        adapter: LoRA | None,
-        frozen_cache: FrozenCache | None,
-        hidden_layer_sizes: Any,
-        optimizer: Any,
-        learning_rate_schedule: Any,
-        batch_size: int,
-        callbacks: Any,
-        checkpoint: Any,
-        device: Any,
-        random_state: Any,
-        warm_start: bool,
-        data_parallel: bool,
-        num_workers: int,
-        verbose: Any,
-    ) -> None:
-        self.backbone = backbone
-        self.head = head
-        self.unfreeze_depth = unfreeze_depth
-        self.unfreezing = unfreezing
-        self.source_training = source_training
-        self.head_epochs = head_epochs
-        self.learning_rate = learning_rate
-        self.finetune_epochs = finetune_epochs
-        self.finetune_learning_rate = finetune_learning_rate
-        self.early_stopping = early_stopping
-        self.augment = augment
-        self.adapter = adapter
-        self.frozen_cache = frozen_cache
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    backbone: Any = field(default=None, kw_only=False)
+    head: Any = None
+    unfreeze_depth: int | str = 1
+    unfreezing: Unfreezing | None = None
+    source_training: SourceTraining | None = None
+    head_epochs: int = 100
+    learning_rate: float = 3e-3
+    finetune_epochs: int = 50
+    finetune_learning_rate: float = 3e-4
+    early_stopping: HeldOut | None = None
+    augment: Any = None
+    adapter: LoRA | None = None
+    frozen_cache: FrozenCache | None = None
+    hidden_layer_sizes: Any = (100,)
+    batch_size: int = 32
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=2)
@@ -189,6 +160,14 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         part = plan_refinement(self, self.unfrozen_layers_, network.label_head)
         yield from self._stages([part], self._training_rows(labelled), seed)
 
+    def _learning_without_labels(self) -> list[nn.Parameter]:
+        """Freeze the body down to the layers to unfreeze, and list their weights."""
+        network: FineTuneNetwork = self.net_.module_
+        self._find_unfrozen(network)
+        freezes = Unfreezing.of(self.unfreezing, "unfreezing").freeze_batch_norm
+        network.freeze(self.unfrozen_layers_, freeze_batch_norm=freezes)
+        return [p for p in network.body.parameters() if p.requires_grad]
+
     def _training_rows(self, domain: Domain) -> TrainingRows:
         return TrainingRows(domain, self.net_.task, self._class_weights(domain))
 
@@ -213,6 +192,8 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         crossings = pass_frozen(network, engine, cache, depths, rows)
         penalised = any(part.l2_sp > 0 for part in parts)
         anchors = {id(p): p.detach().clone() for p in network.body.parameters() if penalised}
+        if any(part.relational_weight > 0 for part in parts):
+            rows.before = features_before(network, engine, rows, crossings[0])
         for part, crossing in zip(parts, crossings, strict=True):
             yield self._stage(part, rows, crossing, anchors, random_state.randint(2**31 - 1))
         keep_for_prediction(network)
@@ -275,6 +256,10 @@ class BaseFineTuning(FineTunedParts, BaseDeepEstimator):
         losses = {"label_loss": rows.loss(batch.source_outputs, source.y)}
         if learning:
             losses["l2_sp_loss"] = l2_sp_penalty(learning, before, part.l2_sp)
+        if part.relational_weight > 0:
+            assert rows.before is not None
+            relations = relational_loss(source.features, rows.before[source.rows])
+            losses["relational_loss"] = part.relational_weight * relations
         return losses
 
     def _prediction(self, X, method: str):

@@ -81,6 +81,16 @@ def rows_from(rows: TrainingRows, crossing: list[str] | None, engine: Engine) ->
     return ActivationRows(tuple(rows.frozen[name] for name in crossing))
 
 
+def features_before(
+    network: FineTuneNetwork, engine: Engine, rows: TrainingRows, crossing: list[str] | None
+) -> Tensor:
+    """Return the features of rows before a stage, from what of them enters it."""
+    if crossing is not None:
+        network.go_on_from(crossing, network.activations.graph)
+    features = engine.forward(network, network.features, rows_from(rows, crossing, engine))
+    return torch.from_numpy(features).to(engine.device)
+
+
 def keep_for_prediction(network: FineTuneNetwork) -> None:
     """Keep of the activations what predictions can use: what a store shares and is still so."""
     if isinstance(network.activations, SharedActivations):

@@ -13,12 +13,13 @@ from torch import Tensor
 from .._class_weights import weigh_classes
 from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import StrOptions
 from ..data._domain import Domain, Domains
 from ..engine._stage import Stage
 from ..network._build import floating_type
 from ._base import BaseFineTuning
-from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
+from ._settings import SourceTraining
 from ._stages import TrainingRows
 
 # With fewer confident rows for each class than this, pseudo-labels are not used.
@@ -26,6 +27,7 @@ LEAST_PSEUDO_LABELS = 2
 
 
 @with_shared_docs
+@parameters
 class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     """Fine-tuning: a new head on a pretrained body, of which the last layers learn on.
 
@@ -43,7 +45,9 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
 
     The loss is ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
     with class weights ``w`` and, in step 5, the body's unfrozen weights ``theta``
-    and what they were before, ``theta_0``.
+    and what they were before, ``theta_0``. With ``relational_weight`` it has besides, in
+    step 5, that weight times what distances and angles among the rows of a batch are off
+    by from those of the body before it (RKD-DA, `Unfreezing`).
 
     Parameters
     ----------
@@ -87,7 +91,8 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     2018 (`unfreezing`). Li et al., "Explicit Inductive Bias
     for Transfer Learning with Convolutional Networks", ICML 2018, eq. 3 (``l2_sp``;
     the head, which the paper shrinks as well, is left free here). Hu et al.,
-    "LoRA", ICLR 2022. Lee, "Pseudo-Label", ICML workshops 2013.
+    "LoRA", ICLR 2022. Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR
+    2019, eqs. 4-9 (``relational_weight``). Lee, "Pseudo-Label", ICML workshops 2013.
 
     Examples
     --------
@@ -100,68 +105,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseFineTuning._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        head: Any = None,
-        unfreeze_depth: int | str = 1,
-        unfreezing: Unfreezing | None = None,
-        source_training: SourceTraining | None = None,
-        head_epochs: int = 100,
-        learning_rate: float = 3e-3,
-        finetune_epochs: int = 50,
-        finetune_learning_rate: float = 3e-4,
-        class_weight: Any = None,
-        early_stopping: HeldOut | None = None,
-        augment: Any = None,
-        adapter: LoRA | None = None,
-        frozen_cache: FrozenCache | None = None,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 32,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            backbone,
-            head=head,
-            unfreeze_depth=unfreeze_depth,
-            unfreezing=unfreezing,
-            source_training=source_training,
-            head_epochs=head_epochs,
-            learning_rate=learning_rate,
-            finetune_epochs=finetune_epochs,
-            finetune_learning_rate=finetune_learning_rate,
-            early_stopping=early_stopping,
-            augment=augment,
-            adapter=adapter,
-            frozen_cache=frozen_cache,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
+    class_weight: Any = None
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         self.n_pseudo_labels_ = 0

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar
 
 import numpy as np
 
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._regressor import DeepRegressorMixin
 from ..data._domain import Domain
 from ..engine._stage import Stage
 from ._base import BaseFineTuning
-from ._settings import FrozenCache, HeldOut, LoRA, SourceTraining, Unfreezing
 
 
 @with_shared_docs
+@parameters
 class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     """Fine-tuning for numbers: a new head on a pretrained body, of which the last layers learn on.
 
@@ -34,7 +34,8 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
 
     The loss is ``1/n sum_i L(y_i) + l2_sp/2 sum (theta - theta_0)^2`` with the `loss`
     ``L`` of a row and, in step 5, the body's unfrozen weights ``theta`` and what they
-    were before, ``theta_0``.
+    were before, ``theta_0``, and there, with ``relational_weight``, the loss of relations
+    of `FineTuneClassifier`.
 
     Parameters
     ----------
@@ -85,70 +86,6 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     >>> reg.predict(X_target).shape
     (80,)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseFineTuning._parameter_constraints,
-        **DeepRegressorMixin._parameter_constraints,
-    }
-
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        head: Any = None,
-        unfreeze_depth: int | str = 1,
-        unfreezing: Unfreezing | None = None,
-        source_training: SourceTraining | None = None,
-        head_epochs: int = 100,
-        learning_rate: float = 3e-3,
-        finetune_epochs: int = 50,
-        finetune_learning_rate: float = 3e-4,
-        loss: str = "squared_error",
-        early_stopping: HeldOut | None = None,
-        augment: Any = None,
-        adapter: LoRA | None = None,
-        frozen_cache: FrozenCache | None = None,
-        hidden_layer_sizes: Any = (100,),
-        optimizer: Any = "adam",
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 32,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            backbone,
-            head=head,
-            unfreeze_depth=unfreeze_depth,
-            unfreezing=unfreezing,
-            source_training=source_training,
-            head_epochs=head_epochs,
-            learning_rate=learning_rate,
-            finetune_epochs=finetune_epochs,
-            finetune_learning_rate=finetune_learning_rate,
-            early_stopping=early_stopping,
-            augment=augment,
-            adapter=adapter,
-            frozen_cache=frozen_cache,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.loss = loss
 
     def _transfers(self) -> bool:
         return False  # of a target without labels

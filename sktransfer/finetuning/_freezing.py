@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from ._blocks import blocks_of
+
+BLOCKS = re.compile(r"last_(\d+)_blocks?")
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,13 @@ class Layers:
     weights : dict of str to list of str
         The layers that hold weights, in forward order: the name of each, and the
         modules whose parameters are its own.
+    idle : frozenset of str
+        Those of them that the features do not depend on.
     """
 
     position: dict[str, int]
     weights: dict[str, list[str]]
+    idle: frozenset[str] = frozenset()
 
     def parameters(self, body: nn.Module, layer: str) -> Iterator[nn.Parameter]:
         """Yield what of a layer can learn: its own parameters, or those of its adapter."""
@@ -39,7 +47,9 @@ class Layers:
                 yield from module.parameters(recurse=False)
 
 
-def order_layers(body: nn.Module, called: dict[str, int]) -> Layers:
+def order_layers(
+    body: nn.Module, called: dict[str, int], idle_modules: Collection[str] = ()
+) -> Layers:
     """Order a body's layers by the calls that a pass has shown.
 
     Parameters
@@ -48,6 +58,8 @@ def order_layers(body: nn.Module, called: dict[str, int]) -> Layers:
         Left as it is.
     called : dict of str to int
         When each of its modules was first called.
+    idle_modules : collection of str
+        Modules whose own weights the features do not depend on.
 
     Returns
     -------
@@ -59,7 +71,9 @@ def order_layers(body: nn.Module, called: dict[str, int]) -> Layers:
     for name, module in sorted(modules, key=lambda pair: called[owner[pair[0]]]):
         if any(True for _ in module.parameters(recurse=False)):
             weights.setdefault(owner[name], []).append(name)
-    return Layers({name: called[parent] for name, parent in owner.items()}, weights)
+    idle = [layer for layer, parts in weights.items() if set(parts) <= set(idle_modules)]
+    position = {name: called[parent] for name, parent in owner.items()}
+    return Layers(position, weights, frozenset(idle))
 
 
 def _called_parent(name: str, called: dict[str, int]) -> str:
@@ -76,8 +90,8 @@ def unfrozen_layers(
     Parameters
     ----------
     depth : int or str
-        The last so many layers, "all", or a name or glob: the first layer it
-        fits and all after it.
+        The last so many layers that the features depend on, "all", "last_2_blocks", or
+        a name or glob: the first layer it fits and all after it.
     layers : Layers
         Of `body`.
     body : Module
@@ -98,8 +112,14 @@ def unfrozen_layers(
     if depth == "all":
         return candidates
     if isinstance(depth, str):
-        first = min(layers.position[name] for name in _matching(depth, list(layers.position)))
+        blocks = BLOCKS.fullmatch(depth)
+        if blocks is not None and depth not in layers.position:
+            matching = _last_blocks(int(blocks[1]), layers, body)
+        else:
+            matching = _matching(depth, list(layers.position))
+        first = min((layers.position[name] for name in matching), default=len(layers.position))
         return [name for name in candidates if layers.position[name] >= first]
+    candidates = [name for name in candidates if name not in layers.idle]
     if depth and not candidates:
         raise ValueError(
             f"unfreeze_depth={depth}, but the backbone has no layer that holds weights. Give 0."
@@ -110,6 +130,17 @@ def unfrozen_layers(
             f"weights: {_listed(candidates)}. Give at most {len(candidates)}, or 'all'."
         )
     return candidates[len(candidates) - depth :]
+
+
+def _last_blocks(number: int, layers: Layers, body: nn.Module) -> list[str]:
+    blocks = sorted(blocks_of(body), key=layers.position.__getitem__)
+    if number > len(blocks):
+        raise ValueError(
+            f"unfreeze_depth='last_{number}_blocks', but the backbone has {len(blocks)} blocks "
+            f"(entries of a ModuleList or Sequential, of one kind): {_listed(blocks) or 'none'}. "
+            "Give a smaller number of them, a number of layers, 'all', or a name."
+        )
+    return blocks[len(blocks) - number :]
 
 
 def _matching(pattern: str, names: Sequence[str]) -> list[str]:

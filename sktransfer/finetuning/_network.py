@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -25,11 +25,19 @@ class FineTuneNetwork(TransferNetwork):
         ``(n, n_features) -> (n, n_outputs)``.
     probed : Probe
         What a pass of a few rows showed of the body.
+    idle : collection of str
+        Its modules whose weights the features do not depend on.
     """
 
-    def __init__(self, body: nn.Module, label_head: nn.Module, probed: Probe):
+    def __init__(
+        self,
+        body: nn.Module,
+        label_head: nn.Module,
+        probed: Probe,
+        idle: Collection[str] = (),
+    ):
         super().__init__(body, label_head, {}, probed)
-        self.layers = order_layers(body, probed.called)
+        self.layers = order_layers(body, probed.called, idle)
         self.unfrozen: list[str] = list(self.layers.weights)
         self._freezes_batch_norm = False
         self._always_in_evaluation: set[str] = set()

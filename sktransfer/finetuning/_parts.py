@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..engine._net import TransferNet
 from ..network._build import make_body, make_head
+from ._blocks import idle_modules
 from ._freezing import unfrozen_layers
 from ._lora import adaptable_layers, add_lora
 from ._network import FineTuneNetwork
@@ -120,7 +121,8 @@ class FineTunedParts:
         with untouched_generators(torch.device("cpu")):
             sizes = self.hidden_layer_sizes
             body, probed = make_body(self.backbone, "backbone", row, torch.float32, sizes)
-            network = FineTuneNetwork(body, nn.Identity(), probed)
+            idle = idle_modules(body, row.to(probed.dtype))
+            network = FineTuneNetwork(body, nn.Identity(), probed, idle)
             unfrozen = self._layers_to_unfreeze(network)
             if self.adapter is not None:
                 add_lora(network, unfrozen, self.adapter.rank)
@@ -152,7 +154,8 @@ class FineTunedParts:
         features = probed.output.flatten(1)
         shape = features.shape[1], n_outputs
         head = make_head(self.head, "head", features, n_outputs, shape, nn.Linear)
-        network = FineTuneNetwork(body, head, probed)
+        idle = idle_modules(body, X.to(probed.dtype))
+        network = FineTuneNetwork(body, head, probed, idle)
         if not plan_five_steps(self, self._layers_to_unfreeze(network), head):
             raise ValueError(
                 f"head_epochs={self.head_epochs}, finetune_epochs={self.finetune_epochs} and "

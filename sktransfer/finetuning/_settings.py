@@ -58,6 +58,13 @@ class Unfreezing(Settings):
         an equal share of `finetune_epochs`.
     l2_sp : float, default=0.0
         Pulls the unfrozen weights of the body towards their pretrained values.
+    relational_weight : float, default=0.0
+        Holds the relations among the rows of a batch where the pretrained body has them:
+        their distances, in units of the mean, and the angles between any three. The
+        features may turn, move and change their scale. The loss is this weight times
+        ``mean_{i != j} h(d_ij - d'_ij) + 2 mean_{i, j, k} h(cos_ijk - cos'_ijk)`` with
+        Huber's ``h``; rows that `augment` changes are held to the relations that they
+        had without it. Takes memory for ``batch_size ** 3`` numbers.
     freeze_batch_norm : bool, default=False
         Whether batch normalisation stays frozen, weights and statistics, in
         unfrozen layers too; `unfreeze_depth` then does not count it.
@@ -74,6 +81,7 @@ class Unfreezing(Settings):
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
         "gradual": ["boolean"],
         "l2_sp": [Interval(Real, 0, None, closed="left")],
+        "relational_weight": [Interval(Real, 0, None, closed="left")],
         "freeze_batch_norm": ["boolean"],
     }
 
@@ -83,11 +91,13 @@ class Unfreezing(Settings):
         layer_decay: float = 1.0,
         gradual: bool = False,
         l2_sp: float = 0.0,
+        relational_weight: float = 0.0,
         freeze_batch_norm: bool = False,
     ) -> None:
         self.layer_decay = layer_decay
         self.gradual = gradual
         self.l2_sp = l2_sp
+        self.relational_weight = relational_weight
         self.freeze_batch_norm = freeze_batch_norm
 
 

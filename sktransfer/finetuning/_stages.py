@@ -41,6 +41,8 @@ class TrainingRows:
         Rows by which training is stopped.
     frozen : dict of str
         What the frozen part has made of the rows, by the names of its values.
+    before : Tensor of shape (n_rows, n_features) or None
+        What the body made of the rows before it learned, where relations are to be held.
     """
 
     domain: Domain
@@ -48,6 +50,7 @@ class TrainingRows:
     class_weight: Tensor | None = None
     held_out: TrainingRows | None = None
     frozen: dict[str, Any] = field(default_factory=dict)
+    before: Tensor | None = None
 
     def split(self, fraction: float, seed: int) -> TrainingRows:
         """Return the rows with a share of them (of each class) held out.
@@ -104,6 +107,8 @@ class Part:
         Where the schedule of the learning rate stands at the beginning and the end.
     l2_sp : float
         Weight of the penalty on the body's way from where it was.
+    relational_weight : float
+        Weight of the loss of relations among rows.
     freeze_batch_norm : bool
         Whether batch normalisation stays as it is in layers that learn, too.
     """
@@ -115,6 +120,7 @@ class Part:
     head: nn.Module
     progress: tuple[float, float] = (0.0, 1.0)
     l2_sp: float = 0.0
+    relational_weight: float = 0.0
     freeze_batch_norm: bool = False
 
 
@@ -150,6 +156,7 @@ def plan_five_steps(settings: Any, layers: Sequence[str], head: nn.Module) -> li
                 head,
                 progress=(number / n_parts, (number + 1) / n_parts),
                 l2_sp=unfreezing.l2_sp,
+                relational_weight=unfreezing.relational_weight,
                 freeze_batch_norm=unfreezing.freeze_batch_norm or settings.adapter is not None,
             )
         )

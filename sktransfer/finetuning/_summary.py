@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import html
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class StageSummary:
 
 @dataclass(frozen=True, repr=False)
 class FineTuneSummary:
-    """Layers, stages and numbers of parameters; ``str`` gives them as a table.
+    """Layers, stages and numbers of parameters; ``str`` and notebooks show them as tables.
 
     Parameters
     ----------
@@ -84,21 +85,31 @@ class FineTuneSummary:
     has_head: bool
 
     def __str__(self) -> str:
+        parts = [*self._tables("simple"), self._total_in_words()]
+        return "\n\n".join(part for part in parts if part)
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook."""
+        total = f"<p>{html.escape(self._total_in_words())}</p>"
+        return "".join(["<div>", *self._tables("html"), total, "</div>"])
+
+    def __repr__(self) -> str:
+        stages = "".join(f", {row.n_trainable:,} learn in {row.name!r}" for row in self.stages)
+        return f"<FineTuneSummary: {self._total()}{stages}>"
+
+    def _tables(self, form: str) -> list[str]:
         layers = [
             (row.name, row.type, _written(row.output_shape), f"{row.n_parameters:,}")
             for row in self.layers
         ]
         stages = [(row.name, f"{row.n_trainable:,}", f"{row.n_frozen:,}") for row in self.stages]
-        parts = [
-            _table(("layer", "type", "output shape", "parameters"), layers, n_texts=3),
-            _table(("stage", "trainable", "frozen"), stages, n_texts=1),
-            self._total() + ("" if self.has_head else ", whose size depends on the labels"),
+        return [
+            _table(("layer", "type", "output shape", "parameters"), layers, 3, form),
+            _table(("stage", "trainable", "frozen"), stages, 1, form),
         ]
-        return "\n\n".join(part for part in parts if part)
 
-    def __repr__(self) -> str:
-        stages = "".join(f", {row.n_trainable:,} learn in {row.name!r}" for row in self.stages)
-        return f"<FineTuneSummary: {self._total()}{stages}>"
+    def _total_in_words(self) -> str:
+        return self._total() + ("" if self.has_head else ", whose size depends on the labels")
 
     def _total(self) -> str:
         return f"{self.n_parameters:,} parameters" + ("" if self.has_head else " without the head")
@@ -108,11 +119,13 @@ def _written(shape: tuple[int, ...] | None) -> str:
     return "-" if shape is None else str(shape)
 
 
-def _table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], n_texts: int) -> str:
+def _table(
+    headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], n_texts: int, form: str
+) -> str:
     if not rows:
         return ""
     sides = ["left"] * n_texts + ["right"] * (len(headers) - n_texts)
-    return str(tabulate(rows, headers, disable_numparse=True, colalign=sides))
+    return str(tabulate(rows, headers, form, disable_numparse=True, colalign=sides))
 
 
 def summarize(

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from .._arguments import as_array
 from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._target_labels import with_labels
 from .._validation import check_domains, check_rows_of_another_kind
 from ..adaptation._base import BaseAdaptation
@@ -80,6 +81,7 @@ class SoftTransferNetwork(TransferNetwork):
 
 
 @with_shared_docs
+@parameters
 class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
     """Soft transfer network: source and target have other features, and the same classes.
 
@@ -179,54 +181,18 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
 
     _uses_domains = False
 
-    def __init__(
-        self,
-        feature_extractor: Any = None,
-        *,
-        source_feature_extractor: Any = None,
-        label_classifier: Any = None,
-        lambda_: float = 0.01,
-        lambda_schedule: Any = "ramp",
-        target_weight: float = 1.0,
-        average_weights: float = 0.25,
-        hidden_layer_sizes: Any = (256,),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        super().__init__(
-            feature_extractor,
-            label_classifier=label_classifier,
-            lambda_=lambda_,
-            lambda_schedule=lambda_schedule,
-            target_weight=target_weight,
-            average_weights=average_weights,
-            hidden_layer_sizes=hidden_layer_sizes,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            learning_rate_schedule=learning_rate_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            callbacks=callbacks,
-            device=device,
-            random_state=random_state,
-            warm_start=warm_start,
-            checkpoint=checkpoint,
-            data_parallel=data_parallel,
-            num_workers=num_workers,
-            verbose=verbose,
-        )
-        self.source_feature_extractor = source_feature_extractor
+    _label_head = "label_classifier"
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "source_feature_extractor": [callable, None],
+        "label_classifier": [callable, None],
+    }
+
+    source_feature_extractor: Any = None
+    label_classifier: Any = None
+    lambda_: float = 0.01
+    hidden_layer_sizes: Any = (256,)
+    learning_rate: float = 1e-3
 
     def predict(self, X: Any, domain: str = "target") -> np.ndarray:
         """Predict the class of each row.

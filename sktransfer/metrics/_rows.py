@@ -12,7 +12,8 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .._arguments import as_array, named
+from .._arguments import as_array
+from .._naming import named
 
 # Of what is above this the fourth power, summed over rows, is beyond double precision.
 LARGEST = 1e60

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, process_routing
 from sklearn.utils.validation import check_memory
 
+from .._arguments import meant
 from .._target_domain import TargetDomain
 from ._source_only import answer_of_parts
 from ._travelling_rows import TravellingRows, by_method, fit_transform_step
@@ -171,7 +172,11 @@ class TransferPipeline(Pipeline):
             for name, value in given.items()
         }
         with config_context(enable_metadata_routing=True):
-            routed = process_routing(self, method, **self._taken(method, given))
+            try:
+                routed = process_routing(self, method, **self._taken(method, given))
+            except TypeError as error:
+                hints = {meant(name, OF_THE_GRAMMAR) for name in params if "__" not in name}
+                raise TypeError(f"{error}{''.join(sorted(hints))}") from error
             moving = {
                 name: given[name]
                 for name in dict.fromkeys(["X_target", *(self.transform_input or [])])

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ._old_classifier import warn_of_old_classifier
 from ._probe import Probe, probe
 
 # Inputs of a layer that learns at the learning rate itself.
@@ -164,7 +165,10 @@ def make_body(
         return make_mlp([*input_shape, *sizes], activate_last=True).to(default)
 
     body = make_module(given, name, (tuple(X.shape[1:]),), mlp).cpu()
-    return body, probe_as(row_types(body, X.dtype, default), body, name, X)
+    probed = probe_as(row_types(body, X.dtype, default), body, name, X)
+    if given is not None:
+        warn_of_old_classifier(body, probed, name)
+    return body, probed
 
 
 def probe_as(types: Sequence[torch.dtype], module: nn.Module, name: str, X: Tensor) -> Probe:

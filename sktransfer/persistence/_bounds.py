@@ -18,7 +18,7 @@ from ..network._network import TransferNetwork
 # The parameters of which each makes a child of the network, where that is called otherwise.
 PARAMETERS_OF = {
     "body": ("feature_extractor", "backbone"),
-    "label_head": ("label_classifier", "head"),
+    "label_head": ("label_classifier", "label_regressor", "head"),
 }
 
 # Two rows are made up, to see what the network makes of them.

@@ -13,7 +13,7 @@ from skorch.history import History
 from torch import Tensor
 
 from .._deep import BaseDeepEstimator
-from .._exports import EXPORTS, OF_NETWORKS
+from .._exports import EXPORTS, NETWORKS_BESIDE, OF_NETWORKS
 from .._settings import Settings
 from .._values import Reader, to_json
 from .._version import __version__
@@ -35,7 +35,9 @@ def find_class(name: Any) -> type[BaseDeepEstimator] | None:
     Only what the package's root exports of its networks can be in a file, and only the module
     that defines it is imported: neither a class of the user's nor an abstract one is found.
     """
-    if not isinstance(name, str) or EXPORTS.get(name) not in OF_NETWORKS:
+    if not isinstance(name, str):
+        return None
+    if EXPORTS.get(name) not in OF_NETWORKS and name not in NETWORKS_BESIDE:
         return None
     kind = getattr(import_module(f"..{EXPORTS[name]}", __package__), name)
     known = isinstance(kind, type) and issubclass(kind, BaseDeepEstimator)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Interval, Real
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork
@@ -26,6 +27,7 @@ def reconstruction_loss(restored: Tensor, X: Tensor) -> Tensor:
 
 
 @with_shared_docs
+@parameters
 class AutoencoderPretrainer(BasePretraining):
     """Learn features from which a row can be restored, though part of it was deleted.
 
@@ -81,49 +83,13 @@ class AutoencoderPretrainer(BasePretraining):
     _loss_name = "reconstruction_loss"
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BasePretraining._parameter_constraints,
         "decoder": [callable, None],
         "corruption": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        decoder: Any = None,
-        corruption: float = 0.3,
-        hidden_layer_sizes: Any = (256, 128),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 128,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.decoder = decoder
-        self.corruption = corruption
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    decoder: Any = None
+    corruption: float = 0.3
+    hidden_layer_sizes: Any = (256, 128)
 
     def _n_outputs(self, X: Any) -> int:
         return math.prod(X.shape[1:])

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .._arguments import check_takes
 from .._docs import with_shared_docs
+from .._parameters import parameters
 from .._validation import Integral, Interval, Real
 from ..network._build import check_layer_sizes, make_mlp
 from ..network._network import TransferNetwork
@@ -54,6 +55,7 @@ def nt_xent_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 @with_shared_docs
+@parameters
 class ContrastivePretrainer(BasePretraining):
     """Learn features by which a row is found again, when much of it has been changed.
 
@@ -130,55 +132,16 @@ class ContrastivePretrainer(BasePretraining):
     _loss_name = "contrastive_loss"
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BasePretraining._parameter_constraints,
         "projection_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "corruption": [Interval(Real, 0, 1, closed="both")],
         "augment": [callable, None],
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        backbone: Any = None,
-        *,
-        projection_layer_sizes: Any = (256, 256),
-        corruption: float = 0.6,
-        augment: Any = None,
-        temperature: float = 1.0,
-        hidden_layer_sizes: Any = (256, 256),
-        optimizer: Any = "adam",
-        learning_rate: float = 1e-3,
-        learning_rate_schedule: Any = "constant",
-        batch_size: int = 128,
-        max_epochs: int = 100,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        device: Any = "auto",
-        random_state: Any = None,
-        warm_start: bool = False,
-        data_parallel: bool = False,
-        num_workers: int = 0,
-        verbose: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.projection_layer_sizes = projection_layer_sizes
-        self.corruption = corruption
-        self.augment = augment
-        self.temperature = temperature
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.data_parallel = data_parallel
-        self.num_workers = num_workers
-        self.verbose = verbose
+    projection_layer_sizes: Any = (256, 256)
+    corruption: float = 0.6
+    augment: Any = None
+    temperature: float = 1.0
 
     def _n_outputs(self, X: Any) -> int:
         return check_layer_sizes(self.projection_layer_sizes, "projection_layer_sizes")[-1]

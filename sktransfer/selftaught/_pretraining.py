@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,9 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
 from .._deep import BaseDeepEstimator
+from .._parameters import parameters
 from .._task import Task
+from .._training import TrainingParameters
 from .._validation import Integral, Interval, check_domains
 from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
@@ -74,7 +77,8 @@ class Representation(Task):
         return float(r2_score(y, outputs, sample_weight=sample_weight))
 
 
-class BasePretraining(BaseDeepEstimator):
+@parameters
+class BasePretraining(TrainingParameters, BaseDeepEstimator):
     """Trains a body by rows of one domain or two, in which nothing is labelled.
 
     Where there are two, a step sees as many rows of each, and its loss is the mean of
@@ -85,15 +89,15 @@ class BasePretraining(BaseDeepEstimator):
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": False}
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **BaseDeepEstimator._parameter_constraints,
         "backbone": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # What is read here; `__init__` sets it.
-    backbone: Any
-    hidden_layer_sizes: Any
+    backbone: Any = field(default=None, kw_only=False)
+    hidden_layer_sizes: Any = (256, 256)
+    batch_size: int = 128
+    max_epochs: int = 100
 
     # What ``history_`` calls the loss.
     _loss_name: ClassVar[str]
@@ -157,7 +161,7 @@ class BasePretraining(BaseDeepEstimator):
         target = None if domains.target is None else self._domain_rows(domains.target)
         yield self._stage(self._sampler(self._domain_rows(domains.source), target, seed))
 
-    def _plan_adaptation(self, target: Domain, seed: int) -> Iterator[Stage]:
+    def _plan_adaptation(self, target: Domain, seed: int, method: Any) -> Iterator[Stage]:
         """Go on learning, from the target's rows."""
         groups = self._parameter_groups_of(self.net_.module_)
         yield self._stage(self._target_sampler(target, seed), groups)

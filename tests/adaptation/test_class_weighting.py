@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FitCheckpoint, MCCClassifier
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    FitCheckpoint,
+    MCCClassifier,
+)
 from sktransfer.adaptation._class_weighting import (
     explained_by_shares,
     weights_by_target_shares,
@@ -177,7 +185,17 @@ def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp
     np.testing.assert_array_equal(resumed, undisturbed)
 
 
-@pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier, MCCClassifier])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        CDANClassifier,
+        DANNClassifier,
+        DeepCORALClassifier,
+        DeepJDOTClassifier,
+        DeepMMDClassifier,
+        MCCClassifier,
+    ],
+)
 def test_weights_of_rows_and_repeated_fits_are_honoured(kind):
     X, y, X_target, _ = partial(0)
     weights = np.arange(400) % 3  # the rows of weight 0 are never drawn

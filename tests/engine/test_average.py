@@ -12,7 +12,7 @@ from torch import nn
 from sktransfer import DANNClassifier, DeepCORALClassifier
 from sktransfer.callbacks import TargetValidation
 from sktransfer.data._sampler import Batch, View
-from sktransfer.engine._average import WeightAverage
+from sktransfer.engine._average import MovingAverage, WeightAverage
 from sktransfer.model_selection import InfoMaxScorer
 
 
@@ -100,3 +100,35 @@ def test_a_callback_that_restores_an_epoch_has_the_last_word(domains):
     assert scorer(clf) == pytest.approx(max(clf.history_[:, "target_score"]), rel=1e-12)
     averaged = DANNClassifier(max_epochs=8, **params).fit(X, y, X_target)
     assert not np.array_equal(averaged.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_teacher_follows_weights_and_statistics_by_plain_loops():
+    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).train()
+    teacher = MovingAverage(network, 0.9)
+    expected = {name: value.clone() for name, value in network.state_dict().items()}
+    for _ in range(3):
+        with torch.no_grad():
+            network[0].weight.add_(torch.randn(2, 3))
+        network(torch.randn(5, 3))
+        teacher.after_step(None)
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                expected[name] = 0.9 * expected[name] + 0.1 * value
+            else:
+                expected[name] = value.clone()
+    for name, value in teacher.network.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+    assert not teacher.network.training
+    assert not any(p.requires_grad for p in teacher.network.parameters())
+    assert all(p.requires_grad for p in network.parameters())
+
+
+def test_a_teacher_goes_on_from_its_state():
+    network = nn.Linear(3, 2)
+    teacher = MovingAverage(network, 0.5)
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    teacher.after_step(None)
+    again = MovingAverage(network, 0.5)
+    again.load_state_dict(teacher.state_dict())
+    torch.testing.assert_close(again.network.weight, network.weight - 0.5)

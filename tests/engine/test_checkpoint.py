@@ -12,7 +12,14 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
 import sktransfer
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, FitCheckpoint
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    DomainConfusionClassifier,
+    FineTuneClassifier,
+    FitCheckpoint,
+    VADAClassifier,
+)
 from sktransfer._deep import BaseDeepEstimator
 from sktransfer._exports import EXPORTS
 from sktransfer.engine._run import Run
@@ -65,6 +72,8 @@ def estimators():
     return {
         "dann": DANNClassifier(body, learning_rate_schedule="cosine", **fast),
         "coral": DeepCORALClassifier(body, callbacks=[scheduler, stopping], **fast),
+        "confusion": DomainConfusionClassifier(body, **fast),
+        "dirt_t": VADAClassifier(body, dirt_t_epochs=5, **fast),
         "finetune": FineTuneClassifier(body, early_stopping=HeldOut(patience=3), **STAGES),
         "gradual": FineTuneClassifier(
             body, unfreeze_depth=3, unfreezing=Unfreezing(gradual=True, l2_sp=0.1), **STAGES
@@ -89,11 +98,13 @@ def assert_same(mine, its):
 
 def arguments(name, domains):
     X, y, X_target = domains
-    return (X, y, X_target, y if name in ("finetune", "gradual") else None)
+    some = np.where(np.arange(len(y)) < 9, y.astype(object), None)
+    given = {"finetune": y, "gradual": y, "confusion": some}
+    return X, y, X_target, given.get(name)
 
 
 @pytest.mark.parametrize("every_epochs", [1, 3])
-@pytest.mark.parametrize("name", ["dann", "coral", "finetune", "gradual"])
+@pytest.mark.parametrize("name", ["dann", "coral", "confusion", "dirt_t", "finetune", "gradual"])
 def test_a_fit_that_ended_at_any_epoch_goes_on_to_the_same_bits(
     name, every_epochs, domains, tmp_path
 ):

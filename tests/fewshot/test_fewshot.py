@@ -217,3 +217,38 @@ def test_what_cannot_be_used_is_refused_with_the_way_out(act, message):
 def test_a_target_without_labels_is_said_to_be_of_no_use():
     with pytest.warns(UserWarning, match="does not use X_target without y_target"):
         NearestPrototypeClassifier().fit(X_OLD, Y_OLD, X_target=X_NEW)
+
+
+def test_rows_of_episodes_are_augmented_in_training_alone():
+    seen = []
+
+    def noted(X):
+        seen.append(X.shape)
+        return X + 0.01 * torch.randn_like(X)
+
+    settings = {"n_way": 3, "n_shot": 2, "n_query": 2, "episodes": 4, "random_state": 0}
+    clf = PrototypicalClassifier(augment=noted, **settings).fit(X_OLD, Y_OLD)
+    assert seen == [(12, 8)] * 4
+    clf.predict(X_OLD)
+    assert len(seen) == 4
+    plain = PrototypicalClassifier(**settings).fit(X_OLD, Y_OLD)
+    same = PrototypicalClassifier(augment=lambda X: X, **settings).fit(X_OLD, Y_OLD)
+    np.testing.assert_array_equal(same.transform(X), plain.transform(X))
+    assert not np.array_equal(clf.transform(X), plain.transform(X))
+
+
+def test_augmenting_draws_by_the_random_state_and_leaves_torchs_generator_alone():
+    clf = MatchingClassifier(
+        augment=lambda X: X + torch.randn_like(X), episodes=3, n_way=3, random_state=0
+    )
+    before = torch.get_rng_state()
+    first = clone(clf).fit(X_OLD, Y_OLD).transform(X)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(clone(clf).fit(X_OLD, Y_OLD).transform(X), first)
+
+
+def test_an_augment_that_takes_or_gives_something_else_is_refused_by_name():
+    for augment, message in ((lambda: None, "augment is called as"), (len, "augment made")):
+        clf = PrototypicalClassifier(augment=augment, episodes=1)
+        with pytest.raises((TypeError, ValueError), match=message):
+            clf.fit(X_OLD, Y_OLD)

@@ -437,7 +437,7 @@ def test_a_pretrained_backbone_is_fitted_without_a_warning(task):
 
 
 def test_unfrozen_layers_that_no_gradient_reaches_are_named(task):
-    clf = FineTuneClassifier(pretrained(Unused), unfreeze_depth=1, **FAST)
+    clf = FineTuneClassifier(pretrained(Unused), unfreeze_depth="pooler", **FAST)
     with pytest.warns(UserWarning, match=r"unfrozen layers \['pooler'\] have learned nothing"):
         clf.fit(*task)
     clf.set_params(unfreeze_depth=0).fit(*task)

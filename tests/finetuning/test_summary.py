@@ -388,3 +388,14 @@ def test_shape_that_the_backbone_does_not_take_is_an_error(vgg16):
 def test_settings_that_fit_would_refuse_are_errors(vgg16, params):
     with pytest.raises(ValueError, match="unfreeze_depth"):
         FineTuneClassifier(vgg16, **params).summary()
+
+
+def test_a_notebook_shows_the_same_as_html(task, capsys):
+    summary = FineTuneClassifier(sequential(), **FAST).fit(*task).summary()
+    html = summary._repr_html_()
+    assert html.count("<tr>") == 2 + len(summary.layers) + len(summary.stages)
+    assert f"<p>{summary.n_parameters:,} parameters</p>" in html
+    body = nn.Sequential()
+    body.add_module("a<b", nn.Linear(4, 3))
+    assert "a&lt;b" in FineTuneClassifier(body).summary((4,))._repr_html_()
+    capsys.readouterr()

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ._network import FineTuneNetwork
+from ._network import TransferNetwork
 
 
 def features_of(
-    network: FineTuneNetwork, X: Tensor, augment: Callable[[Tensor], Any] | None
+    network: TransferNetwork, X: Tensor, augment: Callable[[Tensor], Any] | None
 ) -> Tensor:
     """Return the features of a batch, augmented where asked to.
 
