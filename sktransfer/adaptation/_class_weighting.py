@@ -240,4 +240,4 @@ class ClassWeightingMixin:
         return [("class_weighting", kind(sampler))]
 
     def _supposes_equal_shares(self) -> bool:
-        return self.class_weighting != "target"
+        return bool(self.class_weighting != "target")
