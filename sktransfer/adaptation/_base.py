@@ -27,7 +27,7 @@ from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
-from ..engine._stage import GradientStep, Stage, Step
+from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeighting
@@ -168,14 +168,13 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
         sampler = self._make_sampler(domains, seed)
-        average = WeightAverage(network, self.average_weights)
         before_epochs = self._before_epochs(sampler)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
-            followers=[average] if self.average_weights > 0 else [],
+            followers=self._followers(network, sampler),
             callbacks=before_epochs,
             dataset=callback_dataset(source.X, source.labels),
         )
@@ -186,6 +185,12 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
             if self._transfers() and self._supposes_equal_shares():
                 self._warn_of_shares(source, sampler, before_epochs)
+
+    def _followers(self, network: TransferNetwork, sampler: Sampler) -> list[Follower]:
+        """Return what goes along with training; what takes a mean of the weights comes last."""
+        if self.average_weights == 0:
+            return []
+        return [WeightAverage(network, self.average_weights)]
 
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         """Return callbacks, by name, for what is to happen before each epoch."""

@@ -78,6 +78,13 @@ def predict_labels(scorer: BaseTargetScorer, estimator, X) -> np.ndarray:
     return np.asarray(estimator.predict(X))
 
 
+def predicts_numbers(estimator) -> bool:
+    """Whether this is a regressor, or says that it predicts numbers."""
+    is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
+    of_estimator = is_estimator and is_regressor(estimator)
+    return of_estimator or bool(getattr(estimator, "predicts_numbers", False))
+
+
 def refuse_numbers(what: str, estimator) -> None:
     """Refuse regressors, of which what is asked about classes makes no sense.
 
@@ -86,9 +93,7 @@ def refuse_numbers(what: str, estimator) -> None:
     TypeError
         With what to do instead.
     """
-    is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
-    of_estimator = is_estimator and is_regressor(estimator)
-    if of_estimator or getattr(estimator, "predicts_numbers", False):
+    if predicts_numbers(estimator):
         raise TypeError(
             f"{what} looks at classes, and {type(estimator).__name__} predicts numbers. Label some "
             "rows of the target, and compare errors there with those of estimator.source_only(): "
@@ -104,12 +109,22 @@ def check_predicts(scorer: BaseTargetScorer, estimator) -> None:
     TypeError
         Where it has not.
     """
+    check_has_predict(type(scorer).__name__, estimator)
+    refuse_numbers(type(scorer).__name__, estimator)
+
+
+def check_has_predict(name: str, estimator) -> None:
+    """Check that what is to be scored by the scorer `name` has `predict`.
+
+    Raises
+    ------
+    TypeError
+        Where it has not.
+    """
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
-            f"{type(scorer).__name__} scores a fitted estimator, which has predict; got "
-            f"{estimator!r:.80}."
+            f"{name} scores a fitted estimator, which has predict; got {estimator!r:.80}."
         )
-    refuse_numbers(type(scorer).__name__, estimator)
 
 
 def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
