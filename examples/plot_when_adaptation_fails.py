@@ -21,8 +21,8 @@ from sktransfer.datasets import make_shifted_moons
 from sktransfer.model_selection import adaptation_report
 
 SEEDS = range(4)  # each decides the rows and the training
-# By default DANN notices the second case, and draws the source's classes as the target has them. With a
-# further shift it does not; here it is told not to.
+# By default DANN often notices the second case, and draws the source's classes as the target has
+# them. Where there is a shift besides it does not; here it is told not to.
 dann = DANNClassifier(class_weighting=None)
 
 # %%
