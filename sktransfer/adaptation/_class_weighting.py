@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -177,8 +178,8 @@ class ExplainingShares(ClassWeighting):
         """Return those of the source, of predictions for it, and for the target, or nothing."""
         assert self.sampler.target is not None
         source, target = EvenRows(self.sampler.source), EvenRows(self.sampler.target)
-        of_source, predicted_source = source.look(net)
-        of_target, predicted = target.look(net)
+        of_source, predicted_source = source.look(net, net.module_.source_features)
+        of_target, predicted = target.look(net, net.module_.features)
         n_classes, drawn = net.task.n_outputs, source.numbers.numpy()
         y, weights = self.y[drawn], self.all_weights[drawn]
         known = self.own_shares(n_classes)
@@ -210,12 +211,14 @@ class EvenRows:
         """Return the rows from start to stop."""
         return self.rows.take(self.numbers[start:stop])
 
-    def look(self, net: TransferNet) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features of all, and the classes that the label head predicts."""
+    def look(
+        self, net: TransferNet, body: Callable[[Tensor], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the body makes of all, and the classes that the label head predicts."""
         network = net.module_
 
-        def passed(X: Any) -> Tensor:
-            features = network.features(X)
+        def passed(X: Tensor) -> Tensor:
+            features = body(X)
             return torch.cat([features, network.label_head(features)], dim=1)
 
         made = net.engine.forward(network, passed, self).astype(np.float64)
