@@ -244,3 +244,28 @@ def test_faults_without_rows_are_told_apart(run_example, capsys):
     assert (np.diff(names["unseen"]) >= 0).all()
     assert (np.diff(names["seen"]) <= 0).all()
     assert "chosen by faults that are left out" in capsys.readouterr().out
+
+
+@pytest.mark.accuracy
+def test_old_labels_serve_a_sensor_with_which_they_share_bands(run_example, capsys):
+    names = run_example(
+        "plot_unlike_sensors", SEEDS="range(2)", EPOCHS=15, LABELS_PER_CLASS="[1, 2]"
+    )
+    alone, _, tied = (scores.mean(axis=0) for scores in names["accuracy"].values())
+    assert (tied > alone + 0.05).all()
+    assert len(names["tied"].shared_) == 6
+    shown = capsys.readouterr().out
+    assert "taken for the same: 710 nm 740 nm" in shown
+    assert "'n_rows': 10}" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.accuracy
+def test_images_without_labels_are_worth_labels(run_example, capsys):
+    names = run_example(
+        "plot_self_taught_digits", EPOCHS=30, SEEDS="range(2)", LABELS_PER_CLASS="[2, 5]"
+    )
+    means = {name: scores.mean(axis=0) for name, scores in names["accuracy"].items()}
+    assert (means["moved images found again"] > means["pixels"]).all()
+    assert all(few < many for few, many in means.values())
+    assert "codes of 100 atoms" in capsys.readouterr().out
