@@ -202,7 +202,7 @@ def finetune(folder):
     runs = (
         (data_set, task, seed, name)
         for data_set in ("newsgroups", "digits", "objects", "spectra")
-        for seed, task, name in itertools.product((0, 1, 2), list(SETS[data_set])[:2], names)
+        for seed, task, name in itertools.product((0, 1, 2), list(SETS[data_set])[:1], names)
     )
     run_missing(path, runs, finetuned)
     frame = pd.DataFrame([(*line["key"], line["accuracy"]) for line in read(path)])
