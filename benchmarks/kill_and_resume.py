@@ -1,16 +1,20 @@
 """Fits that are killed at random moments and go on: they end with the bits of undisturbed ones.
 
     python benchmarks/kill_and_resume.py --kills 20
-    python benchmarks/kill_and_resume.py --kills 3 --processes 2 --problems dann
+    python benchmarks/kill_and_resume.py --kills 10 --processes 2 --problems dann
 
-Each trial starts a process that fits, kills it (SIGKILL) at a random moment of the time that
-an undisturbed fit takes (every second time once a state was written), and calls the same fit
-again in another process. What is compared: weights, statistics, the optimizer's state, the
-generators, the history and the predictions.
+Each trial starts a process that fits and writes its state after every epoch, waits for a random
+one of these states, kills the process (SIGKILL) at a random moment of the time that passes until
+the next, and calls the same fit again in another process. One trial in ten is killed before
+there is a state. What is compared: weights, statistics, the optimizer's state, the generators,
+the history and the predictions. With ``--results`` trials are kept in a file and not made again.
 """
 
 import argparse
+import contextlib
 import hashlib
+import json
+import math
 import os
 import random
 import signal
@@ -107,21 +111,10 @@ def begin(arguments):
     """Start a fit in a process of its own, or with a launcher in several; return its id."""
     name, path, result, processes = arguments
     if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone"]
-        call = [
-            *launcher,
-            "--nproc_per_node",
-            str(processes),
-            __file__,
-            "--fit",
-            name,
-            path,
-            result,
-        ]
-        started = subprocess.Popen(
-            [sys.executable, *call], start_new_session=True, stderr=subprocess.DEVNULL
-        )
-        return started.pid
+        call = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        call += ["--nproc_per_node", str(processes), __file__, "--fit", name, path, result]
+        with open(f"{result}.stderr", "w") as stderr:
+            return subprocess.Popen(call, start_new_session=True, stderr=stderr).pid
     process = os.fork()
     if process == 0:
         code = 1
@@ -134,21 +127,62 @@ def begin(arguments):
     return process
 
 
+def is_over(process):
+    """Say whether a process has ended, and take note of it."""
+    return os.waitpid(process, os.WNOHANG) != (0, 0)
+
+
+def watch(path, process, n_states):
+    """Wait until so many states were written, or the process has ended; return their moments."""
+    moments, seen = [], None
+    while len(moments) < n_states:
+        if path.exists():
+            with contextlib.suppress(FileNotFoundError):
+                written = path.stat().st_mtime_ns, path.stat().st_ino
+                if written != seen:
+                    seen = written
+                    moments.append(time.monotonic())
+                    continue
+        if is_over(process):
+            return moments, True
+        time.sleep(0.0005)
+    return moments, False
+
+
 def finish(arguments):
-    """Fit to the end; return the digest and the seconds that it took."""
-    start = time.monotonic()
-    _, status = os.waitpid(begin(arguments), 0)
-    if status:
-        raise RuntimeError(f"the fit of {arguments} ended with status {status}")
-    return Path(arguments[2]).read_text(), time.monotonic() - start
+    """Fit to the end; return the digest and the moments of the states, the begin first."""
+    start, process = time.monotonic(), begin(arguments)
+    moments, over = watch(Path(arguments[1] or "/nowhere"), process, math.inf)
+    assert over
+    result = Path(arguments[2])
+    if not result.exists():
+        said = Path(f"{result}.stderr")
+        said = said.read_text() if said.exists() else ""
+        raise RuntimeError(f"the fit of {arguments} has failed\n{said}")
+    return result.read_text(), [start, *moments]
 
 
-def children_of(process):
-    """Return the ids of all processes that this one has started, and theirs."""
+def kill_all(process, path):
+    """Kill a fit and what it has started: a launcher's processes are sessions of their own."""
+    for one in [*started_for(path), process]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process, 0)
+    while left := started_for(path):  # one may have been on its way
+        for one in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def started_for(path):
+    """Return the ids of the processes whose command names this checkpoint."""
     found = []
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *children_of(int(child))]
+    for one in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(path).encode() in (one / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(one.name))
     return found
 
 
@@ -159,29 +193,47 @@ def found_at(path):
             states, _ = read_states(one)
         except TornFile:
             continue
-        return "the end" if states["complete"] else f"stage {len(states['stages'])}"
+        if states["complete"]:
+            return "the end"
+        return dict(states["history"][-1]).get("stage", "training")
     return "the beginning"
 
 
-def trial(name, folder, number, seconds, processes, rng):
+def trial(name, folder, number, moments, processes, rng):
     """Kill a fit at a random moment; return where it went on and the digest of the second call."""
     path = folder / f"{number}.checkpoint"
     arguments = (name, str(path), str(folder / f"{number}.digest"), processes)
+    n_states = 0 if number % 10 == 9 else rng.randint(1, len(moments) - 2)
     process = begin(arguments)
-    wait = rng.uniform(0, seconds)
-    if number % 2 == 0:  # much of the time goes before the first state is written
-        while not path.exists() and os.waitpid(process, os.WNOHANG) == (0, 0):
-            time.sleep(0.005)
-        wait /= 3
-    time.sleep(wait)
-    for one in [*children_of(process), process]:
-        try:
-            os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    os.waitpid(process, 0)
+    _, over = watch(path, process, n_states)
+    if not over:
+        time.sleep(rng.uniform(0, moments[n_states + 1] - moments[n_states]))
+    kill_all(process, path)
     place = found_at(path)
+    Path(arguments[2]).unlink(missing_ok=True)
     return place, finish(arguments)[0]
+
+
+def trials_of(name, given, kept):
+    """Make the trials of a problem that are not there yet; return all."""
+    same = {"problem": name, "processes": given.processes}
+    found = [one for one in kept if same.items() <= one.items()][: given.kills]
+    if len(found) == given.kills:
+        return found
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        expected, _ = finish((name, "", str(folder / "undisturbed"), given.processes))
+        whole = (name, str(folder / "whole"), str(folder / "written"), given.processes)
+        digest, moments = finish(whole)
+        assert digest == expected, "a fit that writes its states ends otherwise"
+        for number in range(len(found), given.kills):
+            rng = random.Random(f"{given.seed} {name} {number}")
+            place, digest = trial(name, folder, number, moments, given.processes, rng)
+            found.append({**same, "number": number, "place": place, "same": digest == expected})
+            if given.results:
+                with open(given.results, "a") as file:
+                    file.write(json.dumps(found[-1]) + "\n")
+    return found
 
 
 def main():
@@ -191,6 +243,7 @@ def main():
     parser.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--results", help="where trials are kept, a line each")
     parser.add_argument("--fit", nargs=3, metavar=("NAME", "PATH", "RESULT"))
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,23 +253,18 @@ def main():
         if os.environ.get("RANK", "0") == "0":
             Path(result).write_text(digest)
         return
-    rng, wrong = random.Random(given.seed), 0
+    kept = []
+    if given.results and Path(given.results).exists():
+        kept = [json.loads(line) for line in Path(given.results).read_text().splitlines()]
+    wrong = 0
+    print("| fit | kills | same bits | went on from |\n|---|---|---|---|")
     for name in given.problems:
-        with tempfile.TemporaryDirectory() as text:
-            folder = Path(text)
-            result = str(folder / "undisturbed")
-            expected, _ = finish((name, "", result, given.processes))
-            _, seconds = finish((name, str(folder / "whole"), result, given.processes))
-            trials = [
-                trial(name, folder, number, seconds, given.processes, rng)
-                for number in range(given.kills)
-            ]
-        equal = sum(digest == expected for _, digest in trials)
-        wrong += given.kills - equal
-        places = ", ".join(
-            f"{n} x {place}" for place, n in sorted(Counter(p for p, _ in trials).items())
-        )
-        print(f"{name}: {equal} of {given.kills} end with the same bits; went on from {places}")
+        found = trials_of(name, given, kept)
+        equal = sum(one["same"] for one in found)
+        wrong += len(found) - equal
+        places = Counter(one["place"] for one in found)
+        where = ", ".join(f"{place} {n}" for place, n in places.most_common())
+        print(f"| {name} | {len(found)} | {equal} | {where} |", flush=True)
     sys.exit(wrong > 0)
 
 

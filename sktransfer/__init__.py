@@ -89,6 +89,8 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
     from .multitask import (
         MeanRegularizedClassifier,
         MeanRegularizedRegressor,
+        MultiTaskClassifier,
+        MultiTaskRegressor,
         TaskRelationshipClassifier,
         TaskRelationshipRegressor,
     )
@@ -156,6 +158,8 @@ __all__ = [
     "MatchingClassifier",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
     "NearestPrototypeClassifier",
     "OpenSetClassifier",
     "OptimalTransport",

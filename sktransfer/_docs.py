@@ -40,6 +40,14 @@ loss : {"squared_error", "huber"}, default="squared_error"
     outliers.
 """
 
+WEIGHT_DECAY_PARAMETER = """\
+weight_decay : float, default={weight_decay}
+    How strongly weights are drawn towards zero, which holds them against the noise of few
+    rows: each step takes ``learning_rate * weight_decay / sqrt(n_rows)`` of every weight
+    off it, whatever the optimizer, in modules that are built by default. Less suits
+    numbers with hardly any noise, 0 leaves all weights as they are trained.
+"""
+
 DOMAIN_CLASSIFIER_PARAMETERS = """\
 domain_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to one domain logit (above 0 is target). A
@@ -82,7 +90,7 @@ class_weighting : {"target"} or None, default=None
 """
 
 ADAPTATION_PARAMETERS = """\
-lambda_ : float, default=1.0
+lambda_ : float, default={lambda_}
     Weight of the adaptation; 0 trains on the source alone (where a target is
     given, batch normalisation still predicts with its statistics).
 lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
@@ -236,8 +244,9 @@ X_target : {array-like, sparse matrix, tensor} of shape (n_target, n_features) o
 """
 
 IMPORTANCE_PARAMETERS = """\
-loss : {"zero_one", "log_loss"}, default="zero_one"
-    ``1[predict(x) != y]`` or ``-log p_y(x)``.
+loss : {"zero_one", "log_loss", "squared_error"}, default="zero_one"
+    ``1[predict(x) != y]`` or ``-log p_y(x)`` of a classifier, ``(y - predict(x))^2`` of a
+    regressor (the mean over its outputs).
 domain_classifier : scikit-learn classifier or None, default=None
     Tells source from target by features (those of `transform`, or the rows
     themselves where the estimator has none); with `predict_proba`. None is
@@ -253,6 +262,7 @@ BLOCKS = {
     "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,
+    "weight_decay_parameter": WEIGHT_DECAY_PARAMETER,
     "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
     "target_loss_parameters": TARGET_LOSS_PARAMETERS,
     "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,

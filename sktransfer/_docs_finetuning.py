@@ -70,6 +70,15 @@ hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP, where `backbone` is None.
 """
 
+WEIGHT_DECAY_PARAMETER = """\
+weight_decay : float, default={weight_decay}
+    How strongly the weights of the head, and of a body that learns from the source first, are
+    drawn towards zero, which holds them against the noise of few rows: each step takes
+    ``learning_rate * weight_decay / sqrt(n_rows)`` of every weight off it, at the stage's rate
+    and of its rows, in modules that are built by default. Less suits numbers with hardly any
+    noise.
+"""
+
 CLASS_WEIGHT_PARAMETER = """\
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
@@ -82,5 +91,6 @@ FINETUNING_BLOCKS = {
     "finetuning_head_parameter": HEAD_PARAMETER,
     "finetuning_regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "finetuning_parameters": PARAMETERS,
+    "finetuning_weight_decay_parameter": WEIGHT_DECAY_PARAMETER,
     "finetuning_class_weight_parameter": CLASS_WEIGHT_PARAMETER,
 }

@@ -64,6 +64,8 @@ EXPORTS = {
     "FitCheckpoint": "persistence",
     "MeanRegularizedClassifier": "multitask",
     "MeanRegularizedRegressor": "multitask",
+    "MultiTaskClassifier": "multitask",
+    "MultiTaskRegressor": "multitask",
     "TaskRelationshipClassifier": "multitask",
     "TaskRelationshipRegressor": "multitask",
     "CrossDomainLabelPropagation": "relations",
@@ -103,8 +105,15 @@ PACKAGES = (
     "zeroshot",
 )
 
-# Those whose classifiers are networks: what `save` writes and a file may name.
+# Those whose estimators are all networks, and networks of packages that are torch-free else: what
+# `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "fewshot", "finetuning", "heterogeneous")
+NETWORKS_BESIDE = (
+    "AutoencoderPretrainer",
+    "ContrastivePretrainer",
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
+)
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

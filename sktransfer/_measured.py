@@ -45,6 +45,13 @@ def check_classes(estimator: Any, y: np.ndarray) -> None:
         )
 
 
+def looks_measured(y: np.ndarray) -> bool:
+    """Whether labels are numbers with fractions, or of very many values."""
+    if y.dtype.kind not in "iuf":
+        return False
+    return len(np.unique(y)) > MOST_CLASSES or bool((y != np.round(y)).any())
+
+
 def name_regressor(estimator: Any) -> str:
     """Return the name of the regressor in the place of a classifier."""
     twin = type(estimator).__name__.replace("Classifier", "Regressor")

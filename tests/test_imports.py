@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import sktransfer
-from sktransfer._exports import EXPORTS, OF_NETWORKS, PACKAGES
+from sktransfer._exports import EXPORTS, NETWORKS_BESIDE, OF_NETWORKS, PACKAGES
 from tests.typing_script import main
 
 TORCH_FREE = (
@@ -79,7 +79,11 @@ def test_saving_looks_for_classifiers_among_the_networks_alone():
         "shallow = {'sktransfer.' + n for n in ('alignment', 'instance', 'parameters')};"
         "print(json.dumps([names, [*shallow & set(sys.modules)]]))"
     )
-    of_networks = [name for name, package in EXPORTS.items() if package in OF_NETWORKS]
+    of_networks = [
+        name
+        for name, package in EXPORTS.items()
+        if package in OF_NETWORKS or name in NETWORKS_BESIDE
+    ]
     assert in_new_process(program) == [
         [name for name in of_networks if name.endswith(("Classifier", "Regressor"))],
         [],

@@ -22,6 +22,7 @@ from sktransfer import (
 from sktransfer._measured import name_regressor
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.model_selection import (
+    DEVScorer,
     InfoMaxScorer,
     IWCVScorer,
     NeighborAgreementScorer,
@@ -29,6 +30,7 @@ from sktransfer.model_selection import (
     TargetAccuracyScorer,
     adaptation_report,
 )
+from sktransfer.model_selection._importance import density_ratio, make_domain_classifier
 
 FAST = {"max_epochs": 5, "learning_rate": 0.01, "random_state": 0}
 REGRESSORS = [DANNRegressor(**FAST), DeepCORALRegressor(loss="huber", **FAST)]
@@ -183,15 +185,45 @@ def test_regressors_refuse_texts(shifted):
 def test_what_looks_at_classes_refuses_numbers(shifted):
     X, y, X_target = shifted
     reg = DANNRegressor(**FAST).fit(X, y, X_target)
-    scorers = [InfoMaxScorer(X_target), IWCVScorer(X_target), NeighborAgreementScorer(X_target)]
+    scorers = [InfoMaxScorer(X_target), NeighborAgreementScorer(X_target)]
     scorers += [ReverseValidationScorer(X_target), TargetAccuracyScorer(X_target, np.ones(90))]
     for scorer in scorers:
         with pytest.raises(TypeError, match=f"{type(scorer).__name__} looks at classes"):
             scorer(reg, X, y)
     with pytest.raises(TypeError, match="adaptation_report looks at classes, and DANNRegressor"):
         adaptation_report(reg, X, y, X_target)
-    with pytest.raises(TypeError, match="IWCVScorer looks at classes"):
-        reg.set_params(callbacks=[TargetValidation(IWCVScorer(X_target), X, y)]).fit(X, y, X_target)
+    validation = TargetValidation(NeighborAgreementScorer(X_target), X, y)
+    with pytest.raises(TypeError, match="NeighborAgreementScorer looks at classes"):
+        reg.set_params(callbacks=[validation]).fit(X, y, X_target)
+
+
+@pytest.mark.parametrize("kind", [IWCVScorer, DEVScorer])
+def test_importance_scorers_name_the_loss_of_numbers(shifted, kind):
+    X, y, X_target = shifted
+    reg = DANNRegressor(**FAST).fit(X, y, X_target)
+    message = rf"{kind.__name__}\(loss='zero_one'\) cannot score DANNRegressor, .* numbers"
+    with pytest.raises(TypeError, match=message):
+        kind(X_target)(reg, X, y)
+    clf = DANNClassifier(max_epochs=1).fit(X, y > 1000, X_target)
+    with pytest.raises(TypeError, match=r"predicts classes\. Give .*loss='zero_one'"):
+        kind(X_target, loss="squared_error")(clf, X, y > 1000)
+
+
+@pytest.mark.parametrize("n_outputs", [None, 2])
+def test_importance_scorers_weigh_squared_errors(shifted, n_outputs):
+    X, y, X_target = shifted
+    y = y if n_outputs is None else np.column_stack([y, -2 * y])
+    reg = DeepCORALRegressor(**FAST).fit(X, y, X_target)
+    weights = density_ratio(
+        reg.transform(X), reg.transform(X_target), make_domain_classifier(reg.transform(X).shape[1])
+    )
+    errors = [np.mean((a - b) ** 2) for a, b in zip(reg.predict(X), y, strict=True)]
+    expected = -sum(w * e for w, e in zip(weights, errors, strict=True)) / len(X)
+    scorer = IWCVScorer(X_target, loss="squared_error")
+    assert scorer(reg, X, y) == pytest.approx(expected)
+    validation = TargetValidation(scorer, X, y)
+    reg = DeepCORALRegressor(callbacks=[validation], **FAST).fit(X, y, X_target)
+    assert np.isfinite(reg.history_[:, "target_score"]).all()
 
 
 def test_domain_scoring_records_what_is_predicted_of_the_variance(shifted):

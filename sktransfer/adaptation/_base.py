@@ -26,7 +26,7 @@ from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
 from ..engine._optimizers import look_up
 from ..engine._runtime import limited_threads
-from ..engine._stage import GradientStep, Stage, Step
+from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
@@ -166,13 +166,12 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
         sampler = self._make_sampler(domains, seed)
-        average = WeightAverage(network, self.average_weights)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
-            followers=[average] if self.average_weights > 0 else [],
+            followers=self._followers(network, sampler),
             callbacks=self._before_epochs(sampler),
             dataset=callback_dataset(source.X, source.labels),
         )
@@ -183,6 +182,12 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
                 self._estimate_statistics(network, sampler)
             if self._transfers() and self._supposes_equal_shares():
                 self._warn_of_shares(source, sampler)
+
+    def _followers(self, network: TransferNetwork, sampler: Sampler) -> list[Follower]:
+        """Return what goes along with training; what takes a mean of the weights comes last."""
+        if self.average_weights == 0:
+            return []
+        return [WeightAverage(network, self.average_weights)]
 
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         """Return callbacks, by name, for what is to happen before each epoch."""

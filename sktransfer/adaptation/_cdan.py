@@ -13,6 +13,7 @@ from .._docs import with_shared_docs
 from .._parameters import parameters
 from ..data._sampler import Batch, RowMetric
 from ..network._network import TransferNetwork
+from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 from ._dann import (
     DANNMixin,
@@ -97,7 +98,7 @@ def make_products(n_features: int, n_classes: int, dtype: torch.dtype) -> nn.Mod
 
 @with_shared_docs
 @parameters
-class CDANClassifier(DANNMixin, AdaptationClassifier):
+class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     """Conditional domain-adversarial training: domains alike class by class.
 
     The adversary of `DANNClassifier` sees features alone, and is fooled where a class
@@ -135,6 +136,7 @@ class CDANClassifier(DANNMixin, AdaptationClassifier):
         `DANNClassifier`. 0 is the published method.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}

@@ -19,13 +19,15 @@ class DeepCORALRegressor(CORALMixin, AdaptationRegressor):
 
     The loss is ``L_y + lambda / (4 d^2) ||C_S - C_T||_F^2`` with ``L_y`` the mean
     over the source rows of their `loss`, and ``C_S``, ``C_T`` the unbiased covariances
-    of the ``d`` features in the source and target rows of a batch.
+    of the ``d`` features in the source and target rows of a batch. Weight decay makes
+    features small, and the covariances of 100 of them weigh little: hence `lambda_`.
 
     Parameters
     ----------
     {body_parameters}
     {regression_head_parameter}
     {loss_parameter}
+    {weight_decay_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}
@@ -60,3 +62,5 @@ class DeepCORALRegressor(CORALMixin, AdaptationRegressor):
     >>> reg.fit(X, X[:, 0] + 1, X_target=X_target).predict(X_target).shape
     (80,)
     """
+
+    lambda_: float = 1000.0

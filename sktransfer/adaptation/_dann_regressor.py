@@ -30,6 +30,7 @@ class DANNRegressor(DANNMixin, AdaptationRegressor):
     {domain_classifier_parameters}
     {regression_head_parameter}
     {loss_parameter}
+    {weight_decay_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}

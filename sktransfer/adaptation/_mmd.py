@@ -14,6 +14,7 @@ from .._parameters import parameters
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 
 
@@ -47,7 +48,7 @@ def mmd_loss(source: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
 
 @with_shared_docs
 @parameters
-class DeepMMDClassifier(AdaptationClassifier):
+class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     """Deep adaptation networks: features of which kernels see the same mean in both domains.
 
     A kernel compares two distributions by all their moments at once, where a covariance
@@ -75,6 +76,7 @@ class DeepMMDClassifier(AdaptationClassifier):
         Whether features and predictions are matched together.
     {label_classifier_parameter}
     {target_loss_parameters}
+    {class_weighting_parameter}
     {adaptation_parameters}
     {optimizer_parameters}
     {training_parameters}

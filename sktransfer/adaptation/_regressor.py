@@ -6,6 +6,11 @@ from typing import Any, ClassVar
 
 from .._parameters import parameters
 from .._regressor import DeepRegressorMixin
+from .._validation import Interval, Real
+from ..data._sampler import Sampler
+from ..engine._decay import WeightDecay, decay_rate, default_weights
+from ..engine._stage import Follower
+from ..network._network import TransferNetwork
 from ._base import BaseAdaptation
 
 
@@ -17,6 +22,17 @@ class AdaptationRegressor(DeepRegressorMixin, BaseAdaptation):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "label_regressor": [callable, None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     label_regressor: Any = None
+    weight_decay: float = 100.0
+
+    def _followers(self, network: TransferNetwork, sampler: Sampler) -> list[Follower]:
+        followers = super()._followers(network, sampler)
+        if self.weight_decay == 0:
+            return followers
+        n_rows = sampler.streams["source"].n_rows
+        rate = decay_rate(self.learning_rate, self.weight_decay, n_rows)
+        schedule = self.net_.learning_rate_schedule
+        return [WeightDecay(default_weights(network), rate, schedule), *followers]

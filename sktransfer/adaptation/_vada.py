@@ -133,13 +133,13 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     }
 
     perturbation_radius: float = 0.06
-    source_vat_weight: float = 0.1
-    target_vat_weight: float = 0.1
+    source_vat_weight: float = 1.0
+    target_vat_weight: float = 1.0
     dirt_t_epochs: int = 0
     teacher_weight: float = 1.0
     teacher_decay: float = 0.998
     target_loss: Any = "entropy"
-    target_loss_weight: float = 0.1
+    target_loss_weight: float = 0.03
     optimizer: Any = "game_adam"
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.multiclass import unique_labels
 
 from .._arguments import check_random_state
+from .._measured import looks_measured
 from .._naming import named
 from ._drawing import SOURCE, TARGET, check_axes, import_pyplot, make_axes, make_class_colors
 from ._embedding import check_choices, check_transforms, draw_rows, embed_domains
@@ -117,7 +118,8 @@ class DomainEmbeddingDisplay:
         X_source, X_target : array-like of shape (n_rows, ...)
             Rows of the domains, best not those trained on.
         y_source, y_target : array-like of shape (n_rows,) or None, default=None
-            Their labels; None or nan for single rows without one.
+            Their labels; None or nan for single rows without one. Numbers that were
+            measured are to be given in groups.
         before : estimator with `transform` or None, default=None
             Another fitted estimator, as a rule one fitted on the source alone, to
             stand above; the same rows are drawn for both.
@@ -268,9 +270,21 @@ def has_label(y: np.ndarray) -> np.ndarray:
 
 
 def find_classes(*labels) -> np.ndarray:
-    """Return the labels of both domains, each once and sorted."""
+    """Return the labels of both domains, each once and sorted.
+
+    Raises
+    ------
+    ValueError
+        For numbers that were measured.
+    """
     known = [y[has_label(y)].tolist() for y in labels if y is not None]
     known = [y for y in known if y]
+    if any(looks_measured(np.asarray(y)) for y in known):
+        raise ValueError(
+            "y_source and y_target hold numbers that look measured, and each class has a colour "
+            "here: give groups of them, such as numpy.digitize(y, numpy.quantile(y_source, [1/3, "
+            "2/3])), or leave both out."
+        )
     with named("y_source and y_target"):
         return unique_labels(*known) if known else np.array([])
 

@@ -35,11 +35,14 @@ STYLES = {
     "target_accuracy": (TARGET, "-"),
     "domain_accuracy": (BLACK, "-"),
     "valid_accuracy": (GREEN, "-"),
+    "source_r2": (SOURCE, "-"),
+    "target_r2": (TARGET, "-"),
+    "valid_r2": (GREEN, "-"),
     "target_score": (PINK, "-"),
     "lambda": (GREY, "--"),
 }
 OTHER_COLORS = [SKY, ORANGE, PINK, GREEN]
-NOTHING_RECORDED = "no accuracy was recorded; callbacks.DomainScoring does"
+NOTHING_RECORDED = "no score was recorded; callbacks.DomainScoring does"
 NOTE = {"ha": "center", "va": "center", "color": "0.4"}
 THIN_LINE = {"color": "0.6", "linewidth": 0.8}
 RIGHT_SCALE_WIDTH = 60  # points

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.metrics import accuracy_score
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -31,7 +31,7 @@ class Split(NamedTuple):
 
 
 class TransferMatrixDisplay:
-    """Accuracy from every domain to every domain, as a heat map.
+    """Accuracy (of regressors R^2) from every domain to every domain, as a heat map.
 
     A clone of the estimator learns from the labelled training rows of a source
     and the unlabelled training rows of a target, and is scored on held-out rows
@@ -42,9 +42,12 @@ class TransferMatrixDisplay:
     Parameters
     ----------
     matrix : ndarray of shape (n_domains, n_domains)
-        Accuracies in [0, 1], a row for each source and a column for each target.
+        Accuracies, or R^2, a row for each source and a column for each target. Colours
+        go from 0, and below, to 1.
     domain_names : list of str
         Names of the domains.
+    score_name : str, default="accuracy"
+        What the title calls the numbers.
 
     Attributes
     ----------
@@ -72,9 +75,10 @@ class TransferMatrixDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, *, matrix: Any, domain_names: Any) -> None:
+    def __init__(self, *, matrix: Any, domain_names: Any, score_name: str = "accuracy") -> None:
         self.matrix = matrix
         self.domain_names = domain_names
+        self.score_name = score_name
 
     @classmethod
     def from_estimator(
@@ -89,11 +93,11 @@ class TransferMatrixDisplay:
         im_kwargs: Any = None,
         text_kwargs: Any = None,
     ) -> TransferMatrixDisplay:
-        """Fit from every domain to every domain and draw the accuracies.
+        """Fit from every domain to every domain and draw the accuracies, or R^2.
 
         Parameters
         ----------
-        estimator : classifier
+        estimator : classifier or regressor
             Cloned for each of the ``n_domains ** 2`` fits. One whose `fit` takes
             `X_target`, also in `make_transfer_pipeline`, adapts; any other
             learns from the source alone. On the diagonal there is nothing to
@@ -102,7 +106,8 @@ class TransferMatrixDisplay:
             At least two domains by name: rows of the same features, and a label
             for each. Labels of a target are used for scoring alone.
         test_size : float or int, default=0.25
-            Share or number of each domain's rows to hold out, some of each class.
+            Share or number of each domain's rows to hold out, of a classifier some of
+            each class.
         random_state : int, RandomState instance or None, default=None
             Decides which rows; the estimator has its own.
         n_jobs : int or None, default=None
@@ -120,17 +125,17 @@ class TransferMatrixDisplay:
         Raises
         ------
         TypeError, ValueError
-            For what is no classifier, fewer than two domains, domains without a
+            For what is neither classifier nor regressor, fewer than two domains, domains without a
             label for each row or with too few rows to hold out, and for a
             pipeline or a search that could not take the target along.
         """
         check_axes(ax, ["matrix"], cls.__name__)
-        if not is_classifier(estimator):
-            raise TypeError(f"estimator must be a classifier; got {estimator!r}.")
-        adapts = takes_target(estimator)
-        splits = split_domains(domains, test_size, random_state)
-        accuracies = Parallel(n_jobs=n_jobs)(
-            delayed(transfer_accuracy)(
+        if not (is_classifier(estimator) or is_regressor(estimator)):
+            raise TypeError(f"estimator must be a classifier or a regressor; got {estimator!r}.")
+        adapts, by_class = takes_target(estimator), is_classifier(estimator)
+        splits = split_domains(domains, test_size, random_state, by_class=by_class)
+        scores = Parallel(n_jobs=n_jobs)(
+            delayed(transfer_score)(
                 make_source_only(estimator) if adapts and source == target else estimator,
                 splits[source],
                 splits[target],
@@ -139,8 +144,9 @@ class TransferMatrixDisplay:
             for source in splits
             for target in splits
         )
-        matrix = np.reshape(accuracies, (len(splits), len(splits)))
-        display = cls(matrix=matrix, domain_names=list(map(str, splits)))
+        matrix = np.reshape(scores, (len(splits), len(splits)))
+        score_name = "accuracy" if by_class else "R$^2$"
+        display = cls(matrix=matrix, domain_names=list(map(str, splits)), score_name=score_name)
         return display.plot(ax, im_kwargs=im_kwargs, text_kwargs=text_kwargs)
 
     def plot(
@@ -168,17 +174,17 @@ class TransferMatrixDisplay:
         look = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0} | (im_kwargs or {})
         self.im_ = self.ax_.imshow(self.matrix, **look)
         self.text_ = np.empty((n_domains, n_domains), dtype=object)
-        for (row, column), accuracy in np.ndenumerate(self.matrix):
-            color = readable_on(self.im_.cmap(self.im_.norm(accuracy)))
+        for (row, column), score in np.ndenumerate(self.matrix):
+            color = readable_on(self.im_.cmap(self.im_.norm(score)))
             look = {"ha": "center", "va": "center", "color": color} | (text_kwargs or {})
-            self.text_[row, column] = self.ax_.text(column, row, f"{accuracy:.2f}", **look)
+            self.text_[row, column] = self.ax_.text(column, row, f"{score:.2f}", **look)
         ticks = range(n_domains)
         self.ax_.set_yticks(ticks, self.domain_names)
         self.ax_.set_xticks(ticks, self.domain_names)
         leaning = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
         if max(map(len, self.domain_names)) > LONG_NAME:
             plt.setp(self.ax_.get_xticklabels(), **leaning)
-        self.ax_.set(xlabel="target", ylabel="source", title="accuracy on the target")
+        self.ax_.set(xlabel="target", ylabel="source", title=f"{self.score_name} on the target")
         return self
 
 
@@ -215,7 +221,7 @@ def takes_target(estimator) -> bool:
     return False
 
 
-def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
+def split_domains(domains, test_size, random_state, *, by_class: bool = True) -> dict[Any, Split]:
     """Return the rows of each domain to train on and those held out.
 
     Raises
@@ -232,7 +238,10 @@ def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
         )
     # One seed for all, so that domains that show the same objects in one order are split alike.
     seed = check_random_state(random_state).randint(2**31 - 1)
-    splits = {name: _split(name, domain, test_size, seed) for name, domain in domains.items()}
+    splits = {
+        name: _split(name, domain, test_size, seed, by_class=by_class)
+        for name, domain in domains.items()
+    }
     shapes = {name: np.shape(split.X_train)[1:] for name, split in splits.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(
@@ -242,7 +251,7 @@ def split_domains(domains, test_size, random_state) -> dict[Any, Split]:
     return splits
 
 
-def _split(name, domain, test_size, seed: int) -> Split:
+def _split(name, domain, test_size, seed: int, *, by_class: bool) -> Split:
     if not isinstance(domain, tuple | list) or len(domain) != 2:
         raise TypeError(f"domains[{name!r}] must be a pair (X, y); got a {type(domain).__name__}.")
     X, y = as_array(domain[0], "X"), as_array(domain[1], "y")
@@ -252,17 +261,21 @@ def _split(name, domain, test_size, seed: int) -> Split:
             f"domains[{name!r}] has {n_rows} rows but {n_labels} labels; give one label for each "
             "row."
         )
+    sizes = {"test_size": test_size, "stratify": y if by_class else None, "random_state": seed}
     try:
-        return Split(*train_test_split(X, y, test_size=test_size, stratify=y, random_state=seed))
+        return Split(*train_test_split(X, y, **sizes))
     except ValueError as error:
+        both = " with some of each class on both sides" if by_class else ""
+        rows = "rows of each class" if by_class else "rows"
         raise ValueError(
-            f"domains[{name!r}] cannot be split by test_size={test_size!r} with some of each class "
-            f"on both sides: {error} Give more rows of each class, or another test_size."
+            f"domains[{name!r}] cannot be split by test_size={test_size!r}{both}: {error} Give "
+            f"more {rows}, or another test_size."
         ) from error
 
 
-def transfer_accuracy(estimator, source: Split, target: Split, *, adapts: bool) -> float:
-    """Return the accuracy on held-out rows of the target of a clone fitted on the source."""
+def transfer_score(estimator, source: Split, target: Split, *, adapts: bool) -> float:
+    """Return accuracy or R^2 on held-out rows of the target of a clone fitted on the source."""
     fit_params = {"X_target": TargetDomain(target.X_train)} if adapts else {}
-    clf = clone(estimator).fit(source.X_train, source.y_train, **fit_params)
-    return accuracy_score(target.y_test, clf.predict(target.X_test))
+    fitted = clone(estimator).fit(source.X_train, source.y_train, **fit_params)
+    score = accuracy_score if is_classifier(estimator) else r2_score
+    return float(score(target.y_test, fitted.predict(target.X_test)))

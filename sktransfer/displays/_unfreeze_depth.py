@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from ._drawing import BLUE, VERMILION, import_pyplot, make_axes, put_legend_above
@@ -290,4 +290,6 @@ def _describe(search, score: str) -> str:
         score = search.scoring
     elif score == "score" and search.scoring is None and is_classifier(search.estimator):
         score = "accuracy"
+    elif score == "score" and search.scoring is None and is_regressor(search.estimator):
+        score = "r2"
     return f"test {score.replace('_', ' ')}"

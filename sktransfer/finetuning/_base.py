@@ -21,11 +21,11 @@ from .._task import encoded
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows
+from ..data._sampler import Batch, DomainRows, Sampler
 from ..engine._net import callback_dataset
-from ..engine._stage import GradientStep, Stage
+from ..engine._stage import Follower, GradientStep, Stage
 from ..network._augment import features_of
-from ..network._build import floating_type
+from ..network._build import floating_type, make_module
 from ._cached import (
     features_before,
     keep_for_prediction,
@@ -130,9 +130,10 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
     def _pretrain(self, source: Domain, seed: int) -> Iterator[Stage]:
         """Train body and a head of its own on the source, whose classes may be others."""
         task, network = self._task_of(source, "y"), self.net_.module_
-        make = nn.Linear if self.head is None or isinstance(self.head, nn.Module) else self.head
+        given = None if isinstance(self.head, nn.Module) else self.head
+        shape = network.n_features, task.n_outputs
         with self.net_.engine.generators.lent():
-            head = make(network.n_features, task.n_outputs)
+            head = make_module(given, "head", shape, nn.Linear)
         head = head.to(self.net_.engine.device, floating_type(network.body))
         return self._stages([self._source_part(head)], TrainingRows(source, task), seed)
 
@@ -215,17 +216,23 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
         source = DomainRows(rows_from(rows, crossing, engine), y, domain.sample_weight)
         learning = [p for p in network.body.parameters() if p.requires_grad and part.l2_sp > 0]
         before = [anchors[id(p)] for p in learning]
+        sampler = self._sampler(source, None, seed)
         return Stage(
-            self._sampler(source, None, seed),
+            sampler,
             GradientStep(partial(self._part_losses, part, rows, learning, before)),
             part.epochs,
             network.row_flops(network.live(network.unfrozen)),
             groups=parameter_groups(network, part),
             progress=part.progress,
+            followers=self._followers(part, sampler),
             callbacks=self._stopping(part, rows, crossing),
             dataset=callback_dataset(domain.X, domain.labels),
             modules=[] if part.head is network.label_head else [part.head],
         )
+
+    def _followers(self, part: Part, sampler: Sampler) -> list[Follower]:
+        """Return what goes along with a stage."""
+        return []
 
     def _stopping(
         self, part: Part, rows: TrainingRows, crossing: list[str] | None

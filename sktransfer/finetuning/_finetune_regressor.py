@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._regressor import DeepRegressorMixin
+from .._validation import Interval, Real
 from ..data._domain import Domain
-from ..engine._stage import Stage
+from ..data._sampler import Sampler
+from ..engine._decay import WeightDecay, decay_rate, default_weights
+from ..engine._stage import Follower, Stage
 from ._base import BaseFineTuning
+from ._stages import Part
 
 
 @with_shared_docs
@@ -43,6 +48,7 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     {finetuning_regression_head_parameter}
     {finetuning_parameters}
     {loss_parameter}
+    {finetuning_weight_decay_parameter}
     {optimizer_parameters}
     batch_size : int, default=32
         Most rows in a training step.
@@ -86,6 +92,22 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     >>> reg.predict(X_target).shape
     (80,)
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+    }
+
+    weight_decay: float = 50.0
+
+    def _followers(self, part: Part, sampler: Sampler) -> list[Follower]:
+        if self.weight_decay == 0:
+            return []
+        weights = list(default_weights(part.head))
+        if part.name == "source":
+            weights += default_weights(self.net_.module_.body)
+        n_rows = sampler.streams["source"].n_rows
+        rate = decay_rate(part.learning_rate, self.weight_decay, n_rows)
+        return [WeightDecay(weights, rate, self.net_.learning_rate_schedule)]
 
     def _transfers(self) -> bool:
         return False  # of a target without labels

@@ -17,13 +17,16 @@ from ._scoring import (
     LEAST_PROBABILITY,
     BaseTargetScorer,
     as_for_source,
+    check_has_predict,
     check_labelled_rows,
-    check_predicts,
     extract_features,
+    predicts_numbers,
 )
 
 # Folds by which the domain classifier tells of rows that it has not seen.
 N_FOLDS = 5
+
+LOSSES = ("zero_one", "log_loss", "squared_error")
 
 
 def importance_weighted_risk(weights: np.ndarray, losses: np.ndarray) -> float:
@@ -79,8 +82,15 @@ def density_ratio(source: np.ndarray, target: np.ndarray, domain_classifier) -> 
 
 
 def prediction_losses(loss: str, estimator, X, y) -> np.ndarray:
-    """Return the loss of each row: ``1[predict(x) != y]`` or ``-log p_y(x)``."""
+    """Return the loss of each row, as `loss` says.
+
+    ``1[predict(x) != y]``, ``-log p_y(x)``, or ``(y - predict(x))^2``, of several outputs
+    the mean of these.
+    """
     y = np.asarray(y)
+    if loss == "squared_error":
+        squares = np.square(np.asarray(estimator.predict(X), dtype=np.float64) - y)
+        return squares.reshape(len(y), -1).mean(axis=1)
     if loss == "zero_one":
         return (np.asarray(estimator.predict(X)) != y).astype(np.float64)
     probabilities = np.asarray(estimator.predict_proba(X), dtype=np.float64)
@@ -96,8 +106,8 @@ class BaseImportanceScorer(BaseTargetScorer):
         self, X_target: Any, *, loss: str = "zero_one", domain_classifier: Any = None
     ) -> None:
         super().__init__(X_target)
-        if loss not in ("zero_one", "log_loss"):
-            raise ValueError(f"loss must be 'zero_one' or 'log_loss'; got {loss!r}.")
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}; got {loss!r}.")
         is_class = isinstance(domain_classifier, type)
         if is_class or not (
             domain_classifier is None or hasattr(domain_classifier, "predict_proba")
@@ -110,7 +120,7 @@ class BaseImportanceScorer(BaseTargetScorer):
         self.domain_classifier = domain_classifier
 
     def _weights_and_losses(self, estimator, X, y) -> tuple[np.ndarray, np.ndarray]:
-        check_predicts(self, estimator)
+        self._check_loss(estimator)
         check_labelled_rows(self, X, y)
         of_source = as_for_source(estimator)
         source = extract_features(of_source, X)
@@ -120,6 +130,19 @@ class BaseImportanceScorer(BaseTargetScorer):
             classifier = make_domain_classifier(source.shape[1])
         weights = density_ratio(source, target, classifier)
         return weights, prediction_losses(self.loss, of_source, X, y)
+
+    def _check_loss(self, estimator) -> None:
+        """Check that what is to be scored predicts what the loss is of."""
+        name = type(self).__name__
+        check_has_predict(name, estimator)
+        if predicts_numbers(estimator) == (self.loss == "squared_error"):
+            return
+        wanted = "zero_one" if self.loss == "squared_error" else "squared_error"
+        what = "classes" if self.loss == "squared_error" else "numbers"
+        raise TypeError(
+            f"{name}(loss={self.loss!r}) cannot score {type(estimator).__name__}, which predicts "
+            f"{what}. Give {name}(X_target, loss={wanted!r})."
+        )
 
 
 @with_shared_docs

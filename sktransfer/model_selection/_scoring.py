@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
@@ -78,6 +78,13 @@ def predict_labels(scorer: BaseTargetScorer, estimator, X) -> np.ndarray:
     return np.asarray(estimator.predict(X))
 
 
+def predicts_numbers(estimator) -> bool:
+    """Whether this is a regressor, or says that it predicts numbers."""
+    is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
+    of_estimator = is_estimator and is_regressor(estimator)
+    return of_estimator or bool(getattr(estimator, "predicts_numbers", False))
+
+
 def refuse_numbers(what: str, estimator) -> None:
     """Refuse regressors, of which what is asked about classes makes no sense.
 
@@ -86,9 +93,7 @@ def refuse_numbers(what: str, estimator) -> None:
     TypeError
         With what to do instead.
     """
-    is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
-    of_estimator = is_estimator and is_regressor(estimator)
-    if of_estimator or getattr(estimator, "predicts_numbers", False):
+    if predicts_numbers(estimator):
         raise TypeError(
             f"{what} looks at classes, and {type(estimator).__name__} predicts numbers. Label some "
             "rows of the target, and compare errors there with those of estimator.source_only(): "
@@ -104,12 +109,22 @@ def check_predicts(scorer: BaseTargetScorer, estimator) -> None:
     TypeError
         Where it has not.
     """
+    check_has_predict(type(scorer).__name__, estimator)
+    refuse_numbers(type(scorer).__name__, estimator)
+
+
+def check_has_predict(name: str, estimator) -> None:
+    """Check that what is to be scored by the scorer `name` has `predict`.
+
+    Raises
+    ------
+    TypeError
+        Where it has not.
+    """
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
-            f"{type(scorer).__name__} scores a fitted estimator, which has predict; got "
-            f"{estimator!r:.80}."
+            f"{name} scores a fitted estimator, which has predict; got {estimator!r:.80}."
         )
-    refuse_numbers(type(scorer).__name__, estimator)
 
 
 def predict_target_proba(scorer: BaseTargetScorer, estimator) -> np.ndarray:
@@ -147,11 +162,13 @@ def extract_features(estimator, X) -> np.ndarray:
 def as_for_source(estimator) -> Any:
     """Return a fitted estimator that takes rows of the source for what they are.
 
-    Aligners map them by ``transform_source``, and `transform` is for the target. Where no
-    step of a pipeline aligns, it is the estimator itself.
+    Aligners map them by ``transform_source``, and `transform` is for the target; classifiers
+    with a body for each domain take them with ``domain="source"``. Where no step of a
+    pipeline does either, it is the estimator itself.
     """
     if hasattr(estimator, "transform_source"):
-        return _SourceSide(estimator)
+        side = _ClassifierSourceSide if hasattr(estimator, "predict") else _SourceSide
+        return side(estimator)
     if isinstance(estimator, Pipeline):
         steps = [(name, as_for_source(step)) for name, step in estimator.steps]
         if any(
@@ -180,6 +197,22 @@ class _SourceSide(BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return True
+
+
+class _ClassifierSourceSide(ClassifierMixin, _SourceSide):
+    """A fitted classifier with a body for each domain, for rows of the source."""
+
+    @property
+    def classes_(self):
+        return self.aligner.classes_
+
+    def predict(self, X):
+        """Predict for rows of the source."""
+        return self.aligner.predict(X, domain="source")
+
+    def predict_proba(self, X):
+        """Predict probabilities for rows of the source."""
+        return self.aligner.predict_proba(X, domain="source")
 
 
 def check_labelled_rows(scorer: BaseTargetScorer, X, y) -> None:

@@ -147,6 +147,8 @@ class TaskMixin:
             rows = labels.rows_of(code)
             if len(rows):
                 said = answers[rows] if labels.codes is not None else answers[rows, code]
+                # Of columns with texts beside numbers each is of its own type.
+                said = np.array(said.tolist()) if said.dtype == object else said
                 of_rows = None if weights is None else weights[rows]
                 scores[name] = self._score_of(labels.labels_of(code), said, of_rows)
         return scores

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from .._arguments import check_path
 from .._deep import BaseDeepEstimator
 from .._settings import Settings
 from .._values import Reader
@@ -21,6 +24,7 @@ from ._estimators import (
     set_state,
 )
 from ._files import NOT_OURS, SavedFile, damaged, read_file, shortened
+from ._pipelines import holds_a_pipeline, read_pipeline
 
 # Parameters that matter to training alone, so that another value predicts the same.
 OF_TRAINING = (
@@ -36,8 +40,8 @@ OF_TRAINING = (
 MOST_NAME = 80
 
 
-def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
-    """Load a classifier that `save` has written; nothing in the file is run as code.
+def load(path: str | os.PathLike[str], /, *, trusted: Sequence[str] = (), **parameters: Any) -> Any:
+    """Load what `save` has written, a classifier or a pipeline; nothing in it is run as code.
 
     What a file says is checked before it costs time or memory: no file asks for more
     than its own weights and some hundred MiB warrant.
@@ -46,16 +50,20 @@ def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
     ----------
     path : str or path
         The file.
+    trusted : sequence of str, default=()
+        Types among the steps of a pipeline that are neither scikit-learn's nor this
+        package's, by their full names: what they do when they are made again may be
+        anything. The message of a file that holds such lists them.
     **parameters : object
-        Parameters of the classifier, in place of the saved ones: those that no file
-        can hold, such as ``feature_extractor=MyBody()``, and any other, such as
-        ``device="cpu"``. A module is of the structure of the one that was fitted;
-        the fitted weights come from the file, and its own are where a further
-        `fit` begins.
+        Parameters of the classifier (a pipeline's last step), in place of the saved
+        ones: those that no file can hold, such as ``feature_extractor=MyBody()``, and
+        any other, such as ``device="cpu"``. A module is of the structure of the one that
+        was fitted; the fitted weights come from the file, and its own are where a
+        further `fit` begins.
 
     Returns
     -------
-    classifier of this package
+    classifier of this package, or Pipeline
         Fitted. It predicts as the saved one did, and can be fitted, cloned, pickled
         and saved like it.
 
@@ -64,7 +72,8 @@ def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
     ValueError
         For a file that is none of `save`'s, damaged or of a newer format, for
         parameters that it cannot hold and were not given, for modules of another
-        structure, and for weights that are not finite; with the path.
+        structure, for weights that are not finite, and for steps of types that are not
+        trusted; with the path.
     TypeError
         For parameters that the classifier does not have.
 
@@ -78,6 +87,12 @@ def load(path: str | os.PathLike[str], /, **parameters: Any) -> Any:
     --------
     save : Writes the file; with an example.
     """
+    if holds_a_pipeline(check_path(path)):
+        return read_pipeline(path, partial(_load_estimator, parameters=parameters), trusted)
+    return _load_estimator(path, parameters)
+
+
+def _load_estimator(path: str | os.PathLike[str], parameters: dict[str, Any]) -> Any:
     file = read_file(path)
     description, reader = file.description, Reader()
     try:

@@ -18,9 +18,11 @@ from .._arguments import check_path
 from .._replacing import replacing
 from .._task import Classification, Task
 from ..network._network import TransferNetwork
+from ._onnx_steps import INPUT, join_models
+from ._pipelines import is_pipeline
 from ._saving import check_saveable
 
-INPUT, LABEL = "X", "label"
+LABEL = "label"
 
 
 class Predictor(nn.Module):
@@ -44,18 +46,19 @@ class Predictor(nn.Module):
 
 
 def export_onnx(estimator, path):
-    """Write what a fitted classifier or regressor predicts with as an ONNX model.
+    """Write what a fitted classifier, regressor or pipeline predicts with as an ONNX model.
 
     The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
     rows, in single precision (64-bit integers, where the body looks them up in an
     ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
     ``label``, as of `predict`; of a regressor the one output ``prediction``. It
-    computes in single precision, whatever `fit` was in. Needs the extra ``onnx``.
+    computes in single precision, whatever `fit` was in. Needs the extra ``onnx``. A
+    pipeline becomes one model, its other steps by skl2onnx (extra ``pipelines``).
 
     Parameters
     ----------
-    estimator : classifier or regressor of this package
-        Fitted, on any device.
+    estimator : classifier or regressor of this package, or Pipeline
+        Fitted, on any device; as the last step of a pipeline.
     path : str or path
         Where the file goes, as a rule ``.onnx``. One that is there is replaced when
         the new one is complete.
@@ -63,11 +66,11 @@ def export_onnx(estimator, path):
     Raises
     ------
     TypeError
-        For a pipeline, a search and other estimators.
+        For a search, a pretrainer and other estimators, and pipelines that end in one.
     NotFittedError
         Before `fit`.
     ValueError
-        Where torch cannot write a module of the user's as ONNX.
+        Where torch cannot write a module of the user's as ONNX, or skl2onnx a step.
 
     See Also
     --------
@@ -89,6 +92,22 @@ def export_onnx(estimator, path):
     check_saveable(estimator, "export_onnx")
     check_path(path)
     onnx = _import_onnx()
+    steps = estimator.steps if is_pipeline(estimator) else [("", estimator)]
+    model = _model_of(onnx, steps[-1][1])
+    before = [(name, step) for name, step in steps[:-1] if step not in (None, "passthrough")]
+    if before:
+        model = join_models(onnx, before, model)
+    onnx.checker.check_model(model)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(model.SerializeToString())
+
+
+def _model_of(onnx: Any, estimator: Any) -> Any:
+    if not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"export_onnx takes what predicts, and {type(estimator).__name__} learns features: "
+            "fine-tune its body, FineTuneClassifier(pretrainer.backbone_), and export that."
+        )
     network, task = copy.deepcopy(estimator.net_.module_).cpu().float(), estimator.net_.task
     integers = not network.row_type.is_floating_point
     dtype = torch.int64 if integers else torch.float32
@@ -105,9 +124,7 @@ def export_onnx(estimator, path):
     model.producer_name = "sktransfer"
     if isinstance(task, Classification):
         _add_labels(onnx, model, task)
-    onnx.checker.check_model(model)
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(model.SerializeToString())
+    return model
 
 
 def to_onnx(

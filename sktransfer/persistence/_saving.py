@@ -1,11 +1,12 @@
-"""`save`: one file, from which a classifier comes back without running code."""
+"""`save`: one file, from which an estimator comes back without running code."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -23,14 +24,16 @@ from ._estimators import (
     set_state,
 )
 from ._files import NOT_OURS, write_file
+from ._pipelines import is_pipeline, write_pipeline
 
 
 def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
-    """Save a fitted classifier to one file that holds no code.
+    """Save a fitted estimator, or a pipeline that ends in one, to one file that holds no code.
 
     The file is in the format of safetensors: the network's weights and, as JSON,
-    the parameters, what `fit` has set, and the history. `load` makes a classifier of
-    it that gives the same bits.
+    the parameters, what `fit` has set, and the history. `load` makes an estimator of
+    it that gives the same bits. Of a pipeline it is a zip file that holds such a file
+    and, as skops writes them, the steps before (extra ``pipelines``).
 
     Code is not in it: of torch modules, callables, callbacks and a `RandomState`
     among the parameters only the names are, and `load` asks for them. Nor is what a
@@ -41,21 +44,24 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : classifier of this package
-        Fitted, on any device.
+    estimator : classifier, regressor or pretrainer of this package, or Pipeline
+        Fitted, on any device; as the last step of a pipeline.
     path : str or path
-        Where the file goes. One that is there is replaced when the new one is
-        complete.
+        Where the file goes, as a rule ``.safetensors``, or ``.zip`` of a pipeline. One
+        that is there is replaced when the new one is complete.
 
     Raises
     ------
     TypeError
-        For a pipeline, a search and other estimators.
+        For a search and other estimators, and pipelines that end in one.
     NotFittedError
         Before `fit`.
     ValueError
         Where the parameters make another network than they did in `fit`, for state
-        that is neither tensor nor JSON, and for weights that are not finite.
+        that is neither tensor nor JSON, for weights that are not finite, and for steps
+        that skops cannot write.
+    ImportError
+        For a pipeline without skops.
 
     See Also
     --------
@@ -78,6 +84,16 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
     """
     check_saveable(estimator, "save")
     check_path(path)
+    if not is_pipeline(estimator):
+        _save_estimator(estimator, path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / "estimator"
+        _save_estimator(estimator.steps[-1][1], alone)
+        write_pipeline(estimator, alone.read_bytes(), path)
+
+
+def _save_estimator(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
     estimator._validate_params()
     tensors = estimator.net_.module_.state_dict()
     for name, tensor in tensors.items():
@@ -98,31 +114,34 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
 
 
 def check_saveable(estimator: Any, verb: str) -> None:
-    """Check that this is a fitted classifier of the package.
+    """Check that this is a fitted deep estimator of the package, or a pipeline that ends in one.
 
     Raises
     ------
     TypeError, NotFittedError
         Where it is not.
     """
+    if is_pipeline(estimator):
+        last = estimator.steps[-1][1]
+        if not isinstance(last, BaseDeepEstimator):
+            raise TypeError(
+                f"{verb} takes a pipeline that ends in one of {sorted(class_names())}; this one "
+                f"ends in a {type(last).__name__}: skops.io.dump, or pickle, keeps it."
+            )
+        estimator = last
     if type(estimator) is find_class(type(estimator).__name__):
         check_is_fitted(estimator, ["net_", "history_"])
         return
     name = type(estimator).__name__
-    if isinstance(estimator, Pipeline):
-        way_out = (
-            f"For a pipeline {verb} its last step, pipe[-1], and keep the transformers, pipe[:-1], "
-            "apart, for example with skops.io.dump."
-        )
-    elif hasattr(estimator, "best_estimator_"):
+    if hasattr(estimator, "best_estimator_"):
         way_out = f"For a search {verb} its best_estimator_."
     elif isinstance(estimator, BaseDeepEstimator):
         way_out = "The code of a subclass cannot be in a file: pickle it."
     else:
         way_out = "Pickle it, or use skops."
     raise TypeError(
-        f"{verb} takes a classifier of sktransfer, one of {sorted(class_names())}; got a {name}. "
-        f"{way_out}"
+        f"{verb} takes a classifier of sktransfer, one of {sorted(class_names())}, or a pipeline "
+        f"that ends in one; got a {name}. {way_out}"
     )
 
 

@@ -58,6 +58,7 @@ def test_class_weights_multiply_the_label_cost_of_the_source_rows(domains):
     clf = DeepJDOTClassifier(
         body, label_classifier=head, class_weight=weights, lambda_schedule="constant",
         batch_size=90, max_epochs=1, average_weights=0.0, random_state=0, callbacks=[Seen()],
+        feature_cost=10.0, label_cost=1.0, transported_share=1.0,
     )  # fmt: skip
     clf.fit(X, y, X_target)
     batch, loss = seen[0]
@@ -105,8 +106,38 @@ def test_cost_that_is_no_number_still_gives_pairs():
     assert sorted(first.tolist()) == sorted(second.tolist()) == [0, 1]
 
 
+@given(arrays(np.float64, (4, 4), elements=st.floats(-10, 10)), st.integers(1, 4))
+def test_no_other_pairs_of_that_number_are_cheaper(cost, n_pairs):
+    best = min(
+        sum(cost[i, j] for i, j in zip(rows, columns, strict=True))
+        for rows in itertools.combinations(range(4), n_pairs)
+        for columns in itertools.permutations(range(4), n_pairs)
+    )
+    rows, columns = cheapest_pairs(torch.from_numpy(cost), n_pairs / 4)
+    assert len(set(rows.tolist())) == len(set(columns.tolist())) == n_pairs
+    assert cost[rows.numpy(), columns.numpy()].sum() == pytest.approx(best, abs=1e-9)
+
+
+@given(costs, st.floats(0.01, 1))
+def test_a_share_of_the_longer_side_is_paired(cost, share):
+    n = max(cost.shape)
+    for side, size in zip(cheapest_pairs(cost, share), cost.shape, strict=True):
+        assert len(side) == max(1, round(share * n))
+        assert torch.bincount(side, minlength=size).max() <= -(-n // size)
+
+
+def test_what_one_class_has_too_many_of_is_left_out():
+    source, target = torch.zeros(10, 1), torch.zeros(10, 1)
+    source[5:], target[3:] = 9.0, 9.0  # five and five against three and seven
+    cost = (source - target.T).square()
+    rows, columns = cheapest_pairs(cost, 0.8)
+    assert cost[rows, columns].sum() == 0
+    assert cost[cheapest_pairs(cost)].sum() == 2 * 81
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
 @pytest.mark.parametrize("n_target", [90, 50])
-def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target):
+def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target, share):
     X, y, X_target = domains
     X_target = X_target[:n_target]
 
@@ -120,6 +151,7 @@ def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target
             body,
             feature_cost=0.5,
             label_cost=2.0,
+            transported_share=share,
             label_classifier=head,
             lambda_=lambda_,
             lambda_schedule="constant",
@@ -139,7 +171,7 @@ def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target
     source, target = body(torch.from_numpy(X)), body(torch.from_numpy(X_target))
     if n_target == len(X):  # else which rows are repeated depends on their order
         cost = transport_cost(source, encoded, target, head(target), 0.5, 2.0)
-        first, second = cheapest_pairs(cost.detach())
+        first, second = cheapest_pairs(cost.detach(), share)
         by_hand = cost[first, second].mean()
         assert loss == pytest.approx(by_hand.item())
         gradients = torch.autograd.grad(by_hand, [body.weight, head.weight])

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -284,8 +284,8 @@ def test_bad_domains_are_told(domains, error, message):
 
 
 def test_bad_estimator_and_axes_are_told_before_any_fit():
-    with pytest.raises(TypeError, match="estimator must be a classifier; got LinearRegression"):
-        draw(LinearRegression())
+    with pytest.raises(TypeError, match="must be a classifier or a regressor; got StandardScaler"):
+        draw(StandardScaler())
     CALLS.clear()
     with pytest.raises(ValueError, match="draws 1 here: matrix"):
         draw(Adapting(), ax=plt.subplots(2)[1])

@@ -136,7 +136,7 @@ def test_killed_processes_go_on_to_the_same_bits():
     call = [sys.executable, script, "--kills", "2", "--problems", "finetune"]
     done = subprocess.run(call, capture_output=True, text=True, timeout=300, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 end with the same bits" in done.stdout
+    assert "| finetune | 2 | 2 |" in done.stdout
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ def test_what_is_missing_or_unknown_is_named(scorer):
     X_target = np.zeros((5, 1))
     with pytest.raises(ValueError, match=rf"{scorer.__name__} needs labelled rows of the source"):
         scorer(X_target)(Threshold())
-    with pytest.raises(ValueError, match="loss must be 'zero_one' or 'log_loss'; got 'hinge'"):
+    with pytest.raises(ValueError, match=r"loss must be one of .*'zero_one'.*; got 'hinge'"):
         scorer(X_target, loss="hinge")
     with pytest.raises(TypeError, match="domain_classifier must be an estimator"):
         scorer(X_target, domain_classifier=LinearSVC())

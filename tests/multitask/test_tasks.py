@@ -96,6 +96,7 @@ def test_classes_by_column_are_those_it_shows():
     np.testing.assert_allclose(first[0], [0.4, 0.6])
     np.testing.assert_allclose(second[0], [0.6, 0.2, 0.2])
     assert clf.predict(X)[0].tolist() == ["y", 1]
+    assert clf.score(X, y) == (0.6 * 5 / 5 + 3 / 5) / 2
 
 
 def test_tasks_with_a_class_in_common_have_all_in_common():
