@@ -246,6 +246,16 @@ def test_faults_without_rows_are_told_apart(run_example, capsys):
     assert "chosen by faults that are left out" in capsys.readouterr().out
 
 
+def test_labels_spread_among_digits_of_other_pens(run_example, capsys):
+    names = run_example("plot_label_propagation", ALPHAS="[0.0, 0.8, 0.9]", N_SOURCE="800")
+    accuracies = names["accuracies"]
+    assert accuracies[0.8, True] > names["logistic"] + 0.15
+    assert accuracies[0.8, True] > accuracies[0.8, False]
+    assert accuracies[0.8, True] > accuracies[0.0, True]
+    assert len(names["mended"]) > 5 * names["spoiled"]
+    assert f"regression of the source {names['logistic']:.3f}" in capsys.readouterr().out
+
+
 @pytest.mark.accuracy
 def test_old_labels_serve_a_sensor_with_which_they_share_bands(run_example, capsys):
     names = run_example(
