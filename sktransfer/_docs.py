@@ -104,8 +104,10 @@ lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
 target_weight : float, default=1.0
-    Weight of the mean loss of the target rows whose labels `y_target` tells, added to
-    the mean loss of the source's. A batch of them is in every step, be they few.
+    Weight of the target rows whose labels `y_target` tells. Up to a batch of them is in every
+    step, and ``target_weight min(1, m / n)`` times their mean loss is added to that of the
+    source's, with ``m`` and ``n`` the rows of both in the step: at 1 a row counts as one of
+    the source does.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}

@@ -39,12 +39,23 @@ ROWS_FOR_SHARES = 2000
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
+def weight_of_labelled(target_weight: float, n_labelled: int, n_source: int) -> float:
+    """Return ``target_weight min(1, n_labelled / n_source)`` for the rows of a step.
+
+    At a `target_weight` of 1 a labelled row of the target counts as a row of the source does,
+    and more of them than source rows count together as much as these. A mean loss of two
+    rows that weighed as much as that of a whole batch would be learned by heart.
+    """
+    return target_weight * min(1.0, n_labelled / n_source)
+
+
 @parameters
 class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     """Minimises ``label loss + w lambda_ domain loss``.
 
-    The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
-    rows and ``L_y'`` of target rows with known labels, where there are any.
+    The label loss is ``L_y + v L_y'`` with the mean losses ``L_y`` of source rows and
+    ``L_y'`` of target rows with known labels, where there are any, and ``v`` the
+    `weight_of_labelled`.
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
     weights are those of the gradients that the losses send back, not of the losses
     themselves, so that ``history_`` shows the plain losses and the method's own heads
@@ -125,12 +136,14 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return ``label_loss`` of the source, and what labelled rows of the target add to it.
 
-        The latter is ``target_label_loss``, the mean of their losses times `target_weight`.
+        The latter is ``target_label_loss``, the mean of their losses times their weight.
         """
         losses = {"label_loss": self._label_loss(network, batch.source, batch.source_outputs)}
         if batch.labelled is not None:
             of_target = self._label_loss(network, batch.labelled, network.forward_labelled(batch))
-            losses["target_label_loss"] = self.target_weight * of_target
+            numbers = len(batch.labelled), len(batch.source)
+            weight = weight_of_labelled(self.target_weight, *numbers)
+            losses["target_label_loss"] = weight * of_target
         return losses
 
     def _label_loss(self, network: TransferNetwork, view: View, outputs: Tensor) -> Tensor:
