@@ -67,7 +67,7 @@ def export_onnx(estimator, path):
     Raises
     ------
     TypeError
-        For a search and other estimators, and pipelines that end in one.
+        For a search, a pretrainer and other estimators, and pipelines that end in one.
     NotFittedError
         Before `fit`.
     ValueError
@@ -104,6 +104,11 @@ def export_onnx(estimator, path):
 
 
 def _model_of(onnx: Any, estimator: Any) -> Any:
+    if not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"export_onnx takes what predicts, and {type(estimator).__name__} learns features: "
+            "fine-tune its body, FineTuneClassifier(pretrainer.backbone_), and export that."
+        )
     network, task = copy.deepcopy(estimator.net_.module_).cpu().float(), estimator.net_.task
     integers = not network.row_type.is_floating_point
     dtype = torch.int64 if integers else torch.float32
