@@ -6,8 +6,16 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-ALONE = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml"}
-FOLDERS = ("sktransfer/", "tests/", "examples/", "docs/")
+ALONE = {
+    "README.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "SECURITY.md",
+    "pyproject.toml",
+}
+FOLDERS = ("sktransfer/", "tests/", "examples/", "docs/", "conda/")
 LEFT_OUT = ("docs/images/",)
 MADE = {"PKG-INFO", ".gitignore"}  # what hatchling adds
 LARGEST_BYTES = 1_000_000  # the shipped digits have 830,000

@@ -1,9 +1,10 @@
 """Representations from rows without labels, beside raw rows and PCA, before logistic regression.
 
     python benchmarks/selftaught.py msda    # newsgroups, spectra of bearings: source to target
-    python benchmarks/selftaught.py pretrain  # tables with 10 % labels, MNIST for other digits
+    python benchmarks/selftaught.py pretrain FILE  # tables with 10 % labels, MNIST for digits
     python benchmarks/selftaught.py size    # 30,000 x 5,000 sparse rows: seconds and memory
 
+Lines are appended to FILE, and none is run twice.
 The data lie in ``$SKTRANSFER_DATA``, by default ``../shared/data`` beside the repository.
 """
 
@@ -11,17 +12,21 @@ import os
 import resource
 import sys
 import time
+from functools import cache, lru_cache
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
+import torch
+from _resumable import run_missing, table
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from sktransfer import AutoencoderPretrainer, ContrastivePretrainer, FineTuneClassifier
 from sktransfer.model_selection import make_transfer_pipeline
@@ -30,9 +35,6 @@ from sktransfer.selftaught import MarginalizedDenoisingAutoencoder
 DATA = Path(
     os.environ.get("SKTRANSFER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
-
-# Passes over the unlabelled rows; the rest takes the default.
-EPOCHS = {"MNIST -> digits, 5 a class": 10}
 
 
 def newsgroups():
@@ -110,86 +112,122 @@ def size():
         )
 
 
-def tables():
-    """Yield name, rows without labels, labelled rows, their labels, test rows and labels."""
-    for name, load in (
-        ("breast cancer", load_breast_cancer),
-        ("wine", load_wine),
-        ("digits", load_digits),
-    ):
-        X, y = load(return_X_y=True)
-        for seed in range(3):
-            X_train, X_test, y_train, y_test = train_test_split(
-                X, y, test_size=0.3, stratify=y, random_state=seed
-            )
-            scale = StandardScaler().fit(X_train)
-            X_train, X_test = scale.transform(X_train), scale.transform(X_test)
-            few, _ = train_test_split(
-                np.arange(len(y_train)),
-                train_size=max(0.1, 4 * len(set(y)) / len(y_train)),
-                stratify=y_train,
-                random_state=seed,
-            )
-            yield f"{name}, 10 % labels", seed, X_train, X_train[few], y_train[few], X_test, y_test
+def like_load_digits(images):
+    """Return digits as `load_digits` has them: 32 dots high, black or white, counted by 4 x 4."""
+    rows = np.zeros((len(images), 32, 32), dtype=np.float32)
+    for row, image in zip(rows, images, strict=True):
+        inked = image > 64
+        up, left = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
+        box = image[up[0] : up[-1] + 1, left[0] : left[-1] + 1].astype(np.float32) / 255
+        width = min(32, max(1, round(box.shape[1] * 32 / box.shape[0])))
+        scaled = interpolate(torch.from_numpy(box)[None, None], (32, width), mode="bilinear")
+        start = (32 - width) // 2
+        row[:, start : start + width] = scaled[0, 0].numpy() > 0.5
+    return rows.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(-1, 64).astype(np.float64)
+
+
+def averaged_down(images):
+    """Return digits as 8 x 8 means of the whole image, which they fill by five eighths."""
+    padded = np.pad(images.astype(np.float64), ((0, 0), (2, 2), (2, 2)))
+    return padded.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(-1, 64) / 255
+
+
+def moved(X):
+    """Return images of 8 x 8, in rows of 64, turned, scaled and shifted a little: `augment=`."""
+    n_rows = len(X)
+    angle, scale = (0.26 * draw(n_rows, X), 1 + 0.15 * draw(n_rows, X))
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1)
+    shift = 0.25 * draw(2 * n_rows, X).view(n_rows, 2, 1)
+    theta = torch.cat([scale.view(-1, 1, 1) * turn.view(-1, 2, 2), shift], dim=2)
+    grid = affine_grid(theta, [n_rows, 1, 8, 8], align_corners=False)
+    return grid_sample(X.view(-1, 1, 8, 8), grid, align_corners=False).flatten(1)
+
+
+def draw(n_numbers, like):
+    """Return numbers between -1 and 1."""
+    return 2 * torch.rand(n_numbers, dtype=like.dtype, device=like.device) - 1
+
+
+TABLES = {"breast cancer": load_breast_cancer, "wine": load_wine, "digits": load_digits}
+MNIST = {"MNIST, averaged down": averaged_down, "MNIST, like load_digits": like_load_digits}
+LEARNERS = {
+    "PCA": lambda seed, epochs: PCA(0.95, random_state=seed),
+    "contrastive": lambda seed, epochs: ContrastivePretrainer(max_epochs=epochs, random_state=seed),
+    "contrastive, moved": lambda seed, epochs: ContrastivePretrainer(
+        augment=moved, temperature=0.5, max_epochs=epochs, random_state=seed
+    ),
+    "autoencoder": lambda seed, epochs: AutoencoderPretrainer(max_epochs=epochs, random_state=seed),
+}
+
+
+@cache
+def unlabelled_mnist(name):
+    """Return 10,000 digits of MNIST, as 8 x 8 pixels."""
     with np.load(DATA / "mnist.npz") as data:
-        unlabelled = data["X_train"][:10_000].astype(np.float64)
-    unlabelled = (
-        np.pad(unlabelled, ((0, 0), (2, 2), (2, 2)))
-        .reshape(-1, 8, 4, 8, 4)
-        .mean(axis=(2, 4))
-        .reshape(-1, 64)
-        / 255
-    )
+        return MNIST[name](data["X_train"][:10_000])
+
+
+def split(name, seed):
+    """Return rows without labels, labelled rows, their labels, test rows and labels."""
+    rng = np.random.default_rng(seed)
+    if name in TABLES:
+        X, y = TABLES[name](return_X_y=True)
+        given = {"test_size": 0.3, "stratify": y, "random_state": seed}
+        X_train, X_test, y_train, y_test = train_test_split(X, y, **given)
+        scale = StandardScaler().fit(X_train)
+        X_train, X_test = scale.transform(X_train), scale.transform(X_test)
+        few, _ = train_test_split(
+            np.arange(len(y_train)),
+            train_size=max(0.1, 4 * len(set(y)) / len(y_train)),
+            stratify=y_train,
+            random_state=seed,
+        )
+        return X_train, X_train[few], y_train[few], X_test, y_test
     X, y = load_digits(return_X_y=True)
     X = X / 16
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        few = np.concatenate([rng.permutation(np.flatnonzero(y == k))[:5] for k in range(10)])
-        rest = np.setdiff1d(np.arange(len(y)), few)
-        yield "MNIST -> digits, 5 a class", seed, unlabelled, X[few], y[few], X[rest], y[rest]
+    few = np.concatenate([rng.permutation(np.flatnonzero(y == k))[:5] for k in range(10)])
+    rest = np.setdiff1d(np.arange(len(y)), few)
+    return unlabelled_mnist(name), X[few], y[few], X[rest], y[rest]
+
+
+@lru_cache(maxsize=1)
+def learned(name, learner, seed):
+    """Return a learner fitted on the rows without labels."""
+    return LEARNERS[learner](seed, 10 if name in MNIST else 100).fit(split(name, seed)[0])
+
+
+def accuracy(name, contender, seed):
+    """Return the accuracy of logistic regression on features, or of the body that learns on."""
+    unlabelled, X, y, X_test, y_test = split(name, seed)
+    learner, _, tuned = contender.partition(", then ")
+    if learner == "raw":
+        return classifier().fit(X, y).score(X_test, y_test)
+    step = learned(name, learner, seed)
+    if tuned:
+        clf = FineTuneClassifier(step.backbone_, unfreeze_depth="all", random_state=seed)
+        return clf.fit(X, y).score(X_test, y_test)
+    # One factor for all features, so that the penalty of the regression means the same for each
+    # learner; one for each by few rows would blow up what hardly varies.
+    features = step.transform(unlabelled)
+    factor = np.sqrt(unlabelled.var(axis=0).sum() / features.var(axis=0).sum())
+    clf = classifier().fit(factor * step.transform(X), y)
+    return clf.score(factor * step.transform(X_test), y_test)
 
 
 def pretrain():
-    """Print accuracies with few labels, means of 3 seeds and their standard deviations."""
-    scores = {}
-    for name, seed, unlabelled, X, y, X_test, y_test in tables():
-        contrast = ContrastivePretrainer(max_epochs=EPOCHS.get(name, 100), random_state=seed).fit(
-            unlabelled
-        )
-        restore = AutoencoderPretrainer(max_epochs=EPOCHS.get(name, 100), random_state=seed).fit(
-            unlabelled
-        )
-        pca = PCA(min(30, unlabelled.shape[1]), random_state=seed).fit(unlabelled)
-        found = {"raw": (X, X_test)} | {
-            label: (step.transform(X), step.transform(X_test))
-            for label, step in (("PCA", pca), ("contrastive", contrast), ("autoencoder", restore))
-        }
-        row = {
-            k: classifier().fit(*scaled(a, b)[:1], y).score(scaled(a, b)[1], y_test)
-            for k, (a, b) in found.items()
-        }
-        for label, step in (
-            ("contrastive, fine-tuned", contrast),
-            ("autoencoder, fine-tuned", restore),
-        ):
-            tuned = FineTuneClassifier(step.backbone_, unfreeze_depth="all", random_state=seed).fit(
-                X, y
-            )
-            row[label] = tuned.score(X_test, y_test)
-        for label, score in row.items():
-            scores.setdefault(name, {}).setdefault(label, []).append(score)
-        print(name, seed, {k: f"{v:.3f}" for k, v in row.items()}, file=sys.stderr, flush=True)
-    labels = list(next(iter(scores.values())))
-    print(f"| task | {' | '.join(labels)} |\n|{'---|' * (len(labels) + 1)}")
-    for name, row in scores.items():
-        cells = (f"{np.mean(row[k]):.3f} ± {np.std(row[k], ddof=1):.3f}" for k in labels)
-        print(f"| {name} | {' | '.join(cells)} |")
-
-
-def scaled(X, X_test):
-    """Return both scaled by the features' standard deviation in the first."""
-    scale = StandardScaler().fit(X)
-    return scale.transform(X), scale.transform(X_test)
+    """Run what is missing, and print means of 3 seeds and their standard deviations."""
+    path = Path(sys.argv[2])
+    tuned = [f"{name}, then fine-tuned" for name in LEARNERS if name != "PCA"]
+    contenders = ["raw", *sorted([*LEARNERS, *tuned])]  # a learner beside its tuned body
+    keys = [
+        (name, contender, seed)
+        for seed in range(3)
+        for name in ("MNIST, like load_digits", *TABLES, "MNIST, averaged down")
+        for contender in contenders
+        if "moved" not in contender or name in ("digits", *MNIST)
+    ]
+    run_missing(path, keys, accuracy)
+    print(table(path, ["task", "learner", "seed"], ["task"], "learner"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Related tasks and classes without rows, on real data, without torch.
+"""Related tasks on real data.
 
-``python benchmarks/tasks.py FOLDER school`` prints a table; FOLDER holds school.npz.
+``python benchmarks/tasks.py FOLDER school`` prints a table of linear models; FOLDER holds
+school.npz. ``python benchmarks/tasks.py FOLDER networks FILE`` prints one of networks on the same
+splits, with their defaults; runs that FILE has already are not repeated.
 """
 
 import sys
@@ -9,13 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
+from _resumable import run_missing, table
 from sklearn.base import clone
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer.multitask import MeanRegularizedRegressor, TaskRelationshipRegressor
+from sktransfer.multitask import (
+    MeanRegularizedRegressor,
+    MultiTaskRegressor,
+    TaskRelationshipRegressor,
+)
 
 SEEDS = range(5)
 STRENGTHS = [0.3, 1.0, 3.0, 10.0, 30.0]
@@ -24,6 +31,10 @@ MODELS = {
     "mean-regularised": MeanRegularizedRegressor(mean_strength=0.001),
     "MTRL, as published": TaskRelationshipRegressor(),
     "MTRL with a mean": TaskRelationshipRegressor(mean_strength=0.001),
+}
+NETWORKS = {
+    "for all": MultiTaskRegressor(),
+    "a head for each school": MultiTaskRegressor(),
 }
 
 
@@ -49,15 +60,42 @@ def search(model, X, y, task):
     return pipe.fit(X, y, task=task), strength, time.perf_counter() - start
 
 
+def read_schools(folder):
+    """Return features, scores and schools."""
+    data = np.load(folder / "school.npz")
+    return [data[name].astype(float) for name in ("X", "y", "school")]
+
+
+def split(y, seed):
+    """Return three quarters of the rows, and the others."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    cut = round(0.75 * len(y))
+    return order[:cut], order[cut:]
+
+
+def networks(folder, file):
+    """Show explained variance of networks."""
+    X, y, task = read_schools(folder)
+
+    def run(name, seed):
+        train, test = split(y, seed)
+        scaler = StandardScaler().fit(X[train])
+        rows = [scaler.transform(X[part]).astype(np.float32) for part in (train, test)]
+        model = clone(NETWORKS[name]).set_params(random_state=seed)
+        tasks = [{}, {}] if name == "for all" else [{"task": task[p]} for p in (train, test)]
+        model.fit(rows[0], y[train], **tasks[0])
+        return explained(y[test], model.predict(rows[1], **tasks[1]))
+
+    run_missing(file, [(name, seed) for seed in SEEDS for name in NETWORKS], run)
+    print(table(file, ["network", "split"], ["network"], "network"))
+
+
 def school(folder):
     """Show explained variance on schools, with the strength by inner folds."""
-    data = np.load(folder / "school.npz")
-    X, y, task = (data[name].astype(float) for name in ("X", "y", "school"))
+    X, y, task = read_schools(folder)
     results = {}
     for seed in SEEDS:
-        order = np.random.default_rng(seed).permutation(len(y))
-        cut = round(0.75 * len(y))
-        train, test = order[:cut], order[cut:]
+        train, test = split(y, seed)
         pooled = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
         pooled.fit(X[train], y[train])
         results.setdefault("one ridge", []).append(
@@ -78,4 +116,4 @@ def school(folder):
 
 
 if __name__ == "__main__":
-    {"school": school}[sys.argv[2]](Path(sys.argv[1]))
+    {"school": school, "networks": networks}[sys.argv[2]](Path(sys.argv[1]), *sys.argv[3:])

@@ -109,7 +109,12 @@ PACKAGES = (
 # Those whose estimators are all networks, and networks of packages that are torch-free else: what
 # `save` writes and a file may name.
 OF_NETWORKS = ("adaptation", "fewshot", "finetuning", "heterogeneous")
-NETWORKS_BESIDE = ("MultiTaskClassifier", "MultiTaskRegressor")
+NETWORKS_BESIDE = (
+    "AutoencoderPretrainer",
+    "ContrastivePretrainer",
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
+)
 
 
 def import_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:

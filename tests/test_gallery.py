@@ -188,10 +188,12 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
 @pytest.mark.accuracy
 def test_numbers_of_drifting_sensors_are_adapted_and_of_the_old_are_not(run_example, capsys):
     scores = run_example("plot_regression", SEEDS="range(2)")["scores"]
-    _, before, after = np.mean(scores["drifting sensors"], axis=0)
-    assert after > before + 0.4  # by 0.98; single gains are 0.57 and 1.4
-    _, before, after = np.mean(scores["diabetes by age"], axis=0)
-    assert after < before  # by 0.05 in the mean of three
+    ridge, before, after = np.mean(scores["drifting sensors"], axis=0)
+    assert before > ridge + 0.2  # by 0.54 in the mean of three
+    assert after > before + 0.07  # by 0.17
+    ridge, before, after = np.mean(scores["diabetes by age"], axis=0)
+    assert before > ridge + 0.03  # by 0.09
+    assert after < before  # by 0.07
     assert "drifting sensors" in capsys.readouterr().out
 
 
@@ -224,9 +226,56 @@ def test_new_digits_are_told_apart_by_a_few_rows(run_example, capsys):
     assert "accuracy by one row each" in capsys.readouterr().out
 
 
+@pytest.mark.accuracy
+def test_machines_learn_from_those_that_are_like_them(run_example):
+    names = run_example("plot_several_tasks")
+    assert names["scores"]["with relations"] > names["scores"]["each alone"] + 0.05  # by 0.12
+    display = names["covariance"]
+    kinds = [display.task_names[code].split()[0] for code in display.order_]
+    like = [place for place, kind in enumerate(kinds) if kind == "like"]
+    assert np.ptp(like) == len(like) - 1  # side by side
+    network, linear = names["curved_scores"]
+    assert network > linear + 0.3  # 0.46, -0.39
+
+
 def test_faults_without_rows_are_told_apart(run_example, capsys):
     names = run_example("plot_zero_shot")
     assert names["accuracy"] > 0.7  # 0.99; a coin has 0.5
     assert (np.diff(names["unseen"]) >= 0).all()
     assert (np.diff(names["seen"]) <= 0).all()
     assert "chosen by faults that are left out" in capsys.readouterr().out
+
+
+def test_labels_spread_among_digits_of_other_pens(run_example, capsys):
+    names = run_example("plot_label_propagation", ALPHAS="[0.0, 0.8, 0.9]", N_SOURCE="800")
+    accuracies = names["accuracies"]
+    assert accuracies[0.8, True] > names["logistic"] + 0.15
+    assert accuracies[0.8, True] > accuracies[0.8, False]
+    assert accuracies[0.8, True] > accuracies[0.0, True]
+    assert len(names["mended"]) > 5 * names["spoiled"]
+    assert f"regression of the source {names['logistic']:.3f}" in capsys.readouterr().out
+
+
+@pytest.mark.accuracy
+def test_old_labels_serve_a_sensor_with_which_they_share_bands(run_example, capsys):
+    names = run_example(
+        "plot_unlike_sensors", SEEDS="range(2)", EPOCHS=15, LABELS_PER_CLASS="[1, 2]"
+    )
+    alone, _, tied = (scores.mean(axis=0) for scores in names["accuracy"].values())
+    assert (tied > alone + 0.05).all()
+    assert len(names["tied"].shared_) == 6
+    shown = capsys.readouterr().out
+    assert "taken for the same: 710 nm 740 nm" in shown
+    assert "'n_rows': 10}" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.accuracy
+def test_images_without_labels_are_worth_labels(run_example, capsys):
+    names = run_example(
+        "plot_self_taught_digits", EPOCHS=30, SEEDS="range(2)", LABELS_PER_CLASS="[2, 5]"
+    )
+    means = {name: scores.mean(axis=0) for name, scores in names["accuracy"].items()}
+    assert (means["moved images found again"] > means["pixels"]).all()
+    assert all(few < many for few, many in means.values())
+    assert "codes of 100 atoms" in capsys.readouterr().out

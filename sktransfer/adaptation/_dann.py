@@ -16,7 +16,7 @@ from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
 from ._class_weighting import ClassWeightingMixin
-from ._classifier import AdaptationClassifier
+from ._own_bodies import OwnBodiesClassifier
 
 
 def domain_adversarial_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class DANNMixin:
 
 @with_shared_docs
 @parameters
-class DANNClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
+class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     """Domain-adversarial training: features that do not tell the domains apart.
 
     A domain classifier learns to tell source from target by the features, and
@@ -176,12 +176,22 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     loss has vanished nothing else keeps a target row from being carried, step by step,
     into a class that is short of rows: the entropy makes the border between classes a
     barrier. It costs accuracy where a shift has put many rows across the border at
-    the start, such as moons turned by 50 degrees. Where the target lacks classes of the
-    source the method still loses: `class_weighting` is for that.
+    the start, such as moons turned by 50 degrees. A target that lacks classes of the source is
+    noticed where their absence is all that is between the domains (`class_weighting`);
+    where the rows of a class look different besides, the method loses, and
+    ``class_weighting="target"`` is for that.
 
     Parameters
     ----------
     {body_parameters}
+    target_feature_extractor : torch.nn.Module, callable or None, default=None
+        A body of their own for rows of the target, which may then have other features
+        than those of the source (no common columns, another shape); it ends in as many as
+        `feature_extractor`, which sees the source alone. Only what stands upon the
+        bodies, label head and domain classifier, is common: with few labels of the target
+        (`y_target`) they tie the classes, without any nothing says which class of the
+        target is which. `predict` and `score` take rows of the target, those of the
+        source with ``domain="source"``. None is one body for both.
     {domain_classifier_parameters}
     {label_classifier_parameter}
     {target_loss_parameters}
@@ -192,6 +202,8 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
 
     Attributes
     ----------
+    source_shape_ : tuple of int or None
+        Shape of one row of the source, where the target has a body of its own.
     {classes_attribute}
     {fitted_attributes}
 
@@ -227,4 +239,5 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
 
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
+    class_weighting: Any = "auto"
     optimizer: Any = "game_adam"

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._arguments import as_array
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._parameters import parameters
-from .._target_labels import with_labels
-from .._validation import check_domains, check_rows_of_another_kind
-from ..adaptation._base import BaseAdaptation
-from ..data._checks import TorchRows, check_rows
-from ..data._domain import Domains
+from .._validation import Integral, Interval
+from ..adaptation._own_bodies import OwnBodiesClassifier
+from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..layers import scale_gradient
-from ..network._build import make_body
+from ..network._build import check_layer_sizes
 from ..network._network import TransferNetwork
+from ..network._probe import Probe, probe
+from ._inner_validation import describe_no_gain, hold_out, predict_plainly
+from ._shared_columns import find_positions, find_shared, make_shared_bodies
 
 
 def class_means(features: Tensor, shares: Tensor) -> Tensor:
@@ -55,34 +53,9 @@ def soft_transfer_loss(
     return gap + (means[both]).square().sum()
 
 
-class SoftTransferNetwork(TransferNetwork):
-    """A body for rows of the target, one for those of the source, and one label head."""
-
-    source_body: nn.Module
-
-    def forward_domains(self, batch: Batch) -> None:
-        """Fill the features of both domains, each by its own body."""
-        batch.source.features = self.source_body(batch.source.X).flatten(1)
-        if batch.target is not None:
-            batch.target.features = self._features_of_target(batch)
-        batch.source_outputs = self.label_head(batch.source.features)
-        batch.target_outputs = None
-
-    def forward_source(self, X: Tensor) -> Tensor:
-        """Return what the label head says of rows of the source, by their own body."""
-        outputs: Tensor = self.label_head(self.source_body(X).flatten(1))
-        return outputs
-
-    def estimate_statistics(
-        self, source: Iterable[Any], target: Iterable[Any] | None, n_target: int
-    ) -> None:
-        """Estimate the target body's batch statistics by its own rows."""
-        super().estimate_statistics(source if target is None else target, None, 0)
-
-
 @with_shared_docs
 @parameters
-class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
+class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     """Soft transfer network: source and target have other features, and the same classes.
 
     Another device, another spectrum, another language: rows of the two domains cannot be
@@ -106,14 +79,27 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
     Parameters
     ----------
     feature_extractor : torch.nn.Module, callable or None, default=None
-        The body for rows of the target, ``(n, *input_shape) -> (n, ...)``, flattened to
+        The body for rows of the source, ``(n, *source_shape) -> (n, ...)``, flattened to
         features. A module is copied, never changed; a callable gets the shape of one row and
         returns a module. None builds an MLP with ReLU by `hidden_layer_sizes`.
-    source_feature_extractor : torch.nn.Module, callable or None, default=None
-        The body for rows of the source, with as many features.
+    target_feature_extractor : torch.nn.Module, callable or None, default=None
+        The body for rows of the target, with as many features.
+    shared : bool or array-like of str, default=False
+        Columns that mean the same in both domains, matched by name in frames: a list of
+        them, or True for all names that both have. The first layers of the two MLPs then
+        have one weight in common for each of these columns, and their own for the rest,
+        of which a domain may have none. The shared columns are to be scaled alike.
     {label_classifier_parameter}
     lambda_ : float, default={lambda_}
         Weight of ``D``.
+    target_loss : {"entropy", "mcc", "bnm"}, callable or None, default={target_loss}
+        A loss of the predictions on target batches, weighed by `lambda_` and its schedule
+        as ``D`` is, as in `DANNClassifier`. None is the method as published.
+    target_loss_weight : float, default={target_loss_weight}
+        Its weight beside ``D``.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the label losses, scaled to mean 1 over the rows of each
+        domain.
     target_weight : float, default=1.0
         Weight of the labelled target rows' loss.
     lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
@@ -130,6 +116,10 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
         Most rows of each domain in a training step.
     max_epochs : int, default=100
         Passes over the longer domain; the shorter one cycles meanwhile.
+    inner_folds : int, default={inner_folds}
+        Parts of the target's labelled rows, each held out once, over which `fit` compares
+        the method with logistic regression on the other labelled rows alone, and warns
+        where that is right as often. It costs as many further fits; 0 leaves it out.
     {optimizer_parameters}
     {training_parameters}
 
@@ -137,6 +127,15 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
     ----------
     source_shape_ : tuple of int or None
         Shape of one row of the source; None where there was no target.
+    source_feature_names_in_ : ndarray of str of shape (n_source_features,)
+        Column names of `X`, where it has string names; ``feature_names_in_`` are those of
+        `X_target`.
+    shared_ : ndarray of str or None
+        The columns that were taken for the same.
+    inner_scores_ : dict or None
+        Accuracies on the held-out labelled rows of the target, of this method as
+        ``transfer`` and of logistic regression as ``target_alone``, and their number
+        ``n_rows``.
     {classes_attribute}
     {fitted_attributes}
 
@@ -144,7 +143,13 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
     ------
     ValueError
         In `fit`, where no row of the target has a label: nothing would tie features of one
-        domain to those of the other.
+        domain to those of the other. For `shared` with columns that a frame lacks.
+
+    Warns
+    -----
+    UserWarning
+        Where labelled target rows alone do as well, by `inner_folds`. Of few rows this
+        is a hint and no proof.
 
     See Also
     --------
@@ -181,133 +186,86 @@ class HeterogeneousTransferClassifier(DeepClassifierMixin, BaseAdaptation):
 
     _uses_domains = False
 
-    _label_head = "label_classifier"
-
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "source_feature_extractor": [callable, None],
-        "label_classifier": [callable, None],
+        "shared": ["boolean", "array-like"],
+        "inner_folds": [Interval(Integral, 0, None, closed="left")],
     }
 
-    source_feature_extractor: Any = None
-    label_classifier: Any = None
+    shared: Any = False
+    inner_folds: int = 3
     lambda_: float = 0.01
+    target_loss: Any = "entropy"
+    target_loss_weight: float = 10.0
     hidden_layer_sizes: Any = (256,)
     learning_rate: float = 1e-3
 
-    def predict(self, X: Any, domain: str = "target") -> np.ndarray:
-        """Predict the class of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of that domain.
-        domain : {"target", "source"}, default="target"
-            Whose features they have.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels out of `classes_`.
-        """
-        outputs = self._outputs(X, domain)
-        return self.net_.task.answers(outputs)
-
-    def predict_proba(self, X: Any, domain: str = "target") -> np.ndarray:
-        """Predict the probability of each class for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of that domain.
-        domain : {"target", "source"}, default="target"
-            Whose features they have.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        logits = torch.from_numpy(self._outputs(X, domain))
-        return logits.softmax(dim=1).numpy()
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, domain: str = "target") -> float:
-        """Return the accuracy on rows of one domain.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of that domain.
-        y : array-like of shape (n_samples,)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        domain : {"target", "source"}, default="target"
-            Whose features they have.
-
-        Returns
-        -------
-        float
-            Share of rows that are right.
-        """
-        return float(accuracy_score(y, self.predict(X, domain), sample_weight=sample_weight))
-
-    def _outputs(self, X: Any, domain: str) -> np.ndarray:
-        check_is_fitted(self)
-        if domain not in ("target", "source"):
-            raise ValueError(f'domain must be "target" or "source"; got {domain!r}.')
-        if domain == "target" or self.source_shape_ is None:
-            return self._forward(X, "forward")
-        rows = self.net_.rows(check_rows(X, "X", self.source_shape_))
-        network = self.net_.module_
-        return self.net_.engine.forward(network, network.forward_source, rows)
+    def _has_own_bodies(self) -> bool:
+        return True
 
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
-        rows = TorchRows(self.num_workers)
-        domains = check_domains(fitted, X, y, None, None, sample_weight, rows=rows)
-        if X_target is None and y_target is None:
+        domains = super()._check(fitted, X, y, X_target, y_target, sample_weight)
+        if domains.target is None:
             return domains
-        target = None
-        if X_target is not None:
-            target = check_rows_of_another_kind(fitted, X_target, rows)
-        if y_target is not None:
-            target = with_labels(fitted, target, as_array(y_target, "y_target"))
-        if target is None or target.y is None:
+        if domains.target.y is None:
             raise ValueError(
                 f"{type(self).__name__} got no label of a target row: nothing ties the target's "
                 "features to the source's. Give y_target, with None where a label is not known."
             )
-        return Domains(domains.source, target)
+        names = (vars(fitted).get(f"{one}feature_names_in_") for one in ("source_", ""))
+        fitted.shared_ = find_shared(self.shared, *names)
+        return domains
 
     def _fit(self, domains: Domains) -> None:
-        self.source_shape_ = None if domains.target is None else domains.source.X.shape[1:]
         super()._fit(domains)
+        self.inner_scores_: dict[str, Any] | None = None
+        if domains.target is not None and self.inner_folds > 0:
+            self._compare_with_target_alone(domains.source, domains.target)
 
-    def _rows_to_predict(self, domains: Domains) -> Any:
-        return domains.source.X if domains.target is None else domains.target.X
+    def _compare_with_target_alone(self, source: Domain, target: Domain) -> None:
+        """Set `inner_scores_`, and warn where the source seems not to help."""
+        twin = copy.copy(self)
+        twin.callbacks, twin.checkpoint = None, None
+        twin.inner_folds, twin.verbose = 0, 0
+        right = np.zeros((2, 0), dtype=bool)
+        if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
+            return
+        for left, held in hold_out(target, self.inner_folds):
+            twin.__dict__.pop("net_", None)  # whatever `warm_start` says
+            twin.random_state = copy.deepcopy(self.random_state)
+            twin._fit(Domains(source, left))
+            answers = twin.net_.predict(target.X[held]), predict_plainly(left, held)
+            right = np.hstack([right, [one == target.labels[held] for one in answers]])
+        ours, alone = right.sum(axis=1).tolist()
+        n_rows = right.shape[1]
+        self.inner_scores_ = {
+            "transfer": ours / n_rows,
+            "target_alone": alone / n_rows,
+            "n_rows": n_rows,
+        }
+        warning = describe_no_gain(ours, alone, n_rows)
+        if warning is not None:
+            warnings.warn(warning, UserWarning, stacklevel=5)
 
-    def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
-        if self.source_shape_ is None:
-            return super()._make_network(X, default, n_outputs)
-        body, probed = make_body(
-            self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
-        )
-        features = probed.output.flatten(1)
-        label_head = self._make_label_head(features, n_outputs)
-        rows = torch.ones(2, *self.source_shape_, dtype=X.dtype)
-        source_body, source_probed = make_body(
-            self.source_feature_extractor,
-            "source_feature_extractor",
-            rows,
-            default,
-            self.hidden_layer_sizes,
-        )
-        n_source = source_probed.output.flatten(1).shape[1]
-        if n_source != features.shape[1]:
+    def _make_bodies(
+        self, source_rows: Tensor, target_rows: Tensor, default: torch.dtype
+    ) -> tuple[nn.Module, Probe, nn.Module, Probe]:
+        if self.shared_ is None:
+            return super()._make_bodies(source_rows, target_rows, default)
+        if self.feature_extractor is not None or self.target_feature_extractor is not None:
             raise ValueError(
-                f"source_feature_extractor gives {n_source} features, feature_extractor "
-                f"{features.shape[1]}: give bodies that end in as many."
+                "shared= is of the bodies that are built by default, by hidden_layer_sizes: leave "
+                "feature_extractor and target_feature_extractor out, or shared=False."
             )
-        return SoftTransferNetwork(body, label_head, {"source_body": source_body}, probed)
+        sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+        names = self.source_feature_names_in_, self.feature_names_in_
+        places = [find_positions(one, self.shared_) for one in names]
+        source_body, target_body = make_shared_bodies(places, sizes, default)
+        wanted = "a float tensor of shape (n, n_features)"
+        probes = [
+            probe(body, "shared", rows.to(default), wanted)
+            for body, rows in ((source_body, source_rows), (target_body, target_rows))
+        ]
+        return source_body, probes[0], target_body, probes[1]
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the gap between the domains' means and class means, weighed by lambda."""

@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
@@ -162,11 +162,13 @@ def extract_features(estimator, X) -> np.ndarray:
 def as_for_source(estimator) -> Any:
     """Return a fitted estimator that takes rows of the source for what they are.
 
-    Aligners map them by ``transform_source``, and `transform` is for the target. Where no
-    step of a pipeline aligns, it is the estimator itself.
+    Aligners map them by ``transform_source``, and `transform` is for the target; classifiers
+    with a body for each domain take them with ``domain="source"``. Where no step of a
+    pipeline does either, it is the estimator itself.
     """
     if hasattr(estimator, "transform_source"):
-        return _SourceSide(estimator)
+        side = _ClassifierSourceSide if hasattr(estimator, "predict") else _SourceSide
+        return side(estimator)
     if isinstance(estimator, Pipeline):
         steps = [(name, as_for_source(step)) for name, step in estimator.steps]
         if any(
@@ -195,6 +197,22 @@ class _SourceSide(BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return True
+
+
+class _ClassifierSourceSide(ClassifierMixin, _SourceSide):
+    """A fitted classifier with a body for each domain, for rows of the source."""
+
+    @property
+    def classes_(self):
+        return self.aligner.classes_
+
+    def predict(self, X):
+        """Predict for rows of the source."""
+        return self.aligner.predict(X, domain="source")
+
+    def predict_proba(self, X):
+        """Predict probabilities for rows of the source."""
+        return self.aligner.predict_proba(X, domain="source")
 
 
 def check_labelled_rows(scorer: BaseTargetScorer, X, y) -> None:

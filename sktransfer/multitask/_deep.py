@@ -147,14 +147,14 @@ class TaskNetworkParameters(TrainingParameters):
 
     backbone: Any = field(default=None, kw_only=False)
     head: Any = None
-    strength: float = 1.0
+    strength: float = 10.0
     weighting: str = "uniform"
     gradnorm_alpha: float = 1.5
     hidden_layer_sizes: Any = (100,)
     average_weights: float = 0.25
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     batch_size: int = 64
-    max_epochs: int = 100
+    max_epochs: int = 30
 
 
 class BaseTaskNetwork(TaskNetworkParameters, BaseDeepEstimator):

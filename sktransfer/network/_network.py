@@ -73,6 +73,10 @@ class TransferNetwork(nn.Module):
         features: Tensor = self.body(X)
         return features.flatten(1)
 
+    def source_features(self, X: Tensor) -> Tensor:
+        """Return the features of rows of the source."""
+        return self.features(X)
+
     def forward(self, X: Tensor) -> Tensor:
         """Return what the label head says of rows, shape (n, n_outputs)."""
         outputs: Tensor = self.label_head(self.features(X))
@@ -94,7 +98,7 @@ class TransferNetwork(nn.Module):
             source.features = self.features(source.X)
         elif self._passes_apart["body"]:
             with untouched_statistics(self.body):
-                source.features = _each(self.features, source, source.X)
+                source.features = pass_each(self.features, source, source.X)
             target.features = self._features_of_target(batch)
         else:
             views = [source, target] if labelled is None else [source, target, labelled]
@@ -109,7 +113,7 @@ class TransferNetwork(nn.Module):
         apart = self._passes_apart["label_head"] and target is not None
         head = self.label_head
         batch.source_outputs = (
-            _each(head, source, source.features) if apart else head(source.features)
+            pass_each(head, source, source.features) if apart else head(source.features)
         )
         batch.target_outputs = None  # those of an earlier pass
 
@@ -147,7 +151,7 @@ class TransferNetwork(nn.Module):
         assert batch.target is not None
         source, target = batch.source.features, batch.target.features
         if self._passes_apart[name]:
-            return _each(head, batch.source, source), head(target)
+            return pass_each(head, batch.source, source), head(target)
         outputs: Tensor = head(joint_features(batch))
         of_source, of_target = outputs.split_with_sizes([len(source), len(target)])
         return of_source, of_target
@@ -170,7 +174,7 @@ class TransferNetwork(nn.Module):
         return batch_norms(nn.ModuleList([self.body, self.label_head]))
 
 
-def _each(module: Callable[[Tensor], Tensor], view: View, values: Tensor) -> Tensor:
+def pass_each(module: Callable[[Tensor], Tensor], view: View, values: Tensor) -> Tensor:
     """Pass what belongs to each source of a view through a module by itself."""
     if view.n_domains == 1:
         return module(values)

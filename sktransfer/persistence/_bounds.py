@@ -18,7 +18,14 @@ from ..network._network import TransferNetwork
 # The parameters of which each makes a child of the network, where that is called otherwise.
 PARAMETERS_OF = {
     "body": ("feature_extractor", "backbone"),
-    "label_head": ("label_classifier", "label_regressor", "head"),
+    "source_body": ("feature_extractor",),
+    "label_head": (
+        "label_classifier",
+        "label_regressor",
+        "head",
+        "decoder",
+        "projection_layer_sizes",
+    ),
 }
 
 # Two rows are made up, to see what the network makes of them.
@@ -62,23 +69,32 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
     ValueError, LookupError, TypeError
         For rows of no possible shape.
     """
-    shape = attributes["input_shape_"]
-    if not (type(shape) is tuple and shape and all(type(s) is int and s > 0 for s in shape)):
-        raise ValueError(f"rows of shape {shape!r} cannot be")
-    if math.prod(shape) > MOST_ROW_ELEMENTS:
-        raise ValueError(f"rows of shape {shape} have more than {MOST_ROW_ELEMENTS:,} numbers")
+    shape, source_shape = attributes["input_shape_"], attributes.get("source_shape_")
+    _check_shape(shape)
+    if source_shape is not None:
+        _check_shape(source_shape)
     if attributes.get("n_features_in_", shape[0]) != shape[0]:
         raise ValueError(f"n_features_in_={attributes['n_features_in_']!r} is not {shape[0]}")
     sources = attributes.get("domains_")
     if sources is not None and not (isinstance(sources, np.ndarray) and sources.ndim == 1):
         raise ValueError(f"domains_={sources!r} does not name sources")
-    names = attributes.get("feature_names_in_")
-    if names is not None and not (
-        isinstance(names, np.ndarray)
-        and names.shape == shape[:1]
-        and all(isinstance(name, str) for name in names.tolist())
-    ):
-        raise ValueError(f"feature_names_in_={names!r} does not name the {shape[0]} features")
+    for prefix, of_rows in (("", shape), ("source_", source_shape or shape)):
+        names = attributes.get(f"{prefix}feature_names_in_")
+        if names is not None and not (
+            isinstance(names, np.ndarray)
+            and names.shape == of_rows[:1]
+            and all(isinstance(name, str) for name in names.tolist())
+        ):
+            raise ValueError(
+                f"{prefix}feature_names_in_={names!r} does not name the {of_rows[0]} features"
+            )
+
+
+def _check_shape(shape: Any) -> None:
+    if not (type(shape) is tuple and shape and all(type(s) is int and s > 0 for s in shape)):
+        raise ValueError(f"rows of shape {shape!r} cannot be")
+    if math.prod(shape) > MOST_ROW_ELEMENTS:
+        raise ValueError(f"rows of shape {shape} have more than {MOST_ROW_ELEMENTS:,} numbers")
 
 
 def check_sizes(estimator: BaseDeepEstimator, tensors: Mapping[str, Tensor]) -> None:
@@ -120,12 +136,33 @@ def _default_chains(estimator: BaseDeepEstimator) -> list[list[int]]:
     widths = sizes.pop("hidden", [])
     features = [UNKNOWN]
     chains: list[list[int]] = []
-    if given.isdisjoint(PARAMETERS_OF["body"]):
-        chains.append([*estimator.input_shape_, *widths])
-        features = chains[0][-1:]
+    for shape, parameters in _bodies(estimator):
+        if given.isdisjoint(parameters):
+            chains.append([*shape, *widths])
+            features = chains[0][-1:]
     if given.isdisjoint(PARAMETERS_OF["label_head"]):
         chains.append([*features, estimator._fitted_task().n_outputs])
     return chains + [[*features, *sizes[n]] for n in sizes if f"{n}_classifier" not in given]
+
+
+def _bodies(estimator: BaseDeepEstimator) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
+    """List the shape of a row that each body gets, and the parameters of which it may be made."""
+    source_shape = getattr(estimator, "source_shape_", None)
+    if source_shape is None:
+        return [(estimator.input_shape_, PARAMETERS_OF["body"])]
+    return [
+        (estimator.input_shape_, ("target_feature_extractor",)),
+        (source_shape, PARAMETERS_OF["source_body"]),
+    ]
+
+
+def owner_of(estimator: BaseDeepEstimator, child: str) -> str:
+    """Return the parameter of which a child of the network was made, or the child's name."""
+    if child == "body" and getattr(estimator, "source_shape_", None) is not None:
+        return "target_feature_extractor"
+    parameters = estimator.get_params(deep=False)
+    owners = [owner for owner in PARAMETERS_OF.get(child, ()) if owner in parameters]
+    return owners[0] if owners else child
 
 
 def check_structure(network: TransferNetwork, structure: Any, tensors: Iterable[Tensor]) -> None:

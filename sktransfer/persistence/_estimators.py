@@ -19,7 +19,7 @@ from .._values import Reader, to_json
 from .._version import __version__
 from ..engine._checks import check_device
 from ..engine._processes import Processes
-from ._bounds import PARAMETERS_OF, check_attributes, check_structure
+from ._bounds import check_attributes, check_structure, owner_of
 from ._files import shortened
 
 # What the machine decides and not the model: nothing that a stranger's file may choose.
@@ -174,15 +174,13 @@ def restore_structure(
 def difference(estimator: BaseDeepEstimator, tensors: dict[str, Tensor], place: str) -> str | None:
     """Say how the network made by the parameters differs from these weights, if it does."""
     made = estimator.net_.module_.state_dict()
-    parameters = estimator.get_params(deep=False)
     for name in [*made, *tensors]:
         if name in made and name in tensors and _kind(made[name]) == _kind(tensors[name]):
             continue
         child, _, weight = name.partition(".")
         if not hasattr(estimator.net_.module_, child):
             return f"the network has no {shortened(child)!r}, {place} has it"
-        owners = [owner for owner in PARAMETERS_OF.get(child, ()) if owner in parameters]
-        owner = owners[0] if owners else child
+        owner = owner_of(estimator, child)
         if name not in tensors:
             return f"{owner} has {weight!r} of {_kind(made[name])}, {place} has none"
         if name not in made:

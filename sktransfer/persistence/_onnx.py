@@ -51,8 +51,9 @@ def export_onnx(estimator, path):
     The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
     rows, in single precision (64-bit integers, where the body looks them up in an
     ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
-    ``label``, as of `predict`; of a regressor the one output ``prediction``. It
-    computes in single precision, whatever `fit` was in. Needs the extra ``onnx``. A
+    ``label``, as of `predict`; of a regressor the one output ``prediction``. A classifier
+    of several tasks has one output, too, the ``probabilities`` of each task's classes, side
+    by side. It computes in single precision, whatever `fit` was in. Needs the extra ``onnx``. A
     pipeline becomes one model, its other steps by skl2onnx (extra ``pipelines``).
 
     Parameters
@@ -66,7 +67,7 @@ def export_onnx(estimator, path):
     Raises
     ------
     TypeError
-        For a search and other estimators, and pipelines that end in one.
+        For a search, a pretrainer and other estimators, and pipelines that end in one.
     NotFittedError
         Before `fit`.
     ValueError
@@ -103,6 +104,11 @@ def export_onnx(estimator, path):
 
 
 def _model_of(onnx: Any, estimator: Any) -> Any:
+    if not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"export_onnx takes what predicts, and {type(estimator).__name__} learns features: "
+            "fine-tune its body, FineTuneClassifier(pretrainer.backbone_), and export that."
+        )
     network, task = copy.deepcopy(estimator.net_.module_).cpu().float(), estimator.net_.task
     integers = not network.row_type.is_floating_point
     dtype = torch.int64 if integers else torch.float32

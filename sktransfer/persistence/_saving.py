@@ -1,4 +1,4 @@
-"""`save`: one file, from which a classifier comes back without running code."""
+"""`save`: one file, from which an estimator comes back without running code."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from ._pipelines import is_pipeline, write_pipeline
 
 
 def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
-    """Save a fitted classifier, or a pipeline that ends in one, to one file that holds no code.
+    """Save a fitted estimator, or a pipeline that ends in one, to one file that holds no code.
 
     The file is in the format of safetensors: the network's weights and, as JSON,
-    the parameters, what `fit` has set, and the history. `load` makes a classifier of
+    the parameters, what `fit` has set, and the history. `load` makes an estimator of
     it that gives the same bits. Of a pipeline it is a zip file that holds such a file
     and, as skops writes them, the steps before (extra ``pipelines``).
 
@@ -44,7 +44,7 @@ def save(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : classifier or regressor of this package, or Pipeline
+    estimator : classifier, regressor or pretrainer of this package, or Pipeline
         Fitted, on any device; as the last step of a pipeline.
     path : str or path
         Where the file goes, as a rule ``.safetensors``, or ``.zip`` of a pipeline. One
@@ -114,7 +114,7 @@ def _save_estimator(estimator: BaseDeepEstimator, path: str | os.PathLike[str]) 
 
 
 def check_saveable(estimator: Any, verb: str) -> None:
-    """Check that this is a fitted classifier of the package, or a pipeline that ends in one.
+    """Check that this is a fitted deep estimator of the package, or a pipeline that ends in one.
 
     Raises
     ------

@@ -91,8 +91,8 @@ class AutoencoderPretrainer(BasePretraining):
     corruption: float = 0.3
     hidden_layer_sizes: Any = (256, 128)
 
-    def _n_outputs(self, X: Any) -> int:
-        return math.prod(X.shape[1:])
+    def _n_outputs(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape)
 
     def _make_head(self, features: Tensor, X: Tensor) -> nn.Module:
         n_features, n_outputs = features.shape[1], X[0].numel()

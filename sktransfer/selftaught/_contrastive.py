@@ -143,7 +143,7 @@ class ContrastivePretrainer(BasePretraining):
     augment: Any = None
     temperature: float = 1.0
 
-    def _n_outputs(self, X: Any) -> int:
+    def _n_outputs(self, shape: tuple[int, ...]) -> int:
         return check_layer_sizes(self.projection_layer_sizes, "projection_layer_sizes")[-1]
 
     def _make_head(self, features: Tensor, X: Tensor) -> nn.Module:

@@ -133,8 +133,8 @@ class BasePretraining(TrainingParameters, BaseDeepEstimator):
         return body
 
     @abstractmethod
-    def _n_outputs(self, X: Any) -> int:
-        """Return how many numbers the head gives for rows like `X`."""
+    def _n_outputs(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the head gives for rows of this shape."""
 
     @abstractmethod
     def _make_head(self, features: Tensor, X: Tensor) -> nn.Module:
@@ -187,10 +187,10 @@ class BasePretraining(TrainingParameters, BaseDeepEstimator):
         return super()._check_target(X_target, None)
 
     def _task_of(self, domain: Domain, name: str) -> Task:
-        return Representation(self._n_outputs(domain.X))
+        return Representation(self._n_outputs(domain.X.shape[1:]))
 
     def _set_task(self, task: Task) -> None:
         pass  # parameters and the shape of rows tell it
 
     def _fitted_task(self) -> Task:
-        return self.net_.task
+        return Representation(self._n_outputs(self.input_shape_))

@@ -18,7 +18,7 @@ import sktransfer
 from sktransfer import HeterogeneousTransferClassifier, TargetDomain
 from sktransfer.heterogeneous._soft_transfer import class_means, soft_transfer_loss
 
-FAST = {"max_epochs": 20, "learning_rate": 0.01, "hidden_layer_sizes": (32,)}
+FAST = {"max_epochs": 20, "learning_rate": 0.01, "hidden_layer_sizes": (32,), "inner_folds": 0}
 
 
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
@@ -122,7 +122,7 @@ def test_labels_of_the_target_are_asked_for():
         clf.fit(X, y, y_target=few)
     with pytest.raises(ValueError, match="bodies that end in as many"):
         HeterogeneousTransferClassifier(
-            nn.Linear(7, 5).double(), source_feature_extractor=nn.Linear(4, 6).double()
+            nn.Linear(4, 5).double(), target_feature_extractor=nn.Linear(7, 6).double()
         ).fit(X, y, X_target=X_target, y_target=few)
 
 
@@ -131,9 +131,12 @@ def test_sparse_rows_bodies_of_ones_own_and_classes_by_name():
     names = np.array(["a", "b", "c"])
     few = [None if label is None else names[label] for label in few]
     clf = HeterogeneousTransferClassifier(
-        nn.Sequential(nn.Linear(7, 16), nn.BatchNorm1d(16), nn.ReLU()).double(),
-        source_feature_extractor=nn.Sequential(nn.Linear(4, 16), nn.ReLU()).double(),
+        nn.Sequential(nn.Linear(4, 16), nn.ReLU()).double(),
+        target_feature_extractor=nn.Sequential(
+            nn.Linear(7, 16), nn.BatchNorm1d(16), nn.ReLU()
+        ).double(),
         max_epochs=20,
+        inner_folds=0,
         random_state=0,
     )
     clf.fit(sparse.csr_matrix(X), names[y], X_target=X_target, y_target=few)

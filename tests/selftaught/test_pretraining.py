@@ -12,10 +12,18 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sktransfer import AutoencoderPretrainer, ContrastivePretrainer, FineTuneClassifier
+import sktransfer
+from sktransfer import (
+    AutoencoderPretrainer,
+    ContrastivePretrainer,
+    FineTuneClassifier,
+    FitCheckpoint,
+)
+from sktransfer.engine._run import Run
 from sktransfer.selftaught._autoencoder import delete_at_random, reconstruction_loss
 from sktransfer.selftaught._contrastive import corrupt_by_marginals, info_nce_loss, nt_xent_loss
 
@@ -158,6 +166,12 @@ def test_the_body_goes_into_fine_tuning_a_pipeline_and_a_search():
     tuned = FineTuneClassifier(pretrainer.backbone_, head_epochs=2, finetune_epochs=2)
     search = GridSearchCV(tuned, {"unfreeze_depth": [0, 1]}, cv=2).fit(X, y[:200])
     assert search.predict(X).shape == (200,)
+    pipe = make_pipeline(StandardScaler(), FineTuneClassifier(pretrainer.backbone_, head_epochs=2))
+    pipe.set_params(finetuneclassifier__finetune_epochs=2)
+    search = GridSearchCV(pipe, {"finetuneclassifier__unfreeze_depth": [0, "all"]}, cv=2)
+    before = pretrainer.transform(X)
+    assert search.fit(X, y[:200]).predict(X).shape == (200,)
+    np.testing.assert_array_equal(pretrainer.transform(X), before)  # copies are tuned
     pipe = make_pipeline(AutoencoderPretrainer(**FAST, random_state=0), LogisticRegression())
     search = GridSearchCV(pipe, {"autoencoderpretrainer__corruption": [0.0, 0.3]}, cv=2)
     assert search.fit(X, y[:200]).predict(X).shape == (200,)
@@ -176,3 +190,61 @@ def test_goes_on_from_further_rows_and_refuses_labels():
 def test_a_decoder_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="decoder"):
         AutoencoderPretrainer(decoder=nn.Linear(3, 3)).fit(np.ones((10, 6)))
+
+
+FILED = [
+    (ContrastivePretrainer(**FAST, projection_layer_sizes=(8, 6)), ()),
+    (ContrastivePretrainer(BatchNormBody(), projection_layer_sizes=8, max_epochs=2), ("backbone",)),
+    (AutoencoderPretrainer(**FAST), ()),
+    (AutoencoderPretrainer(BatchNormBody(), max_epochs=2), ("backbone",)),
+    (AutoencoderPretrainer(decoder=nn.Linear, **FAST), ("decoder",)),
+]
+
+
+@pytest.mark.parametrize(("pretrainer", "custom"), FILED)
+def test_a_file_holds_all_of_it_but_code(pretrainer, custom, tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    model = clone(pretrainer).set_params(random_state=0)
+    if custom == ("decoder",):
+        model.set_params(decoder=lambda n_in, n_out: nn.Linear(n_in, n_out).double())
+    model.fit(X, X_target=X[::-1] + 1)
+    path = tmp_path / "pretrainer.safetensors"
+    sktransfer.save(model, path)
+    if custom:
+        with pytest.raises(ValueError, match=custom[0]):
+            sktransfer.load(path)
+    loaded = sktransfer.load(path, **{name: getattr(model, name) for name in custom})
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    assert loaded.history_ == model.history_
+    again = [one.adapt(X + 2).transform(X) for one in (model, loaded)]
+    np.testing.assert_array_equal(*again)
+    tuned = FineTuneClassifier(loaded.backbone_, head_epochs=1, finetune_epochs=1)
+    assert tuned.fit(X, np.arange(40) % 2).predict(X).shape == (40,)
+
+
+def test_no_model_of_predictions_is_made_of_it(tmp_path):
+    model = AutoencoderPretrainer(**FAST).fit(np.ones((10, 6)))
+    with pytest.raises(TypeError, match=r"FineTuneClassifier\(pretrainer.backbone_\)"):
+        sktransfer.export_onnx(model, tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("kind", [ContrastivePretrainer, AutoencoderPretrainer])
+def test_a_fit_that_was_interrupted_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    whole = kind(**FAST, random_state=0).fit(X)
+    given = FitCheckpoint(tmp_path / "fit.checkpoint", every_epochs=1, every_seconds=None)
+    train = Run._train_epoch
+    begun = []
+
+    def train_two_epochs(self, done, share):
+        begun.append(done)
+        if len(begun) == 3:
+            raise InterruptedError
+        train(self, done, share)
+
+    monkeypatch.setattr(Run, "_train_epoch", train_two_epochs)
+    with pytest.raises(InterruptedError):
+        kind(**FAST, random_state=0, checkpoint=given).fit(X)
+    resumed = kind(**FAST, random_state=0, checkpoint=given).fit(X)
+    assert len(begun) == 4  # of three epochs the last alone was trained anew
+    np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
