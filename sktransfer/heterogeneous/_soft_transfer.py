@@ -119,7 +119,8 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     inner_folds : int, default={inner_folds}
         Parts of the target's labelled rows, each held out once, over which `fit` compares
         the method with logistic regression on the other labelled rows alone, and warns
-        where that is right as often. It costs as many further fits; 0 leaves it out.
+        where that is right as often. It costs as many further fits; 0 leaves it out. With
+        two labelled rows or one class there is nothing to compare.
     {optimizer_parameters}
     {training_parameters}
 
@@ -191,7 +192,10 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "shared": ["boolean", "array-like"],
-        "inner_folds": [Interval(Integral, 0, None, closed="left")],
+        "inner_folds": [
+            Interval(Integral, 0, 1, closed="left"),
+            Interval(Integral, 2, None, closed="left"),
+        ],
     }
 
     shared: Any = False
@@ -226,12 +230,12 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
 
     def _compare_with_target_alone(self, source: Domain, target: Domain) -> None:
         """Set `inner_scores_`, and warn where the source seems not to help."""
+        if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
+            return
         twin = copy.copy(self)
         twin.callbacks, twin.checkpoint = None, None
         twin.inner_folds, twin.verbose = 0, 0
         right = np.zeros((2, 0), dtype=bool)
-        if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
-            return
         for left, held in hold_out(target, self.inner_folds):
             twin.__dict__.pop("net_", None)  # whatever `warm_start` says
             twin.random_state = copy.deepcopy(self.random_state)
