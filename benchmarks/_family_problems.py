@@ -40,7 +40,7 @@ def digit_pair(source, target, seed):
 
 SPECTRA = tasks("spectra", spectra, permutations(range(4), 2), inputs=("source",))
 DIGITS = [
-    Problem("lenet", f"{s} -> {t}", partial(digit_pair, s, t), {"max_epochs": 40}, lenet, ("raw",))
+    Problem("lenet", f"{s} -> {t}", partial(digit_pair, s, t), {"max_epochs": 20}, lenet, ("raw",))
     for s, t in (("mnist", "usps"), ("usps", "mnist"))
 ]
 

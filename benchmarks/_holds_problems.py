@@ -11,8 +11,9 @@ import numpy as np
 import scipy.sparse
 import torch
 from _holds_features import DATA, office_caltech_features
+from _holds_visual_words import office_caltech_words
 from PIL import Image
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 from torch import nn
 from torch.nn import functional as F
 
@@ -125,6 +126,18 @@ def digits_objects():
     }
 
 
+@cache
+def visual_words():
+    """Return how often each of 800 words is in a photo."""
+    return office_caltech_words()
+
+
+@cache
+def visual_words_of_length_1():
+    """Return the same, each photo's counts divided by their root of squares."""
+    return {domain: (normalize(X), y) for domain, (X, y) in visual_words().items()}
+
+
 def pair(load, source, target, seed):
     """Return draws of two domains of a data set."""
     domains = load()
@@ -198,6 +211,7 @@ def tasks(dataset, load, pairs, **options):
 
 
 IMAGES = {"max_epochs": 20}
+OFFICE = [("amazon", "dslr"), ("webcam", "amazon"), ("caltech10", "webcam"), ("dslr", "caltech10")]
 grey_body = partial(convolutions, 1, 3)
 colour_body = partial(convolutions, 3, 5)
 standardising_body = partial(convolutions, 3, 5, [nn.InstanceNorm2d(3)])
@@ -222,11 +236,9 @@ PROBLEMS = [
             for source, target in ((1, 2), (2, 1))
         ],
     ),
-    *tasks(
-        "office",
-        office_caltech_features,
-        [("amazon", "dslr"), ("webcam", "amazon"), ("caltech10", "webcam"), ("dslr", "caltech10")],
-    ),
+    *tasks("office", office_caltech_features, OFFICE),
+    *tasks("visual_words", visual_words, OFFICE),
+    *tasks("visual_words_1", visual_words_of_length_1, OFFICE, inputs=("raw",)),
     *tasks(
         "digits,objects",
         digits_objects,

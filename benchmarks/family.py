@@ -16,7 +16,7 @@ from _family_problems import FAMILY
 from holds import METHODS, TWIN, key_of, make_run, read
 
 # Whose `source_only()` is the twin of all that have its optimizer.
-GAMES = ("dann", "cdan")
+GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")
 TWINS = {name: ("dann" if name in GAMES else "coral") + TWIN for name in METHODS}
 RUNS = ["logistic", *dict.fromkeys(TWINS.values()), *METHODS]
 

@@ -2,12 +2,14 @@
 
 ``python -m benchmarks.few_shot omniglot FOLDER [METHOD ...]`` keeps what it has found in a folder,
 with the states of fits in progress: ended at any time and called again, it goes on, and prints the
-table of what there is. A fit takes some five minutes on one core. ``python -m benchmarks.few_shot
-digits`` takes a few minutes. Omniglot's small sets are expected in
+table of what there is. A fit takes a minute on one core. ``python -m benchmarks.few_shot choose
+FOLDER`` chooses settings for the digits by old ones left out, and ``python -m benchmarks.few_shot
+digits`` reports them; they take a few minutes. Omniglot's small sets are expected in
 ``../shared/data/omniglot_small.npz``; their two parts share the alphabets Greek and Latin, which
 are left out of the tests.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -15,6 +17,7 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks._resumable import read, run_missing
 from sktransfer import FineTuneClassifier, FitCheckpoint
 from sktransfer.fewshot import (
     FewShotScore,
@@ -33,16 +37,15 @@ from sktransfer.fewshot import (
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "omniglot_small.npz"
 SEEDS = (0, 1, 2)
-EPISODES = 2400  # of 300 images
+EPISODES = 400  # of 300 images
 
 
 def conv_layers(widths, pools):
-    """Return a body of 3 x 3 convolutions, each with pooling, batch normalisation and ReLU."""
+    """Return a body of 3 x 3 convolutions, each with batch normalisation, ReLU and pooling."""
     layers, n_in = [], 1
     for width, pool in zip(widths, pools, strict=True):
-        layers += [nn.Conv2d(n_in, width, 3, padding=1)]
-        layers += [nn.MaxPool2d(2)] if pool else []  # first: what follows is a quarter of the work
-        layers += [nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.Conv2d(n_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if pool else []
         n_in = width
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
@@ -182,15 +185,56 @@ def fitted(method, X, y, seed, checkpoint):
     ).fit(X, y)
 
 
-def digits():
-    """Train on digits 0 to 4, tell 5 to 9 apart by one and by five rows of each."""
+GRID = {
+    f"{episodes} episodes, {n_shot} shot{', moved' * (augment is not None)}": {
+        "episodes": episodes,
+        "n_shot": n_shot,
+        "augment": augment,
+    }
+    for n_shot, augment, episodes in itertools.product((1, 5), (None, moved), (15, 30, 60, 120))
+}
+CHOSEN = GRID["120 episodes, 5 shot, moved"]
+
+
+def load_images():
+    """Return scikit-learn's digits as images, and their labels."""
     X, y = load_digits(return_X_y=True)
+    return (X / 16).reshape(-1, 1, 8, 8).astype(np.float32), y
+
+
+def left_out(first, second, name):
+    """Return the accuracy on two old digits and their turns of a fit on the three others."""
+    X, y = load_images()
+    out, known = np.isin(y, (first, second)), (y < 5) & ~np.isin(y, (first, second))
+    clf = PrototypicalClassifier(digits_body, random_state=0, **GRID[name])
+    clf.fit(*with_rotations(X[known], y[known]))
+    new = with_rotations(X[out], y[out])
+    scores = [
+        few_shot_score(clf, *new, n_shot=n_shot, n_episodes=100, random_state=0).mean
+        for n_shot in (1, 5)
+    ]
+    return np.mean(scores)
+
+
+def choose(folder):
+    """Print for each setting the mean of 5-way accuracies, by 1 and by 5 rows, on old digits."""
+    path = Path(folder) / "digits.jsonl"
+    pairs = ((0, 1), (1, 2), (2, 4), (3, 4), (0, 3))
+    run_missing(path, ((*pair, name) for pair in pairs for name in GRID), left_out)
+    frame = pd.DataFrame([(line["key"][2], line["accuracy"]) for line in read(path)])
+    print(frame.groupby(0)[1].mean().sort_values().round(3).to_markdown())
+
+
+def digits(*names):
+    """Train on digits 0 to 4, tell 5 to 9 apart by one and by five rows; some methods or all."""
+    images, y = load_images()
     known = y < 5
-    images = (X / 16).reshape(-1, 1, 8, 8).astype(np.float32)
     rows = with_rotations(images[known], y[known])
     print("| method | seeds | 1 row a class | 5 rows a class | CPU s |\n|---|---|---|---|---|")
 
     def report(name, make, shown=images):
+        if names and name not in names:
+            return
         started, scores = process_time(), []
         for seed in SEEDS:
             clf = make(seed)
@@ -201,31 +245,42 @@ def digits():
             scores.append(ways)
         show(name, scores, (process_time() - started) / len(SEEDS))
 
-    def simple_shot(seed):
-        plain = FineTuneClassifier(
-            digits_body,
-            unfreeze_depth="all",
-            head_epochs=0,
-            finetune_epochs=10,
-            finetune_learning_rate=1e-3,
-            random_state=seed,
-        ).fit(*rows)
-        return NearestPrototypeClassifier(plain.backbone_).fit(*rows)
+    def simple_shot(augment):
+        def fitted(seed):
+            plain = FineTuneClassifier(
+                digits_body,
+                unfreeze_depth="all",
+                head_epochs=0,
+                finetune_epochs=10,
+                finetune_learning_rate=1e-3,
+                augment=augment,
+                random_state=seed,
+            ).fit(*rows)
+            return NearestPrototypeClassifier(plain.backbone_).fit(*rows)
 
-    pixels = X / 16
+        return fitted
+
+    def episodic(method, settings):
+        return lambda seed: method(digits_body, random_state=seed, **settings).fit(*rows)
+
+    def on_its_body(seed):
+        clf = episodic(PrototypicalClassifier, CHOSEN)(seed)
+        return NearestPrototypeClassifier(clf.net_.module_.body).fit(*rows)
+
+    pixels = images.reshape(len(images), -1)
     report("logistic regression on pixels", lambda seed: LogisticRegression(), pixels)
     report(
         "SimpleShot on pixels",
         lambda seed: NearestPrototypeClassifier().fit(pixels[known], y[known]),
         pixels,
     )
-    report("SimpleShot", simple_shot)
-    for method in (PrototypicalClassifier, MatchingClassifier):
-        report(
-            method.__name__,
-            lambda seed, m=method: m(digits_body, episodes=500, random_state=seed).fit(*rows),
-        )
+    report("SimpleShot", simple_shot(None))
+    report("SimpleShot, images moved", simple_shot(moved))
+    report("prototypical, 500 episodes", episodic(PrototypicalClassifier, {}))
+    report("prototypical", episodic(PrototypicalClassifier, CHOSEN))
+    report("matching", episodic(MatchingClassifier, CHOSEN))
+    report("SimpleShot on the prototypical body", on_its_body)
 
 
 if __name__ == "__main__":
-    {"omniglot": omniglot, "digits": digits}[sys.argv[1]](*sys.argv[2:])
+    {"omniglot": omniglot, "choose": choose, "digits": digits}[sys.argv[1]](*sys.argv[2:])

@@ -30,9 +30,11 @@ from sktransfer import (
     DeepCORALClassifier,
     DeepJDOTClassifier,
     DeepMMDClassifier,
+    DomainConfusionClassifier,
     MCCClassifier,
     MCDClassifier,
     SHOTClassifier,
+    VADAClassifier,
 )
 
 METHODS = {
@@ -45,6 +47,9 @@ METHODS = {
     "jdot": DeepJDOTClassifier,
     "mcd": MCDClassifier,
     "shot": SHOTClassifier,
+    "confusion": DomainConfusionClassifier,
+    "vada": VADAClassifier,
+    "dirt-t": partial(VADAClassifier, dirt_t_epochs=30),
 }
 RUNS = ["logistic", *METHODS, *(name + TWIN for name in METHODS)]
 FLIP_EPOCHS = 10

@@ -31,6 +31,7 @@ import torch
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, FitCheckpoint
+from sktransfer._values import from_json
 from sktransfer.engine._states import TornFile, previous, read_states
 from sktransfer.finetuning import FrozenCache, HeldOut, SourceTraining, Unfreezing
 
@@ -195,7 +196,7 @@ def found_at(path):
             continue
         if states["complete"]:
             return "the end"
-        return dict(states["history"][-1]).get("stage", "training")
+        return from_json(states["history"][-1]).get("stage", "training")
     return "the beginning"
 
 

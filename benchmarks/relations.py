@@ -2,17 +2,19 @@
 
 ``python benchmarks/relations.py choose FOLDER`` fits all settings of a grid on all tasks and
 prints, for each data set, the settings that are best on all others and what they give there.
-``python benchmarks/relations.py compare FOLDER`` compares the defaults with other methods. Both
-keep lines of results in the folder: ended at any time and called again, they go on. 500 rows of a
-domain, drawn anew for each seed; of the tasks named "shares" every other class has 3 in 10 of its
-rows left in the target. The data lie in ``$SKTRANSFER_DATA``, by default ``../shared/data`` beside
-the repository; photos are features of EfficientNet-Lite0 (``_holds_features.py``), left out where
-these were not computed.
+``python benchmarks/relations.py compare FOLDER`` compares the defaults with other methods, and
+``python benchmarks/relations.py finetune FOLDER`` fine-tuning that holds relations with fine-tuning
+that does not, by three labels a class. They keep lines of results in the folder: ended at any time
+and called again, they go on. 500 rows of a domain, drawn anew for each seed; of the tasks named
+"shares" every other class has 3 in 10 of its rows left in the target. The data lie in
+``$SKTRANSFER_DATA``, by default ``../shared/data`` beside the repository; photos are features of
+EfficientNet-Lite0 (``_holds_features.py``), left out where these were not computed.
 """
 
 import itertools
 import sys
-from functools import partial
+import warnings
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +29,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.semi_supervised import LabelSpreading
 
-from sktransfer import CrossDomainLabelPropagation
+from sktransfer import (
+    CrossDomainLabelPropagation,
+    FineTuneClassifier,
+    SourceTraining,
+    Unfreezing,
+)
 
 ROWS = 500
+LABELS = 3  # of each class, where some are known
 SETS = {
     "moons": {f"{degrees} degrees": partial(moons, degrees) for degrees in (15, 30, 45, 60)},
     "newsgroups": {
@@ -128,7 +136,8 @@ METHODS = {
     "LabelSpreading, length 1": partial(spread_over_both, True),
     "source only": source_only,
     "label propagation": partial(propagated, {}),
-    "with class mass": partial(propagated, {"class_mass_normalization": True}),
+    "without class mass": partial(propagated, {"class_mass_normalization": False}),
+    "standardize, euclidean": partial(propagated, {"standardize": True, "metric": "euclidean"}),
 }
 
 
@@ -143,6 +152,71 @@ def keys(names, seeds):
         for seed, task, shares in itertools.product(seeds, tasks, ("", "shares")):
             for name in names:
                 yield data_set, task, shares, seed, name
+
+
+RESTRAINTS = {
+    "plain": {},
+    "l2_sp 0.1": {"l2_sp": 0.1},
+    "relational 1": {"relational_weight": 1.0},
+    "relational 10": {"relational_weight": 10.0},
+}
+OF_SOURCE = ("source model", "labelled rows, logistic regression", "head alone")
+
+
+@cache
+def pretrained(data_set, task, seed):
+    """Return an MLP trained on the source, rows with three labels a class, and all others."""
+    Xs, ys, Xt, yt = rows_of(data_set, task, "", seed)
+    order = np.random.default_rng(seed).permutation(len(yt))
+    few = np.concatenate([order[yt[order] == label][:LABELS] for label in np.unique(yt)])
+    rest = np.setdiff1d(order, few)
+    # What a few labels are to change is a good model of the source, not a half-trained one.
+    clf = FineTuneClassifier(source_training=SourceTraining(epochs=50), random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a fit without a target
+        clf.fit(Xs.astype(np.float32), ys)
+    return clf, Xt[few].astype(np.float32), yt[few], Xt[rest].astype(np.float32), yt[rest]
+
+
+def finetuned(data_set, task, seed, name):
+    """Return the accuracy on unlabelled target rows of a way to use three labels a class."""
+    clf, X_few, y_few, X_rest, y_rest = pretrained(data_set, task, seed)
+    if name == "source model":
+        return clf.score(X_rest, y_rest)
+    if name == "labelled rows, logistic regression":
+        return LogisticRegression(max_iter=300).fit(X_few, y_few).score(X_rest, y_rest)
+    held = FineTuneClassifier(
+        clf.backbone_,
+        unfreeze_depth=0 if name == "head alone" else "all",
+        finetune_learning_rate=1e-3,
+        unfreezing=Unfreezing(**RESTRAINTS.get(name, {})),
+        random_state=seed,
+    )
+    return held.fit(X_few, y_few).score(X_rest, y_rest)
+
+
+def finetune(folder):
+    """Print accuracies by data set, means over tasks, with the spread of these over seeds."""
+    path = Path(folder) / "finetune.jsonl"
+    names = [*OF_SOURCE, *RESTRAINTS]
+    runs = (
+        (data_set, task, seed, name)
+        for data_set in ("newsgroups", "digits", "objects", "spectra")
+        for seed, task, name in itertools.product((0, 1, 2), list(SETS[data_set])[:1], names)
+    )
+    run_missing(path, runs, finetuned)
+    frame = pd.DataFrame([(*line["key"], line["accuracy"]) for line in read(path)])
+    frame.columns = ["set", "task", "seed", "name", "accuracy"]
+    show(frame)
+
+
+def show(frame):
+    """Print means over tasks, with their spread over seeds."""
+    by_seed = frame.groupby(["set", "name", "seed"], sort=False)["accuracy"].mean()
+    cells = by_seed.groupby(["set", "name"], sort=False).agg(
+        lambda values: f"{values.mean():.3f} ± {values.std():.3f}"
+    )
+    print(cells.unstack("set").to_markdown())
 
 
 def frame_of(path):
@@ -183,12 +257,9 @@ def compare(folder):
     run_missing(path, keys(METHODS, (0, 1, 2)), scored)
     frame = frame_of(path)
     for shares, part in frame.groupby("shares"):
-        by_seed = part.groupby(["set", "name", "seed"], sort=False)["accuracy"].mean()
-        cells = by_seed.groupby(["set", "name"], sort=False).agg(
-            lambda values: f"{values.mean():.3f} ± {values.std():.3f}"
-        )
-        print(f"\n{shares or 'as drawn'}\n\n{cells.unstack('set').to_markdown()}")
+        print(f"\n{shares or 'as drawn'}\n")
+        show(part)
 
 
 if __name__ == "__main__":
-    {"choose": choose, "compare": compare}[sys.argv[1]](sys.argv[2])
+    {"choose": choose, "compare": compare, "finetune": finetune}[sys.argv[1]](sys.argv[2])

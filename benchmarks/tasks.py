@@ -35,7 +35,6 @@ MODELS = {
 NETWORKS = {
     "for all": MultiTaskRegressor(),
     "a head for each school": MultiTaskRegressor(),
-    "with uncertainty": MultiTaskRegressor(weighting="uncertainty"),
 }
 
 

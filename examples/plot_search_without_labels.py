@@ -31,7 +31,8 @@ LAMBDAS = [0.0, 0.1, 1.0]
 # %%
 # Two problems. In the first both classes are as frequent in the target as in the source, and
 # adaptation gains much. In the second the moons are turned less, so that there is little to gain,
-# and one class makes up only 10% of the target: much adaptation harms.
+# and one class makes up only 10% of the target: much adaptation harms. (By default DANN may notice
+# that by itself; ``class_weighting=None`` leaves it to the scorers.)
 
 
 def make_domains(rotation, share, seed):
@@ -66,7 +67,7 @@ for problem, (rotation, share) in PROBLEMS.items():
             "target accuracy": TargetAccuracyScorer(Xt, yt),
         }
         search = GridSearchCV(
-            DANNClassifier(random_state=seed),
+            DANNClassifier(class_weighting=None, random_state=seed),
             {"lambda_": LAMBDAS},
             scoring=scoring,
             refit="NeighborAgreementScorer",

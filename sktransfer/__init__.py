@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what `__getattr__` does, for readers that run no code
         MCDClassifier,
         OpenSetClassifier,
         SHOTClassifier,
+        TentAdapter,
         VADAClassifier,
     )
     from .alignment import (
@@ -173,6 +174,7 @@ __all__ = [
     "TargetDomain",
     "TaskRelationshipClassifier",
     "TaskRelationshipRegressor",
+    "TentAdapter",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
     "TwoStageTrAdaBoostRegressor",

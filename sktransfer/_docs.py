@@ -81,12 +81,19 @@ class_weight : dict, "balanced" or None, default=None
 """
 
 CLASS_WEIGHTING_PARAMETER = """\
-class_weighting : {"target"} or None, default=None
-    "target" draws source rows of a class as often as the target seems to have it, by
-    the mean of what is predicted for the target before each epoch: for targets that
-    lack classes of the source or have other shares of them (after Cao et al., "Partial
-    Adversarial Domain Adaptation", ECCV 2018, whose weights multiply the losses).
-    Predictions that are wrong about the shares feed on themselves.
+class_weighting : {"auto", "target"} or None, default={class_weighting}
+    For targets that lack classes of the source or have other shares of them. "target" draws
+    source rows of a class as often as the target seems to have it, in shares
+    ``(1 - w) p_k + w q_k`` with those of the source ``p_k``, the mean ``q_k`` of what is
+    predicted for the target before each epoch, and ``w`` from 0 to 1 over the first half
+    of the epochs (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
+    weights multiply the losses). Predictions that are wrong about the shares feed on
+    themselves. "auto" looks at the shares ``q_k`` of predicted classes, before each epoch from
+    a twentieth to three twentieths of them all, and draws by the first to the end of which
+    two things hold: some class has a fifth of its share in the source or five times as much, and
+    ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
+    ``m_T`` of the target and ``m_k`` of the source's classes, so that the shares are nearly all
+    that is between the domains. Else it does nothing.
 """
 
 ADAPTATION_PARAMETERS = """\
@@ -97,8 +104,10 @@ lambda_schedule : {"ramp", "constant"} or callable, default="ramp"
     Factor of `lambda_` over the training progress ``p`` in [0, 1]: "ramp" is
     ``2 / (1 + exp(-10 p)) - 1``, a callable gets ``p``.
 target_weight : float, default=1.0
-    Weight of the mean loss of the target rows whose labels `y_target` tells, added to
-    the mean loss of the source's. A batch of them is in every step, be they few.
+    Weight of the target rows whose labels `y_target` tells. Up to a batch of them is in every
+    step, and ``target_weight min(1, m / n)`` times their mean loss is added to that of the
+    source's, with ``m`` and ``n`` the rows of both in the step: at 1 a row counts as one of
+    the source does.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP body, where `feature_extractor` is None.
 average_weights : float in [0, 1], default={average_weights}

@@ -23,6 +23,7 @@ EXPORTS = {
     "MCCClassifier": "adaptation",
     "MCDClassifier": "adaptation",
     "SHOTClassifier": "adaptation",
+    "TentAdapter": "adaptation",
     "OpenSetClassifier": "adaptation",
     "VADAClassifier": "adaptation",
     "CORAL": "alignment",

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,11 @@ def test_loss_of_the_guide_is_finite_where_all_rows_are_equal():
 def test_method_of_the_guide_is_one_file_without_a_fit():
     assert "fit" not in vars(MMDClassifier)
     assert len(inspect.getsource(inspect.getmodule(MMDClassifier)).splitlines()) < 100
+
+
+def test_the_decision_tree_names_what_is_exported():
+    tree = runpy.run_path(str(ROOT / "docs" / "draw_which_method.py"))
+    answers = [answer for _, answer, _ in tree["QUESTIONS"]] + [tree["LAST"][0]]
+    named = {name for answer in answers for name in re.findall(r"[A-Z]\w+Classifier", answer)}
+    assert len(named) >= 5
+    assert named <= set(sktransfer.__all__)

@@ -188,10 +188,12 @@ def test_own_body_and_callbacks_adapt_to_the_humming_machine(run_example, capsys
 @pytest.mark.accuracy
 def test_numbers_of_drifting_sensors_are_adapted_and_of_the_old_are_not(run_example, capsys):
     scores = run_example("plot_regression", SEEDS="range(2)")["scores"]
-    _, before, after = np.mean(scores["drifting sensors"], axis=0)
-    assert after > before + 0.4  # by 0.98; single gains are 0.57 and 1.4
-    _, before, after = np.mean(scores["diabetes by age"], axis=0)
-    assert after < before  # by 0.05 in the mean of three
+    ridge, before, after = np.mean(scores["drifting sensors"], axis=0)
+    assert before > ridge + 0.2  # by 0.54 in the mean of three
+    assert after > before + 0.07  # by 0.17
+    ridge, before, after = np.mean(scores["diabetes by age"], axis=0)
+    assert before > ridge + 0.03  # by 0.09
+    assert after < before  # by 0.07
     assert "drifting sensors" in capsys.readouterr().out
 
 
@@ -242,6 +244,16 @@ def test_faults_without_rows_are_told_apart(run_example, capsys):
     assert (np.diff(names["unseen"]) >= 0).all()
     assert (np.diff(names["seen"]) <= 0).all()
     assert "chosen by faults that are left out" in capsys.readouterr().out
+
+
+def test_labels_spread_among_digits_of_other_pens(run_example, capsys):
+    names = run_example("plot_label_propagation", ALPHAS="[0.0, 0.8, 0.9]", N_SOURCE="800")
+    accuracies = names["accuracies"]
+    assert accuracies[0.8, True] > names["logistic"] + 0.15
+    assert accuracies[0.8, True] > accuracies[0.8, False]
+    assert accuracies[0.8, True] > accuracies[0.0, True]
+    assert len(names["mended"]) > 5 * names["spoiled"]
+    assert f"regression of the source {names['logistic']:.3f}" in capsys.readouterr().out
 
 
 @pytest.mark.accuracy

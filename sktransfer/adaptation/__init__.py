@@ -13,6 +13,7 @@ from ._mcd import MCDClassifier
 from ._mmd import DeepMMDClassifier
 from ._open_set import OpenSetClassifier
 from ._shot import SHOTClassifier
+from ._tent import TentAdapter
 from ._vada import VADAClassifier
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "MCDClassifier",
     "OpenSetClassifier",
     "SHOTClassifier",
+    "TentAdapter",
     "VADAClassifier",
 ]

@@ -9,6 +9,7 @@ from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from ..engine._runtime import limited_threads
 from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
+from ._class_weighting import ClassWeighting
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
 
 # Rows of the target, or a few more, whose predictions tell the shares of its classes.
@@ -37,12 +39,23 @@ ROWS_FOR_SHARES = 2000
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
 
+def weight_of_labelled(target_weight: float, n_labelled: int, n_source: int) -> float:
+    """Return ``target_weight min(1, n_labelled / n_source)`` for the rows of a step.
+
+    At a `target_weight` of 1 a labelled row of the target counts as a row of the source does,
+    and more of them than source rows count together as much as these. A mean loss of two
+    rows that weighed as much as that of a whole batch would be learned by heart.
+    """
+    return target_weight * min(1.0, n_labelled / n_source)
+
+
 @parameters
 class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     """Minimises ``label loss + w lambda_ domain loss``.
 
-    The label loss is ``L_y + target_weight L_y'`` with the mean losses ``L_y`` of source
-    rows and ``L_y'`` of target rows with known labels, where there are any.
+    The label loss is ``L_y + v L_y'`` with the mean losses ``L_y`` of source rows and
+    ``L_y'`` of target rows with known labels, where there are any, and ``v`` the
+    `weight_of_labelled`.
     Here ``w`` is the value of `lambda_schedule`. A method gives the domain loss. The
     weights are those of the gradients that the losses send back, not of the losses
     themselves, so that ``history_`` shows the plain losses and the method's own heads
@@ -123,12 +136,14 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _label_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return ``label_loss`` of the source, and what labelled rows of the target add to it.
 
-        The latter is ``target_label_loss``, the mean of their losses times `target_weight`.
+        The latter is ``target_label_loss``, the mean of their losses times their weight.
         """
         losses = {"label_loss": self._label_loss(network, batch.source, batch.source_outputs)}
         if batch.labelled is not None:
             of_target = self._label_loss(network, batch.labelled, network.forward_labelled(batch))
-            losses["target_label_loss"] = self.target_weight * of_target
+            numbers = len(batch.labelled), len(batch.source)
+            weight = weight_of_labelled(self.target_weight, *numbers)
+            losses["target_label_loss"] = weight * of_target
         return losses
 
     def _label_loss(self, network: TransferNetwork, view: View, outputs: Tensor) -> Tensor:
@@ -166,13 +181,14 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         self._warn_of_no_target(domains)
         network, source, target = self.net_.module_, domains.source, domains.target
         sampler = self._make_sampler(domains, seed)
+        before_epochs = self._before_epochs(sampler)
         yield Stage(
             sampler,
             self._make_step(network),
             self.max_epochs,
             network.row_flops(),
             followers=self._followers(network, sampler),
-            callbacks=self._before_epochs(sampler),
+            callbacks=before_epochs,
             dataset=callback_dataset(source.X, source.labels),
         )
         with limited_threads(network.row_flops() * 2 * self.batch_size):
@@ -181,7 +197,7 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             if target is not None or self.average_weights > 0:
                 self._estimate_statistics(network, sampler)
             if self._transfers() and self._supposes_equal_shares():
-                self._warn_of_shares(source, sampler)
+                self._warn_of_shares(source, sampler, before_epochs)
 
     def _followers(self, network: TransferNetwork, sampler: Sampler) -> list[Follower]:
         """Return what goes along with training; what takes a mean of the weights comes last."""
@@ -238,13 +254,26 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         if failure is not None:
             warnings.warn(failure, UserWarning, stacklevel=5)
 
-    def _warn_of_shares(self, source: Domain, sampler: Sampler) -> None:
+    def _warn_of_shares(
+        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
+    ) -> None:
         """Warn where classes are far rarer or more frequent in the target's predictions."""
-        task, network, target = self.net_.task, self.net_.module_, sampler.target
+        task, target = self.net_.task, sampler.target
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        of_source, of_target, n_rows = [], [], 0
+        weighed = [call for _, call in before_epochs if isinstance(call, ClassWeighting)]
+        found = next((call.found for call in weighed if call.found), None)
+        shares = [known, *self._predicted_shares(sampler)] if found is None else found
+        n_rows = min(ROWS_FOR_SHARES, len(target))
+        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=5)
+
+    def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
+        """Return the shares of predicted classes in rows of the source and of the target."""
+        network, task, n_rows = self.net_.module_, self.net_.task, 0
+        of_source, of_target = [], []
         with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
             for batch in sampler.epoch(done=1.0, share=0.0):
                 assert batch.target is not None
@@ -253,11 +282,8 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
                 n_rows += len(batch.target)
                 if n_rows >= ROWS_FOR_SHARES:
                     break
-        outputs = (torch.cat(of_source).numpy(), torch.cat(of_target).numpy())
-        shares = known, *(task.shares(task.answers(part)) for part in outputs)
-        text = describe_shares(self.net_.classes.tolist(), shares, min(n_rows, len(target)))
-        if text is not None:
-            warnings.warn(text, UserWarning, stacklevel=5)
+        answers = [task.answers(torch.cat(part).numpy()) for part in (of_source, of_target)]
+        return [shares for part in answers if (shares := task.shares(part)) is not None]
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

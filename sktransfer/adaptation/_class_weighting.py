@@ -2,65 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
+from torch import Tensor
 
 from .._parameters import parameters
 from .._validation import StrOptions
-from ..data._sampler import Sampler
+from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
+from ._diagnosis import gross_shares
+
+# Progress of training between which shares are looked at: the network knows the source, and what
+# makes the domains alike has not yet carried the target's rows to classes that they lack.
+FIRST_LOOK, LAST_LOOK = 0.05, 0.15
+
+# Other shares explain what is between the domains, where they do so much of it.
+LEAST_EXPLAINED = 0.9
+
+MOST_ROWS = 2000  # of a domain that are looked at
+
+# Share of the training after which predicted shares count in full.
+FULL_AFTER = 0.5
 
 
-def weights_by_target_shares(
-    probabilities: np.ndarray, y: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+def class_shares(y: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the share that each class has of the weights, shape (n_classes,)."""
+    shares: np.ndarray = np.bincount(y, weights, minlength=n_classes) / weights.sum()
+    return shares
+
+
+def weights_by_target_shares(shares: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return ``w_i q_k / p_k`` for source rows ``i`` of class ``k``; the sum stays.
 
-    ``q_k`` is the mean of the target's ``p_ik`` and ``p_k`` the share that rows of class ``k``
+    ``q_k`` are the target's shares and ``p_k`` the share that rows of class ``k``
     have of the source's weights. Classes without weight in the source have none after.
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n_target, n_classes)
-        What is predicted for the target.
+    shares : ndarray of shape (n_classes,)
+        Of the target's classes.
     y : ndarray of int of shape (n_source,)
         Classes of the source rows.
     weights : ndarray of shape (n_source,)
         Their weights.
     """
-    total, n_classes = weights.sum(), probabilities.shape[1]
-    source = np.bincount(y, weights, minlength=n_classes) / total
-    target = np.where(source > 0, probabilities.mean(axis=0, dtype=np.float64), 0.0)
+    n_classes = len(shares)
+    source = class_shares(y, weights, n_classes)
+    target = np.where(source > 0, shares, 0.0)
     factors = np.divide(target, source, out=np.zeros(n_classes), where=source > 0)
     weighted: np.ndarray = weights * factors[y]
-    weighted *= total / weighted.sum()
+    weighted *= weights.sum() / weighted.sum()
     return weighted
 
 
-@parameters
-class ClassWeightingMixin:
-    """Weighs classes of the source by the target's; stands before `AdaptationClassifier`."""
+def explained_by_shares(
+    source: np.ndarray, y: np.ndarray, weights: np.ndarray, target: np.ndarray, shares: np.ndarray
+) -> float:
+    """Return how much of the gap between the domains is one of class shares.
 
-    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "class_weighting": [StrOptions({"target"}), None],
-    }
+    ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2`` with the mean features
+    ``m_T`` of the target and ``m_k`` of the source's classes, whose shares are ``p_k`` in
+    the source and ``q_k`` in the target: 1 where rows of a class look alike in both domains,
+    0 where these shares are no nearer to the target than the source's own, and below 0
+    where they are farther off. 0 where there is no gap.
 
-    class_weighting: Any = None
+    Parameters
+    ----------
+    source : ndarray of shape (n_source, n_features)
+        Features of source rows.
+    y : ndarray of int of shape (n_source,)
+        Their classes.
+    weights : ndarray of shape (n_source,)
+        Their weights.
+    target : ndarray of shape (n_target, n_features)
+        Features of target rows.
+    shares : ndarray of shape (n_classes,)
+        Of the target's classes.
+    """
+    mean = target.mean(axis=0)
+    gaps = [
+        np.square(mean - np.average(source, axis=0, weights=each)).sum()
+        for each in (weights, weights_by_target_shares(shares, y, weights))
+    ]
+    return float(1 - gaps[1] / gaps[0]) if gaps[0] > 0 else 0.0
 
-    def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
-        if self.class_weighting is None or sampler.target is None:
-            return []
-        return [("class_weighting", TargetShares(sampler))]
 
-    def _supposes_equal_shares(self) -> bool:
-        return self.class_weighting is None
-
-
-class TargetShares(Callback):
-    """Weighs the source's classes before each epoch by what is predicted for the target.
+class ClassWeighting(Callback):
+    """Says how often rows of the source come, by the shares that its classes are to have.
 
     Parameters
     ----------
@@ -69,20 +101,146 @@ class TargetShares(Callback):
     """
 
     def __init__(self, sampler: Sampler):
+        assert sampler.source.y is not None
         self.sampler = sampler
         self.streams = sampler.streams["source"].each
+        self.y = sampler.source.y.cpu().numpy()
         self.weights = [
             np.ones(stream.n_all) if stream.weights is None else stream.weights
             for stream in self.streams
         ]
+        self.all_weights = np.sum(self.weights, axis=0)
+        self.n_epochs = 0
+        # Shares of the source, of predictions for it and for the target, that were acted on.
+        self.found: list[np.ndarray] = []
+
+    def own_shares(self, n_classes: int) -> np.ndarray:
+        """Return those of all sources together."""
+        return class_shares(self.y, self.all_weights, n_classes)
+
+    def set_shares(self, shares: np.ndarray) -> None:
+        """Give the classes of each source these shares."""
+        for stream, weights in zip(self.streams, self.weights, strict=True):
+            stream.weights = weights_by_target_shares(shares, self.y, weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which epoch is next, and what was found."""
+        found = [torch.from_numpy(shares) for shares in self.found]
+        return {"n_epochs": self.n_epochs, "found": found}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.n_epochs, self.found = state["n_epochs"], [part.numpy() for part in state["found"]]
+        if self.found:
+            self.set_shares(self.found[-1])
+
+
+class TargetShares(ClassWeighting):
+    """Weighs the source's classes before each epoch by what is predicted for the target.
+
+    The shares are ``(1 - w) p_k + w q_k``, with ``p_k`` those of the source, ``q_k`` the mean
+    probabilities on the target and ``w`` the progress of training over `FULL_AFTER`, at
+    most 1. A network that hardly knows the source says nothing of the target, and drawing
+    the source by that would teach it just what it said.
+    """
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
-        source, target = self.sampler.source, self.sampler.target
-        assert source.y is not None
+        network, target = net.module_, self.sampler.target
         assert target is not None
-        network = net.module_
         logits = torch.from_numpy(net.engine.forward(network, network.forward, target.rows))
-        probabilities, y = logits.double().softmax(dim=1).numpy(), source.y.cpu().numpy()
-        for stream, weights in zip(self.streams, self.weights, strict=True):
-            stream.weights = weights_by_target_shares(probabilities, y, weights)
+        predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
+        weight = min(1.0, self.n_epochs / (FULL_AFTER * net.max_epochs))
+        own = self.own_shares(len(predicted))
+        self.set_shares((1 - weight) * own + weight * predicted)
+        self.n_epochs += 1
+
+
+class ExplainingShares(ClassWeighting):
+    """Weighs the source's classes by those predicted for the target, if that explains the gap.
+
+    It looks before each epoch from a twentieth to three twentieths of them all. Weights are set
+    once, where the predicted shares differ grossly from the source's and explain nine tenths
+    of the gap between the domains: then the rows of a class look alike in both, and what
+    makes the domains alike would mix classes up. Else the source stays as it is.
+    """
+
+    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+        """Look, if it is time."""
+        first, last = (max(1, round(p * net.max_epochs)) for p in (FIRST_LOOK, LAST_LOOK))
+        if not self.found and first <= self.n_epochs <= last:
+            self.found = self._explaining_shares(net)
+            if self.found:
+                self.set_shares(self.found[-1])
+        self.n_epochs += 1
+
+    def _explaining_shares(self, net: TransferNet) -> list[np.ndarray]:
+        """Return those of the source, of predictions for it, and for the target, or nothing."""
+        assert self.sampler.target is not None
+        source, target = EvenRows(self.sampler.source), EvenRows(self.sampler.target)
+        of_source, predicted_source = source.look(net, net.module_.source_features)
+        of_target, predicted = target.look(net, net.module_.features)
+        n_classes, drawn = net.task.n_outputs, source.numbers.numpy()
+        y, weights = self.y[drawn], self.all_weights[drawn]
+        known = self.own_shares(n_classes)
+        in_source = class_shares(predicted_source, weights, n_classes)
+        shares = class_shares(predicted, np.ones(len(predicted)), n_classes)
+        gross = gross_shares(known, in_source, shares, len(predicted))
+        if not gross.any() or not shares[known > 0].any():
+            return []
+        explained = explained_by_shares(of_source, y, weights, of_target, shares)
+        return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
+
+
+class EvenRows:
+    """Rows of a domain at even distances, `MOST_ROWS` of them at most."""
+
+    def __init__(self, domain: DomainRows):
+        n_rows = len(domain)
+        kept = torch.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS), dtype=torch.float64)
+        self.rows, self.numbers = domain.rows, kept.long()
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, order: Tensor) -> Any:
+        """Return the rows of these numbers."""
+        return self.rows.take(self.numbers.to(order.device)[order])
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Return the rows from start to stop."""
+        return self.rows.take(self.numbers[start:stop])
+
+    def look(
+        self, net: TransferNet, body: Callable[[Tensor], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the body makes of all, and the classes that the label head predicts."""
+        network = net.module_
+
+        def passed(X: Tensor) -> Tensor:
+            features = body(X)
+            return torch.cat([features, network.label_head(features)], dim=1)
+
+        made = net.engine.forward(network, passed, self).astype(np.float64)
+        features, outputs = np.split(made, [network.n_features], axis=1)
+        return features, outputs.argmax(axis=1)
+
+
+@parameters
+class ClassWeightingMixin:
+    """Weighs classes of the source by the target's; stands before `AdaptationClassifier`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "class_weighting": [StrOptions({"auto", "target"}), None],
+    }
+
+    class_weighting: Any = None
+
+    def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
+        if self.class_weighting is None or sampler.target is None:
+            return []
+        kind = ExplainingShares if self.class_weighting == "auto" else TargetShares
+        return [("class_weighting", kind(sampler))]
+
+    def _supposes_equal_shares(self) -> bool:
+        return bool(self.class_weighting != "target")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -93,3 +95,5 @@ class DeepCORALClassifier(CORALMixin, ClassWeightingMixin, AdaptationClassifier)
     >>> clf.fit(Xs, ys, X_target=Xt).predict(Xt).shape
     (300,)
     """
+
+    class_weighting: Any = "auto"

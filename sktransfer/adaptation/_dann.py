@@ -176,8 +176,10 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     loss has vanished nothing else keeps a target row from being carried, step by step,
     into a class that is short of rows: the entropy makes the border between classes a
     barrier. It costs accuracy where a shift has put many rows across the border at
-    the start, such as moons turned by 50 degrees. Where the target lacks classes of the
-    source the method still loses: `class_weighting` is for that.
+    the start, such as moons turned by 50 degrees. A target that lacks classes of the source is
+    noticed where their absence is all that is between the domains (`class_weighting`);
+    where the rows of a class look different besides, the method loses, and
+    ``class_weighting="target"`` is for that.
 
     Parameters
     ----------
@@ -237,4 +239,5 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
 
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
+    class_weighting: Any = "auto"
     optimizer: Any = "game_adam"

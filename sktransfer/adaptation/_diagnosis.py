@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,28 @@ MOST_RATIO = 5
 LEAST_CLASS_ROWS = 10
 
 
+def gross_shares(
+    known: np.ndarray, in_source: np.ndarray, in_target: np.ndarray, n_target: int
+) -> np.ndarray:
+    """Say for each class whether its share in the target is another by far.
+
+    Parameters
+    ----------
+    known, in_source, in_target : ndarray of shape (n_classes,)
+        Shares in the source, in the predictions for it (a class that is not predicted
+        there either is not learned, which is another matter), and in those for the target.
+    n_target : int
+        Rows of the target.
+    """
+    gross: np.ndarray = known > 0
+    for of_source in (known, in_source):
+        least, most = np.minimum(of_source, in_target), np.maximum(of_source, in_target)
+        gross &= (most > MOST_RATIO * least) & (n_target * most >= LEAST_CLASS_ROWS)
+    return gross
+
+
 def describe_shares(
-    names: list[Any], shares: tuple[np.ndarray | None, ...], n_target: int
+    names: list[Any], shares: Sequence[np.ndarray], n_target: int, weighed: bool = False
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -40,17 +61,15 @@ def describe_shares(
     ----------
     names : list
         The classes.
-    shares : tuple of three ndarray of shape (n_classes,)
-        Their shares in the source, in the predictions for it (a class that is not predicted
-        there either is not learned, which is another matter), and in those for the target.
+    shares : three ndarray of shape (n_classes,)
+        Their shares in the source, in the predictions for it and in those for the target.
     n_target : int
         Rows of the target.
+    weighed : bool
+        Whether the source's rows were drawn by such shares.
     """
     known, in_source, in_target = (np.asarray(share) for share in shares)
-    gross = known > 0
-    for of_source in (known, in_source):
-        least, most = np.minimum(of_source, in_target), np.maximum(of_source, in_target)
-        gross &= (most > MOST_RATIO * least) & (n_target * most >= LEAST_CLASS_ROWS)
+    gross = gross_shares(known, in_source, in_target, n_target)
     if not gross.any():
         return None
     named = [
@@ -58,13 +77,23 @@ def describe_shares(
         for k in np.flatnonzero(gross)[:5]
     ]
     more = f" and {gross.sum() - 5} more" if gross.sum() > 5 else ""
+    if weighed:
+        advice = (
+            "These shares explain what is between the domains, so rows of the source were drawn by "
+            'them (class_weighting="auto"; None draws them as they are). Where only the shares '
+            "differ, LabelShiftClassifier needs no training anew."
+        )
+    else:
+        advice = (
+            "Either adaptation has gone astray (compare with source_only(), "
+            "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
+            "target (partial adaptation): what makes the domains alike then mixes classes up. "
+            'class_weighting="target" leaves missing classes out, and LabelShiftClassifier '
+            "estimates shares, by which class_weight and sample_weight can weigh the source."
+        )
     return (
-        f"The predicted shares of the target's classes differ grossly from the source's: "
-        f"{', '.join(named)}{more}. Either adaptation has gone astray (compare with source_only(), "
-        "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
-        "target (partial adaptation): what makes the domains alike then mixes classes up. "
-        'class_weighting="target" leaves missing classes out, and LabelShiftClassifier estimates '
-        "shares, by which class_weight and sample_weight can weigh the source."
+        "The predicted shares of the target's classes differ grossly from the source's: "
+        f"{', '.join(named)}{more}. {advice}"
     )
 
 

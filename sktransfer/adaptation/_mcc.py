@@ -38,6 +38,10 @@ class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
     where ``H_i`` is the entropy of row ``i`` and ``w`` is held fixed. It is a matter of
     batches: give a `batch_size` of several rows for each class.
 
+    The paper has ``lambda`` 1 for pretrained bodies. Where the source's border cuts through
+    a class of the target (moons turned by 35 degrees), and where there is no shift, that costs
+    more accuracy than 0.3 does, and 0.3 gives nearly as much where the method helps.
+
     Parameters
     ----------
     {body_parameters}
@@ -86,6 +90,7 @@ class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
     }
 
     temperature: float = TEMPERATURE
+    lambda_: float = 0.3
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the class confusion on the target, its gradient weighed by lambda."""

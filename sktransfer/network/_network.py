@@ -73,6 +73,10 @@ class TransferNetwork(nn.Module):
         features: Tensor = self.body(X)
         return features.flatten(1)
 
+    def source_features(self, X: Tensor) -> Tensor:
+        """Return the features of rows of the source."""
+        return self.features(X)
+
     def forward(self, X: Tensor) -> Tensor:
         """Return what the label head says of rows, shape (n, n_outputs)."""
         outputs: Tensor = self.label_head(self.features(X))

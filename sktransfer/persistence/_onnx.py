@@ -51,8 +51,9 @@ def export_onnx(estimator, path):
     The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
     rows, in single precision (64-bit integers, where the body looks them up in an
     ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
-    ``label``, as of `predict`; of a regressor the one output ``prediction``. It
-    computes in single precision, whatever `fit` was in. Needs the extra ``onnx``. A
+    ``label``, as of `predict`; of a regressor the one output ``prediction``. A classifier
+    of several tasks has one output, too, the ``probabilities`` of each task's classes, side
+    by side. It computes in single precision, whatever `fit` was in. Needs the extra ``onnx``. A
     pipeline becomes one model, its other steps by skl2onnx (extra ``pipelines``).
 
     Parameters

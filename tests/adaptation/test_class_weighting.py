@@ -15,9 +15,14 @@ from sktransfer import (
     DeepCORALClassifier,
     DeepJDOTClassifier,
     DeepMMDClassifier,
+    FitCheckpoint,
     MCCClassifier,
 )
-from sktransfer.adaptation._class_weighting import weights_by_target_shares
+from sktransfer.adaptation._class_weighting import (
+    explained_by_shares,
+    weights_by_target_shares,
+)
+from sktransfer.engine._run import Run
 
 
 def test_weights_are_those_of_plain_loops():
@@ -28,7 +33,7 @@ def test_weights_are_those_of_plain_loops():
         q = sum(row[label] for row in P) / 2
         p = sum(w for k, w in zip(y, weights, strict=True) if k == label) / sum(weights)
         expected.append(weight * q / p)
-    got = weights_by_target_shares(P, np.array(y), np.array(weights))
+    got = weights_by_target_shares(P.mean(axis=0), np.array(y), np.array(weights))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
     assert got.sum() == pytest.approx(sum(weights))
 
@@ -39,25 +44,68 @@ positive = st.floats(0.01, 1)
 @given(arrays(float, (5, 3), elements=positive), arrays(float, 9, elements=positive))
 def test_shares_of_the_source_become_the_targets(P, weights):
     P, y = P / P.sum(axis=1, keepdims=True), np.arange(9) % 3
-    got = weights_by_target_shares(P, y, weights)
+    got = weights_by_target_shares(P.mean(axis=0), y, weights)
     shares = np.bincount(y, got) / got.sum()
     np.testing.assert_allclose(shares, P.mean(axis=0), rtol=1e-9)
-    again = weights_by_target_shares(P, y, got)
+    again = weights_by_target_shares(P.mean(axis=0), y, got)
     np.testing.assert_allclose(again, got, rtol=1e-9)  # there it stays
 
 
 def test_a_class_without_rows_in_the_source_is_left_out():
-    got = weights_by_target_shares(np.array([[0.5, 0.25, 0.25]]), np.array([0, 1]), np.ones(2))
+    got = weights_by_target_shares(np.array([0.5, 0.25, 0.25]), np.array([0, 1]), np.ones(2))
     np.testing.assert_allclose(got, [4 / 3, 2 / 3])
 
 
-def partial(seed):
+def gap_by_loops(source, y, weights, target, shares):
+    """Return the squared distance of the target's mean to class means in these shares."""
+    gap = 0.0
+    for column in range(source.shape[1]):
+        mixed = 0.0
+        for label, share in enumerate(shares):
+            rows = [i for i in range(len(y)) if y[i] == label]
+            total = sum(weights[i] for i in rows)
+            mixed += share * sum(weights[i] * source[i, column] for i in rows) / total
+        gap += (sum(target[:, column]) / len(target) - mixed) ** 2
+    return gap
+
+
+entries = st.floats(-3, 3)
+
+
+@given(
+    arrays(float, (6, 2), elements=entries),
+    arrays(float, (4, 2), elements=entries),
+    arrays(float, 6, elements=positive),
+    arrays(float, 3, elements=positive),
+)
+def test_what_shares_explain_is_that_of_plain_loops(source, target, weights, shares):
+    y, shares = np.arange(6) % 3, shares / shares.sum()
+    own = np.bincount(y, weights) / weights.sum()
+    before, after = (gap_by_loops(source, y, weights, target, each) for each in (own, shares))
+    explained = explained_by_shares(source, y, weights, target, shares)
+    if before > 1e-6:
+        assert explained == pytest.approx(1 - after / before, rel=1e-6, abs=1e-6)
+        scaled = explained_by_shares(7 * source + 1, y, weights, 7 * target + 1, shares)
+        assert scaled == pytest.approx(explained, rel=1e-4, abs=1e-6)
+
+
+def test_shares_explain_all_of_a_gap_that_is_theirs_and_nothing_of_another():
+    source, y, ones = np.array([[0.0], [1.0], [4.0]]), np.arange(3), np.ones(3)
+    shares = np.array([0.5, 0.5, 0.0])
+    assert explained_by_shares(source, y, ones, source[:2], shares) == 1
+    assert explained_by_shares(source, y, ones, source + 1, np.full(3, 1 / 3)) == 0
+    assert explained_by_shares(source, y, ones, source, shares) == 0  # there is no gap
+    assert explained_by_shares(source, y, ones, source + 3, shares) < 0
+
+
+def partial(seed, shift=1.5, spread=1.0):
     """Return four classes in the source, of which the target, moved, has two."""
     rng = np.random.default_rng(seed)
     centres = np.array([[-3, -3], [-3, 3], [3, -3], [3, 3]])
     y, y_target = np.arange(400) % 4, np.arange(200) % 2
-    X = centres[y] + rng.normal(size=(400, 2))
-    return X, y, centres[y_target] + rng.normal(size=(200, 2)) + [1.5, 0], y_target
+    X = centres[y] + spread * rng.normal(size=(400, 2))
+    noise = spread * rng.normal(size=(200, 2))
+    return X, y, centres[y_target] + noise + [shift, 0], y_target
 
 
 @pytest.mark.accuracy
@@ -65,7 +113,7 @@ def test_an_adversary_on_a_target_without_some_classes_does_less_harm():
     gains, n_warned = [], 0
     for seed in range(3):
         X, y, X_target, y_target = partial(seed)
-        clf = DANNClassifier(max_epochs=40, random_state=seed)
+        clf = DANNClassifier(max_epochs=40, class_weighting=None, random_state=seed)
         weighted = clone(clf).set_params(class_weighting="target")
         weighted.fit(X, y, X_target)  # without a warning: classes may be missing here
         with warnings.catch_warnings(record=True) as caught:
@@ -76,6 +124,70 @@ def test_an_adversary_on_a_target_without_some_classes_does_less_harm():
         gains.append(weighted.score(X_target, y_target) - clf.score(X_target, y_target))
     assert n_warned >= 1  # two of these three
     assert np.mean(gains) > 0.05  # three draws gave 0.09 to 0.18
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.accuracy
+def test_missing_classes_that_are_all_of_the_gap_are_made_use_of_by_default():
+    scores = []
+    for seed in range(3):
+        X, y, X_target, y_target = partial(seed, shift=0, spread=2.0)
+        clf = DANNClassifier(max_epochs=40, random_state=seed)
+        as_they_are = clone(clf).set_params(class_weighting=None)
+        fits = (clf, as_they_are, clf.source_only())
+        scores.append([c.fit(X, y, X_target).score(X_target, y_target) for c in fits])
+    by_default, unweighted, source_only = np.mean(scores, axis=0)
+    assert by_default > source_only + 0.02  # by 0.05; single gains are 0.04 to 0.07
+    assert by_default > unweighted + 0.02
+
+
+@pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier])
+def test_shares_that_explain_the_gap_draw_the_source_from_then_on(kind):
+    X, y, X_target, _ = partial(0, shift=0)
+    clf = kind(max_epochs=40, random_state=0)
+    with pytest.warns(UserWarning, match="These shares explain what is between the domains"):
+        clf.fit(X, y, X_target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        unweighted = clone(clf).set_params(class_weighting=None).fit(X, y, X_target)
+    drawn, as_they_are = (fitted.history_[:, "label_loss"] for fitted in (clf, unweighted))
+    assert drawn[:2] == as_they_are[:2]  # it looks after a twentieth of the epochs
+    assert drawn[2] != as_they_are[2]
+
+
+def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
+    X, y, _, _ = partial(0)
+    shift = np.array([1.5, 0])
+    clf = DANNClassifier(max_epochs=10, random_state=0)
+    fits = [
+        clone(clf).set_params(class_weighting=each).fit(X, y, X + shift).predict_proba(X)
+        for each in ("auto", None)
+    ]
+    np.testing.assert_array_equal(*fits)
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize("class_weighting", ["auto", "target"])
+def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp_path, monkeypatch):
+    X, y, X_target, _ = partial(0, shift=0)
+    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=40, random_state=0)
+    undisturbed = clone(clf).fit(X, y, X_target).predict_proba(X_target)
+    checkpoint = FitCheckpoint(tmp_path / "fit", every_epochs=1, every_seconds=None)
+    clf.set_params(checkpoint=checkpoint)
+    train, seen = Run._train_epoch, []
+
+    def train_epoch(run, done, share):
+        seen.append(done)
+        if len(seen) == 8:
+            raise RuntimeError("ended")
+        train(run, done, share)
+
+    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+    with pytest.raises(RuntimeError, match="ended"):
+        clf.fit(X, y, X_target)
+    resumed = clf.fit(X, y, X_target).predict_proba(X_target)
+    assert len(seen) == 8 + 33
+    np.testing.assert_array_equal(resumed, undisturbed)
 
 
 @pytest.mark.parametrize(

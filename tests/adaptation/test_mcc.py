@@ -47,7 +47,7 @@ def test_lambda_weighs_the_gradient_to_body_and_label_head(domains):
 
 def test_the_target_is_less_confused_than_without():
     Xs, ys, Xt, _ = make_shifted_moons(300, random_state=0)
-    clf = MCCClassifier(max_epochs=40, random_state=0)
+    clf = MCCClassifier(lambda_=1.0, max_epochs=40, random_state=0)
     plain = clf.source_only().fit(Xs, ys)
     losses = [
         class_confusion(torch.log(torch.from_numpy(fit.predict_proba(Xt)))).item()

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, MCDClassifier
+from sktransfer.adaptation._base import weight_of_labelled
 
 RATE = 0.1
 ONE_STEP = {
@@ -42,6 +45,13 @@ def head_of(X, y, *target, **params):
     return clf.fit(X, y, *target).net_.module_.label_head
 
 
+@given(st.floats(0, 1e3), st.integers(1, 10**6), st.integers(1, 10**6))
+def test_labelled_rows_count_as_source_rows_and_never_more_than_all(weight, n_labelled, n_source):
+    counted = weight_of_labelled(weight, n_labelled, n_source)
+    assert counted == pytest.approx(weight * min(n_labelled, n_source) / n_source)
+    assert counted <= weight
+
+
 @pytest.mark.parametrize("class_weight", [None, {"up": 3.0, "down": 1.0}])
 @pytest.mark.parametrize("target_weight", [0.0, 1.0, 2.5])
 def test_one_step_adds_the_mean_loss_of_labelled_rows(domains, target_weight, class_weight):
@@ -57,7 +67,7 @@ def test_one_step_adds_the_mean_loss_of_labelled_rows(domains, target_weight, cl
         losses = F.cross_entropy(logits, classes, reduction="none")
         return (torch.from_numpy(weights / weights.mean()) * losses).mean()
 
-    loss = mean_loss(torch.from_numpy(X), y) + target_weight * mean_loss(
+    loss = mean_loss(torch.from_numpy(X), y) + target_weight * 7 / len(X) * mean_loss(
         torch.from_numpy(X_target[:7]), y_target[:7].astype(str)
     )
     (gradient,) = torch.autograd.grad(loss, start.weight)

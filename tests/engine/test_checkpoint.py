@@ -44,11 +44,13 @@ class Stop:
 
     at = None
     seen = 0
+    last_step = None
+    steps = 0
 
 
 @pytest.fixture(autouse=True)
 def _stop(monkeypatch):
-    Stop.at, Stop.seen = None, 0
+    Stop.at, Stop.seen, Stop.last_step = None, 0, None
     train = Run._train_epoch
 
     def train_epoch(self, done, share):
@@ -58,6 +60,15 @@ def _stop(monkeypatch):
         train(self, done, share)
 
     monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+    step = Run._step
+
+    def step_or_stop(self, batch):
+        if Stop.steps == Stop.last_step:
+            raise Killed
+        Stop.steps += 1
+        return step(self, batch)
+
+    monkeypatch.setattr(Run, "_step", step_or_stop)
 
 
 def body(input_shape):
@@ -205,6 +216,102 @@ def test_what_cannot_be_compared_is_refused(domains, tmp_path):
         clf.fit(*domains)
 
 
+SMALL = {"batch_size": 32, "random_state": 0}  # three steps an epoch
+SHORT = {"max_epochs": 3, **SMALL}
+STAGED = {
+    "source_training": SourceTraining(epochs=2),
+    "head_epochs": 2,
+    "finetune_epochs": 2,
+    **SMALL,
+}
+EPISODES = {"episodes": 130, "n_way": 2, "n_shot": 2, "n_query": 2, "random_state": 0}
+# Every estimator that takes `checkpoint`, by name: what is as small as can be.
+RESUMED = {
+    "AutoencoderPretrainer": SHORT,
+    "CDANClassifier": SHORT,
+    "ContrastivePretrainer": SHORT,
+    "DANNClassifier": SHORT,
+    "DANNRegressor": SHORT,
+    "DeepCORALClassifier": SHORT,
+    "DeepCORALRegressor": SHORT,
+    "DeepJDOTClassifier": SHORT,
+    "DeepMMDClassifier": SHORT,
+    "DomainConfusionClassifier": SHORT,
+    "FineTuneClassifier": STAGED,
+    "FineTuneRegressor": STAGED,
+    "HeterogeneousTransferClassifier": SHORT,
+    "MCCClassifier": SHORT,
+    "MCDClassifier": SHORT,
+    "MatchingClassifier": EPISODES,
+    "MultiTaskClassifier": SHORT,
+    "MultiTaskRegressor": SHORT,
+    "OpenSetClassifier": SHORT,
+    "PrototypicalClassifier": EPISODES,
+    "SHOTClassifier": {"target_epochs": 2, **SHORT},
+    "VADAClassifier": SHORT,
+}
+
+
+def every_deep_kind():
+    kinds = [getattr(sktransfer, name) for name in EXPORTS]
+    return [k for k in kinds if inspect.isclass(k) and issubclass(k, BaseDeepEstimator)]
+
+
+def arguments_of(name, domains):
+    X, y, X_target = domains
+    if "Pretrainer" in name:
+        return (X,)
+    numbers = X[:, 0] + X[:, 1]
+    if name.startswith("MultiTask"):
+        both = np.column_stack([numbers, X[:, 2]])
+        return X, both if name.endswith("Regressor") else (both > 0).astype(int)
+    if name == "HeterogeneousTransferClassifier":
+        return X[:, :3], y, X_target, y
+    y = numbers if name.endswith("Regressor") else y
+    if name.startswith("FineTune"):
+        return X, y, X_target, y
+    return (X, y) if name in ("MatchingClassifier", "PrototypicalClassifier") else (X, y, X_target)
+
+
+def fitted_parts(estimator, rows):
+    history = [{k: v for k, v in e.items() if k != "dur"} for e in estimator.history_]
+    optimizer = estimator.net_.optimizer_.state_dict()["state"]
+    moments = [v for one in optimizer.values() for v in one.values()]
+    tensors = [*estimator.net_.module_.state_dict().values(), *moments]
+    tensors += estimator.net_.engine.generators.states
+    return history, [torch.as_tensor(t).clone() for t in tensors], estimator.transform(rows)
+
+
+@pytest.mark.parametrize("name", sorted(RESUMED))
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+def test_every_estimator_goes_on_from_within_an_epoch(name, domains, tmp_path):
+    data = arguments_of(name, domains)
+    rows = data[2] if name.startswith("Heterogeneous") else data[0]
+
+    def fit(checkpoint):
+        estimator = getattr(sktransfer, name)(**RESUMED[name])
+        return estimator.set_params(checkpoint=checkpoint).fit(*data)
+
+    Stop.steps, Stop.last_step = 0, None
+    expected, n_steps = fitted_parts(fit(None), rows), Stop.steps
+    # Two thirds of an epoch beyond one; of episodes, 50 an epoch, a fifth beyond two.
+    per_call, n_killed, estimator = 110 if "episodes" in RESUMED[name] else 5, 0, None
+    while estimator is None:
+        Stop.steps, Stop.last_step = 0, per_call
+        try:
+            estimator = fit(FitCheckpoint(tmp_path / "fit", every_epochs=1))
+        except Killed:
+            n_killed += 1
+    assert n_killed >= 1
+    assert n_killed * per_call + Stop.steps > n_steps  # what was lost was done again
+    assert_same(fitted_parts(estimator, rows), expected)
+
+
+def test_the_list_of_resumed_estimators_is_whole():
+    takes = {k.__name__ for k in every_deep_kind() if "checkpoint" in k().get_params()}
+    assert takes == set(RESUMED)
+
+
 def test_packed_values_come_back():
     value = {"a": [1, 2.5, None, float("inf")], 3: (torch.ones(2), {"b": torch.ones(2)})}
     tensors = {}
@@ -216,8 +323,8 @@ def test_packed_values_come_back():
 
 
 def test_every_deep_estimator_takes_a_checkpoint():
-    kinds = [getattr(sktransfer, name) for name in EXPORTS]
-    deep = [k for k in kinds if inspect.isclass(k) and issubclass(k, BaseDeepEstimator)]
+    deep = every_deep_kind()
     assert len(deep) >= 3
-    trained = [k for k in deep if k is not sktransfer.NearestPrototypeClassifier]  # trains nothing
+    # One pass that trains nothing: there is no state between its begin and its end.
+    trained = [k for k in deep if k is not sktransfer.NearestPrototypeClassifier]
     assert [k for k in trained if "checkpoint" not in k().get_params()] == []

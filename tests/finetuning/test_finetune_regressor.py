@@ -42,9 +42,45 @@ def test_one_step_follows_the_update_rule(domains):
     features = torch.from_numpy(trained.transform(X))
     outputs = before(features).detach()[:, 0].numpy()
     slope = 2 / 8 * (outputs - (y - y.mean()) / y.std())
+    kept = 1 - 3e-3 * 50 / np.sqrt(8)  # of every weight, by the weight decay
     np.testing.assert_allclose(
-        trained.head_.bias.item(), before.bias.item() - 3e-3 * slope.sum(), rtol=1e-6
+        trained.head_.bias.item(), kept * (before.bias.item() - 3e-3 * slope.sum()), rtol=1e-6
     )
+
+
+class NoOptimizer(torch.optim.SGD):
+    """Leaves all weights to what follows the steps."""
+
+    def step(self, closure=None):
+        return None
+
+
+def test_weight_decay_draws_the_body_back_on_the_source_and_the_head_in_every_stage(domains):
+    X, y, X_target, y_target = domains
+    bodies, heads = {}, {}
+    for decay in (0.0, 20.0):
+        reg = FineTuneRegressor(
+            optimizer=NoOptimizer,
+            batch_size=60,
+            weight_decay=decay,
+            **{**FAST, "source_training": SourceTraining(epochs=10, learning_rate=0.005)},
+        ).fit(X, y, X_target, y_target)
+        bodies[decay] = reg.backbone_[0].weight
+        heads[decay] = reg.head_.weight
+    body = (1 - 0.005 * 20 / np.sqrt(120)) ** 20  # 2 steps of 60 rows in 10 epochs
+    head = (1 - 0.01 * 20 / np.sqrt(60)) ** 10 * (1 - 3e-4 * 20 / np.sqrt(60)) ** 3
+    torch.testing.assert_close(bodies[20.0], body * bodies[0.0])
+    torch.testing.assert_close(heads[20.0], head * heads[0.0])
+
+
+def test_a_body_of_the_users_is_not_drawn_back(domains):
+    X, y, *_ = domains
+    given = pretrained()
+    settings = {**FAST, "finetune_epochs": 0, "optimizer": NoOptimizer}
+    reg = FineTuneRegressor(given, weight_decay=20.0, **settings)
+    reg = reg.fit(X, y, X, y)  # trained on the source first
+    for trained, own in zip(reg.backbone_.parameters(), given.parameters(), strict=True):
+        torch.testing.assert_close(trained, own, rtol=0, atol=0)
 
 
 def test_huber_is_less_moved_by_an_outlier(domains):

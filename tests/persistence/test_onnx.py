@@ -10,6 +10,7 @@ from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
 from sktransfer.finetuning import LoRA, Unfreezing
+from sktransfer.multitask import MultiTaskClassifier, MultiTaskRegressor
 from sktransfer.persistence._onnx import Predictor, to_onnx
 from tests.persistence.test_saving import EPOCHS, FAST, fit
 from tests.test_common import batch_norm_body, deep_body
@@ -50,6 +51,19 @@ def test_model_predicts_as_the_classifier(domains, path, estimator):
     export_onnx(clf, path)
     assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
     assert clf.net_.module_.label_head.weight.dtype == torch.float64  # is left as it was
+
+
+def test_several_tasks_stand_side_by_side(path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 4)).astype(np.float32)
+    reg = MultiTaskRegressor(**FAST).fit(X, rng.normal(size=(30, 2)))
+    export_onnx(reg, path)
+    (shown,) = onnxruntime.InferenceSession(path).run(None, {"X": X[:7]})
+    np.testing.assert_allclose(shown, reg.predict(X[:7]), atol=1e-5)
+    clf = MultiTaskClassifier(**FAST).fit(X, np.column_stack([X[:, 0] > 0, X[:, 1].round() % 3]))
+    export_onnx(clf, path)
+    (shown,) = onnxruntime.InferenceSession(path).run(None, {"X": X[:7]})
+    np.testing.assert_allclose(shown, np.column_stack(clf.predict_proba(X[:7])), atol=1e-5)
 
 
 def test_convolutions_with_batch_norm_predict_the_same(path):

@@ -21,14 +21,19 @@ from .test_graph import affinity_by_loops, ends_by_walking, nearest_by_loops
 
 VARIANTS = [
     CrossDomainLabelPropagation(),
-    CrossDomainLabelPropagation(3, n_source_neighbors=4, alpha=0.5, metric="euclidean"),
     CrossDomainLabelPropagation(
-        metric="euclidean", standardize=True, class_mass_normalization=True, alpha=0.99
+        3,
+        n_source_neighbors=4,
+        alpha=0.5,
+        metric="euclidean",
+        class_mass_normalization=False,
     ),
+    CrossDomainLabelPropagation(metric="euclidean", standardize=True, alpha=0.99),
     CrossDomainLabelPropagation(alpha=0.0, standardize=True),
 ]
 
 seeds = st.integers(0, 2**32 - 1)
+NO_MASS = {"class_mass_normalization": False}
 
 
 class Adapted(CrossDomainLabelPropagation):
@@ -97,7 +102,7 @@ def test_distributions_by_plain_loops():
     known[:4] = yt[:4]
     weights = np.linspace(0.5, 2, 20)
     clf = CrossDomainLabelPropagation(
-        4, n_source_neighbors=3, alpha=0.8, metric="euclidean", standardize=True
+        4, n_source_neighbors=3, metric="euclidean", standardize=True, **NO_MASS
     )
     clf.fit(Xs, ys, X_target=Xt, y_target=known, sample_weight=weights)
     mean = np.average(Xs, axis=0, weights=weights)
@@ -113,7 +118,7 @@ def test_distributions_by_plain_loops():
 
 def test_a_new_row_takes_one_step_of_the_walk():
     Xs, ys, Xt, _ = blobs(0)
-    clf = CrossDomainLabelPropagation(4, n_source_neighbors=3, alpha=0.8, metric="euclidean")
+    clf = CrossDomainLabelPropagation(4, n_source_neighbors=3, metric="euclidean", **NO_MASS)
     clf.fit(Xs, ys, X_target=Xt)
     new = np.array([[1.0, 2.0]])
     tells = levels_by_loops(nearest_by_loops(Xt, Xs, 3), np.ones(20), np.ones(25))
@@ -128,7 +133,9 @@ def test_a_new_row_takes_one_step_of_the_walk():
 def test_a_row_that_is_near_to_all_tells_each_of_them_less():
     # Each row of the target has the first of the source as one of its two neighbours.
     Xs, Xt = np.array([[0.0], [2.0], [-2.1]]), np.array([[1.1], [-1.3]])
-    clf = CrossDomainLabelPropagation(n_source_neighbors=2, alpha=0.0, metric="euclidean")
+    clf = CrossDomainLabelPropagation(
+        n_source_neighbors=2, alpha=0.0, metric="euclidean", **NO_MASS
+    )
     clf.fit(Xs, [0, 1, 1], X_target=Xt)
     votes = np.exp(-np.square([1.1 / 1.1, 0.9 / 1.1]))
     assert clf.label_distributions_[0, 1] > votes[1] / votes.sum()
@@ -193,7 +200,9 @@ def test_lengths_of_rows_do_not_matter_to_the_cosine(seed, unit):
 @settings(max_examples=10, deadline=None)
 def test_in_equal_domains_with_one_neighbour_labels_come_back(seed):
     Xs, ys, _, _ = blobs(seed)
-    clf = CrossDomainLabelPropagation(n_source_neighbors=1, alpha=0.0, metric="euclidean")
+    clf = CrossDomainLabelPropagation(
+        n_source_neighbors=1, alpha=0.0, metric="euclidean", **NO_MASS
+    )
     clf.fit(Xs, ys, X_target=Xs)
     np.testing.assert_array_equal(clf.transduction_, ys)
     np.testing.assert_array_equal(clf.predict(Xs), ys)
@@ -217,8 +226,8 @@ def test_equal_rows_of_two_labels_are_half_of_each():
 
 def test_class_mass_normalization_gives_classes_the_shares_of_the_source():
     Xs, ys, Xt, _ = blobs(0, 30, 40)
-    plain = CrossDomainLabelPropagation().fit(Xs, ys, X_target=Xt)
-    clf = CrossDomainLabelPropagation(class_mass_normalization=True).fit(Xs, ys, X_target=Xt)
+    plain = CrossDomainLabelPropagation(**NO_MASS).fit(Xs, ys, X_target=Xt)
+    clf = CrossDomainLabelPropagation().fit(Xs, ys, X_target=Xt)
     expected = [(1 / 3) / np.mean(plain.label_distributions_[:, k]) for k in range(3)]
     np.testing.assert_allclose(clf.class_factors_, expected)
     scaled = plain.label_distributions_ * clf.class_factors_
@@ -228,9 +237,10 @@ def test_class_mass_normalization_gives_classes_the_shares_of_the_source():
     )
 
 
-def test_a_class_that_no_walk_ends_at_has_the_factor_zero():
-    factors = mass_factors(np.array([[1.0, 0.0]]), np.ones(1), np.array([0.5, 0.5]))
-    np.testing.assert_array_equal(factors, [0.5, 0.0])
+def test_a_class_that_no_walk_ends_at_or_that_the_source_lacks_has_the_factor_one():
+    ends, mass = np.array([[0.5, 0.0, 0.5]]), np.ones(1)
+    factors = mass_factors(ends, mass, np.array([0.75, 0.25, 0.0]))
+    np.testing.assert_array_equal(factors, [1.5, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
