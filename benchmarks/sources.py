@@ -4,7 +4,9 @@
     python benchmarks/sources.py RUNS.jsonl --table
 
 Three domains are the sources, the fourth the target: loads of the bearings (spectra) and the
-photos of Office-Caltech10 (features). "best single" is the one that the target's labels would
+photos of Office-Caltech10, as features of a network and as counts of visual words. "one logit"
+is DANN that balances the sources in its batches and tells all of them from the target by one
+logit, not by an output for each. "best single" is the one that the target's labels would
 choose: nobody knows it, it is here to compare with. Rows are standardised by all sources.
 """
 
@@ -17,10 +19,27 @@ from _resumable import run_missing, table
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
+from sktransfer.adaptation._dann import make_domain_classifier
 
-DATA = {"office": office_caltech_features, "spectra": spectra}
+
+class OneLogit(DANNClassifier):
+    """Takes balanced sources for one domain."""
+
+    def _make_heads(self, features, n_outputs):
+        made = make_domain_classifier(self.domain_classifier, self.domain_layer_sizes, features)
+        return {"domain_classifier": made}
+
+
+def words():
+    """Return the roots of counts of 800 visual words."""
+    from _holds_visual_words import office_caltech_words
+
+    return {name: (np.sqrt(X), y) for name, (X, y) in office_caltech_words().items()}
+
+
+DATA = {"office": office_caltech_features, "words": words, "spectra": spectra}
 METHODS = {"DANN": DANNClassifier, "CORAL": DeepCORALClassifier}
-WAYS = ("several", "pooled", "pooled, no target", "best single")
+WAYS = ("several", "one logit", "pooled", "pooled, no target", "best single")
 ROWS, EPOCHS = 200, 30  # rows of a domain
 
 
@@ -35,13 +54,15 @@ def run(dataset, place, method, way, seed):
     scaler = StandardScaler().fit(X)
     X, Xt, yt = scaler.transform(X), scaler.transform(rows[target][0]), rows[target][1]
     domain = np.repeat(names, [len(rows[name][1]) for name in names])
-    clf = METHODS[method](max_epochs=EPOCHS, random_state=seed)
+    kind = OneLogit if way == "one logit" else METHODS[method]
+    clf = kind(max_epochs=EPOCHS, random_state=seed)
     if way == "best single":
         fits = [clf.fit(X[domain == n], y[domain == n], Xt).score(Xt, yt) for n in names]
         return max(fits)
     if way == "pooled, no target":
         return clf.source_only().fit(X, y).score(Xt, yt)
-    return clf.fit(X, y, Xt, domains=domain if way == "several" else None).score(Xt, yt)
+    named = way in ("several", "one logit")
+    return clf.fit(X, y, Xt, domains=domain if named else None).score(Xt, yt)
 
 
 if __name__ == "__main__":
@@ -56,5 +77,6 @@ if __name__ == "__main__":
             for seed in list(map(int, rest or (0, 1, 2)))
             for place in range(4)
             for way in WAYS
+            if method == "DANN" or way != "one logit"
         ]
         run_missing(path, keys, run)
