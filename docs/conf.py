@@ -1,5 +1,6 @@
 """How Sphinx builds the documentation: `make docs`."""
 
+import shutil
 from pathlib import Path
 
 from sphinx_gallery.utils import scale_image
@@ -21,8 +22,10 @@ version = release = sktransfer.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "sphinx-mathjax-offline",  # MathJax out of the build: pages need no network
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
@@ -82,6 +85,12 @@ def skip_what_is_scikit_learns(app, what, name, obj, skip, options):
     return isinstance(obj, property) or not module.startswith("sktransfer") or None
 
 
+def bring_results(app):
+    """Put the tables of the benchmarks where their page finds them."""
+    for table in (DOCS.parent / "benchmarks").glob("RESULTS*.md"):
+        shutil.copy(table, DOCS / "benchmarks" / table.name)
+
+
 def add_picture(app, docname, source):
     """Put the stored picture below the opening words of an example that is not run."""
     picture = NOT_RUN.get(Path(docname).name)
@@ -102,5 +111,6 @@ def add_thumbnails(app):
 def setup(app):
     """Connect what is above."""
     app.connect("autodoc-skip-member", skip_what_is_scikit_learns)
+    app.connect("builder-inited", bring_results)
     app.connect("builder-inited", add_thumbnails, priority=900)  # after the gallery's
     app.connect("source-read", add_picture)

@@ -61,8 +61,8 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     of target rows (`y_target`) count in both stages.
 
     For images of normalised pixels the published radius, 3.5 at 3,072 pixels, is a
-    `perturbation_radius` of 0.06. Published weights are ``lambda_=0.01`` and 1 for the
-    target's terms, 1 or 0 times 100 for the source's. A batch takes about three times the
+    `perturbation_radius` of 0.06. The published weights are ``lambda_=0.01`` with 1 for the
+    target's terms and 100 or 0 for the source's. A batch takes about three times the
     work of `DANNClassifier`.
 
     Parameters

@@ -128,6 +128,7 @@ def test_a_fit_that_was_killed_goes_on_with_the_same_bits(model, tmp_path, monke
     np.testing.assert_array_equal(resumed.predict(X, task=TASK), whole.predict(X, task=TASK))
 
 
+@pytest.mark.accuracy
 def test_classes_may_differ_from_task_to_task():
     shape = np.where(X[:, 0] > 0, "round", "flat").astype(object)
     size = np.digitize(X[:, 1], [-0.5, 0.5]).astype(object)
@@ -162,6 +163,7 @@ def test_heads_of_one_kind_are_drawn_to_their_mean():
     np.testing.assert_array_equal(*by_column)  # columns have units of their own
 
 
+@pytest.mark.accuracy
 def test_a_body_shared_with_many_helps_a_task_of_few_rows():
     gains = []
     for seed in range(3):
@@ -191,6 +193,7 @@ def test_heads_of_the_users_are_made_for_each_task():
         MultiTaskRegressor(head=nn.Linear(100, 3)).fit(X, Y, task=TASK)
 
 
+@pytest.mark.accuracy
 def test_uncertainty_finds_the_noise_of_each_task():
     rng = np.random.default_rng(0)
     rows, noise = rng.normal(size=(2000, 3)), np.array([0.1, 0.5, 2.0])
