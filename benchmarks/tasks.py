@@ -77,7 +77,7 @@ def networks(folder, file):
     """Show explained variance of networks."""
     X, y, task = read_schools(folder)
 
-    def run(name, seed):
+    def run(measure, name, seed):
         train, test = split(y, seed)
         scaler = StandardScaler().fit(X[train])
         rows = [scaler.transform(X[part]).astype(np.float32) for part in (train, test)]
@@ -86,8 +86,9 @@ def networks(folder, file):
         model.fit(rows[0], y[train], **tasks[0])
         return explained(y[test], model.predict(rows[1], **tasks[1]))
 
-    run_missing(file, [(name, seed) for seed in SEEDS for name in NETWORKS], run)
-    print(table(file, ["network", "split"], ["network"], "network"))
+    measure = "explained variance"
+    run_missing(file, [(measure, name, seed) for seed in SEEDS for name in NETWORKS], run)
+    print(table(file, ["measure", "network", "split"], ["network"], "measure"))
 
 
 def school(folder):

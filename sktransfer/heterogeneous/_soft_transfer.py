@@ -119,7 +119,8 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     inner_folds : int, default={inner_folds}
         Parts of the target's labelled rows, each held out once, over which `fit` compares
         the method with logistic regression on the other labelled rows alone, and warns
-        where that is right as often. It costs as many further fits; 0 leaves it out.
+        where that is right as often. It costs as many further fits; 0 leaves it out. With
+        two labelled rows or one class there is nothing to compare.
     {optimizer_parameters}
     {training_parameters}
 
@@ -158,14 +159,17 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
 
     Notes
     -----
-    Compare with a classifier of the labelled target rows alone: where these are many, or the
-    source tells little of the target's classes, the source does not help.
+    Compare with a classifier of the labelled target rows alone (`inner_scores_`), and with
+    self-training on all target rows: what helps where nothing but the classes ties the
+    domains are mostly the target's own unlabelled rows, drawn to one place a class.
+    Columns that are the same in both (`shared`) are another matter.
 
     References
     ----------
     Yao et al., "Heterogeneous Domain Adaptation via Soft Transfer Network", ACM MM 2019,
-    eqs. 2-6. https://arxiv.org/abs/1908.10552 (by batches here, with ReLU, and without a
-    penalty on the weights).
+    eqs. 2-6. https://arxiv.org/abs/1908.10552 (by batches here, with ReLU, with as much
+    weight on the target's labels as on the source's, with the entropy, and without a
+    penalty on the weights or rows and features of length one).
 
     Examples
     --------
@@ -177,7 +181,7 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     >>> X_target = np.eye(3)[y_target] @ rng.normal(size=(3, 8))
     >>> X_target += rng.normal(scale=0.2, size=(60, 8))
     >>> few = [label if row < 9 else None for row, label in enumerate(y_target)]
-    >>> clf = HeterogeneousTransferClassifier(max_epochs=20, random_state=0)
+    >>> clf = HeterogeneousTransferClassifier(max_epochs=20, inner_folds=0, random_state=0)
     >>> clf.fit(X, y, X_target=X_target, y_target=few).predict(X_target).shape
     (60,)
     """
@@ -188,14 +192,17 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "shared": ["boolean", "array-like"],
-        "inner_folds": [Interval(Integral, 0, None, closed="left")],
+        "inner_folds": [
+            Interval(Integral, 0, 1, closed="left"),
+            Interval(Integral, 2, None, closed="left"),
+        ],
     }
 
     shared: Any = False
     inner_folds: int = 3
     lambda_: float = 0.01
     target_loss: Any = "entropy"
-    target_loss_weight: float = 10.0
+    target_loss_weight: float = 30.0
     hidden_layer_sizes: Any = (256,)
     learning_rate: float = 1e-3
 
@@ -223,12 +230,12 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
 
     def _compare_with_target_alone(self, source: Domain, target: Domain) -> None:
         """Set `inner_scores_`, and warn where the source seems not to help."""
+        if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
+            return
         twin = copy.copy(self)
         twin.callbacks, twin.checkpoint = None, None
         twin.inner_folds, twin.verbose = 0, 0
         right = np.zeros((2, 0), dtype=bool)
-        if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
-            return
         for left, held in hold_out(target, self.inner_folds):
             twin.__dict__.pop("net_", None)  # whatever `warm_start` says
             twin.random_state = copy.deepcopy(self.random_state)

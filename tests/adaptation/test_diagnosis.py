@@ -146,3 +146,12 @@ def test_a_class_that_the_target_lacks_is_announced():
     clf = DeepCORALClassifier(max_epochs=15, learning_rate=0.01, random_state=0)
     with pytest.warns(UserWarning, match=r"shares of the target's classes .*2 0.0% \(source 3"):
         clf.fit(X, y, X_target=X[y != 2])
+
+
+@pytest.mark.parametrize(("n_classes", "n_rows"), [(2, 10), (2, 30), (3, 30), (5, 50), (10, 100)])
+def test_equal_shares_in_few_rows_are_hardly_ever_called_gross(n_classes, n_rows):
+    rng, equal = np.random.default_rng(0), np.full(n_classes, 1 / n_classes)
+    draws = rng.multinomial(n_rows, equal, size=4000) / n_rows
+    names = list(range(n_classes))
+    texts = [describe_shares(names, (equal, equal, drawn), n_rows) for drawn in draws]
+    assert np.mean([text is not None for text in texts]) < 0.01  # at most 0.003 here

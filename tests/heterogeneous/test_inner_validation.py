@@ -106,3 +106,14 @@ def test_does_not_warn_where_the_source_knows_what_few_labels_do_not_tell():
         clf.fit(X, y, X_target=X_target, y_target=few)
     assert clf.inner_scores_["transfer"] > clf.inner_scores_["target_alone"]
     assert clf.inner_scores_["n_rows"] == 18
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+def test_two_labels_and_one_fold_are_too_few_to_compare():
+    X, y, X_target, few = sensors()
+    known = np.flatnonzero([label is not None for label in few])
+    few[known[2:]] = None
+    clf = HeterogeneousTransferClassifier(**FAST).fit(X, y, X_target=X_target, y_target=few)
+    assert clf.inner_scores_ is None
+    with pytest.raises(ValueError, match="inner_folds"):
+        clf.set_params(inner_folds=1).fit(X, y, X_target=X_target, y_target=few)

@@ -90,7 +90,7 @@ def test_rows_of_either_domain_are_predicted():
 
 
 @pytest.mark.accuracy
-def test_the_source_does_little_harm_where_target_labels_are_few():
+def test_the_source_helps_in_the_mean_where_target_labels_are_few():
     gains = []
     for seed in range(5):
         X, y, X_target, y_target, few = sensors(seed)
@@ -101,7 +101,7 @@ def test_the_source_does_little_harm_where_target_labels_are_few():
         clf = HeterogeneousTransferClassifier(**FAST, random_state=seed)
         clf.fit(X, y, X_target=X_target, y_target=few)
         gains.append(clf.score(X_target, y_target) - alone.score(X_target, y_target))
-    assert np.mean(gains) > -0.05  # by 0.08; single gains -0.02 to 0.29
+    assert np.mean(gains) > 0.0  # by 0.08, 0.08; single gains -0.06 to 0.29
 
 
 def test_without_a_target_it_is_a_plain_classifier():
