@@ -101,7 +101,7 @@ tasks_ : ndarray of shape (n_tasks,)
     Names of the tasks: values of `task`, or names or numbers of columns.
 task_layout_ : {"single", "columns", "rows"}
     How labels were given.
-weights_ : ndarray of shape (n_iter_, n_tasks)
+weights_ : ndarray of shape (n_epochs, n_tasks)
     ``w_t`` at the end of each epoch (of "pcgrad" its means), as ``history_[:, "weights"]``."""
 
 BLOCKS["tasks_of_networks"] = """\
