@@ -169,7 +169,7 @@ def find_codes(estimator, task, n_rows: int) -> np.ndarray | None:
     if task is None:
         raise ValueError(
             f"{name} was fitted with task, and needs the task of each row here, too: "
-            "predict(X, task=task). In a search or a pipeline it gets there by itestimator once "
+            "predict(X, task=task). In a search or a pipeline it gets there by itself once "
             "sklearn.set_config(enable_metadata_routing=True) is called."
         )
     names = check_task_names(task, n_rows)
