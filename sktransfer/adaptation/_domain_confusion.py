@@ -195,8 +195,14 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
     optimizer: Any = "game_adam"
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
-        soft_labels = SoftLabels(n_outputs, self.temperature, features.dtype)
-        return {**super()._make_heads(features, n_outputs), "soft_labels": soft_labels}
+        heads = super()._make_heads(features, n_outputs)
+        if not any(True for _ in heads["domain_classifier"].parameters()):
+            raise ValueError(
+                f"domain_classifier={self.domain_classifier!r:.80} has no weights, and learns in "
+                "moves of its own here. Give a module with weights, such as torch.nn.Linear(n, 1), "
+                "or None."
+            )
+        return {**heads, "soft_labels": SoftLabels(n_outputs, self.temperature, features.dtype)}
 
     def _make_step(self, network: TransferNetwork) -> Step:
         classifier = list(cast(nn.Module, network.domain_classifier).parameters())

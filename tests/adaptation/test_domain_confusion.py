@@ -243,6 +243,13 @@ def test_bad_values_are_refused_by_name(domains, name, value):
         DomainConfusionClassifier(**{name: value}).fit(*domains)
 
 
+def test_a_domain_classifier_without_weights_is_refused_by_name(domains):
+    X, y, X_target = domains
+    clf = DomainConfusionClassifier(nn.Linear(4, 1).double(), domain_classifier=nn.Flatten())
+    with pytest.raises(ValueError, match="domain_classifier=Flatten"):
+        clf.fit(X, y, X_target=X_target)
+
+
 def test_it_comes_back_from_a_file(domains, tmp_path):
     clf = DomainConfusionClassifier(temperature=3.0, max_epochs=2, random_state=0).fit(*domains)
     save(clf, tmp_path / "confusion.safetensors")
