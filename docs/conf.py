@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": rf"/(?!({'|'.join(NOT_RUN)})\.py)plot_",
     "ignore_pattern": r"/(?!plot_)[^/]*\.py$",
+    "copyfile_regex": r"index\.rst$",  # groups the examples by family
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sktransfer",),
     "within_subsection_order": "FileNameSortKey",

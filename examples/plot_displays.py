@@ -3,9 +3,10 @@ Look at a fit: four displays
 ============================
 
 Did training settle, and does the domain classifier still tell the domains apart? Do the classes of
-both domains meet in the features? How many layers are worth unfreezing? And which domain helps
-which? Each question has a display, which draws what it has found by one call. Here they look at
-digits of three hands: MNIST, MNIST on photos, and scikit-learn's `load_digits`.
+both domains meet in the features? How many layers are worth unfreezing, and which depths do the
+folds hardly tell apart (those are ringed)? And which domain helps which? Each question has a
+display, which draws what it has found by one call. Here they look at digits of three hands: MNIST,
+MNIST on photos, and scikit-learn's `load_digits`.
 """
 
 import time

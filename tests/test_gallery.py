@@ -46,6 +46,14 @@ def test_example_opens_with_a_title_and_is_run_by_a_test(path):
     assert re.search(rf'"{path.stem}(\.py)?"', tests)
 
 
+def test_index_shows_every_example_once_with_its_thumbnail():
+    index = (EXAMPLES / "index.rst").read_text()
+    stems = sorted(path.stem for path in EXAMPLES.glob("plot_*.py"))
+    pages = re.findall(r"(?m)^   (plot_\w+)$", index)
+    assert sorted(pages) == stems
+    assert re.findall(r"(?m)^   \.\./examples/(plot_\w+)\.py$", index) == pages
+
+
 # Instruction sets round otherwise, from the first weights on, and training makes much of it. Where
 # a test rests on an accuracy, what ATEN_CPU_CAPABILITY=avx2 and =default gave stands beside it.
 

@@ -18,9 +18,11 @@ class UnfreezeDepthDisplay:
     """The score of a search against the number of unfrozen layers.
 
     A line joins the mean test scores over the folds, in a band of one standard
-    deviation to each side; the depth that the search has chosen is marked. Where
-    the search varied other parameters as well, each depth is shown at its best:
-    by the candidate of highest mean score, for the chosen depth by the chosen one.
+    deviation to each side; the depth that the search has chosen is marked. Depths
+    whose bands overlap its band are ringed: the folds tell them and the chosen one
+    hardly apart. Where the search varied other parameters as well, each depth is
+    shown at its best: by the candidate of highest mean score, for the chosen depth
+    by the chosen one.
     Make one with `from_search`.
 
     Parameters
@@ -55,6 +57,8 @@ class UnfreezeDepthDisplay:
         One standard deviation to each side.
     best_point_ : Line2D or None
         Mark of the depth chosen.
+    overlapping_points_ : Line2D or None
+        Rings around the depths whose bands overlap that of the depth chosen.
     dropped_points_ : Line2D or None
         Marks of the depths that a halving search has dropped.
 
@@ -180,19 +184,29 @@ class UnfreezeDepthDisplay:
         self.ax_.set_xticks(x, names, **leaning if is_long else {})
         self.ax_.set(xlabel=PARAMETER, ylabel=self.score_name)
         self.ax_.grid(axis="y", color="0.93")
-        handles = [self.line_, self.band_, self.best_point_, self.dropped_points_]
+        handles = [self.line_, self.band_, self.best_point_, self.overlapping_points_]
+        handles.append(self.dropped_points_)
         limits = {self.ax_: (np.nanmin(mean - std), np.nanmax(mean + std))}
         put_legend_above([handle for handle in handles if handle is not None], limits)
         return self
 
     def _mark_best(self) -> None:
-        self.best_point_ = None
+        self.best_point_ = self.overlapping_points_ = None
         if self.best_depth is not None:
             at = self.depths.index(self.best_depth)
             look = {"marker": "*", "markersize": 15, "linestyle": "", "color": VERMILION}
             (self.best_point_,) = self.ax_.plot(
                 at, self.mean_scores[at], label=f"chosen: {self.best_depth}", **look
             )
+            self._mark_overlapping(at)
+
+    def _mark_overlapping(self, best: int) -> None:
+        mean, std = self.mean_scores, self.std_scores
+        at = np.flatnonzero(find_overlapping_bands(mean, std, best))
+        if len(at):
+            look = {"marker": "o", "markersize": 13, "linestyle": "", "markerfacecolor": "none"}
+            look |= {"color": VERMILION, "label": "band overlaps the chosen's"}
+            (self.overlapping_points_,) = self.ax_.plot(at, mean[at], **look)
 
     def _mark_dropped(self) -> None:
         self.dropped_points_ = None
@@ -203,6 +217,13 @@ class UnfreezeDepthDisplay:
             (self.dropped_points_,) = self.ax_.plot(
                 at, self.mean_scores[at], label="dropped in an earlier round", **look
             )
+
+
+def find_overlapping_bands(mean: np.ndarray, std: np.ndarray, at: int) -> np.ndarray:
+    """Return which bands ``mean ± std`` reach into the one at index `at`, itself left out."""
+    overlaps = np.abs(mean - mean[at]) < std + std[at]
+    overlaps[at] = False
+    return overlaps
 
 
 def find_parameter(search) -> str:

@@ -77,6 +77,35 @@ def test_line_band_and_mark_show_the_scores():
     )
 
 
+def draw_bands(**changed):
+    given = {
+        "depths": [0, 1, 2, "all"],
+        "mean_scores": np.array([0.5, 0.7, 0.64, 0.69]),
+        "std_scores": np.array([0.01, 0.02, 0.03, 0.05]),
+        "fold_scores": np.zeros((4, 3)),
+        "best_depth": 1,
+    }
+    return UnfreezeDepthDisplay(**{**given, **changed}).plot()
+
+
+def test_depths_whose_bands_overlap_the_chosen_one_are_ringed():
+    display = draw_bands()
+    # Bands are 0.49 to 0.51, 0.68 to 0.72 (chosen), 0.61 to 0.67, 0.64 to 0.74.
+    np.testing.assert_array_equal(display.overlapping_points_.get_xydata(), [[3, 0.69]])
+    assert texts(display.ax_)[-2:] == ["chosen: 1", "band overlaps the chosen's"]
+    wide = draw_bands(std_scores=np.full(4, 0.04))
+    assert list(wide.overlapping_points_.get_xdata()) == [2, 3]
+    chosen_low = draw_bands(best_depth=2)
+    assert list(chosen_low.overlapping_points_.get_xdata()) == [3]
+
+
+def test_where_the_bands_tell_the_chosen_depth_apart_nothing_is_ringed():
+    assert draw_bands(std_scores=np.full(4, 0.004)).overlapping_points_ is None
+    assert draw_bands(best_depth=None).overlapping_points_ is None
+    without = draw_bands(std_scores=np.array([0.01, 0.02, np.nan, 0.0]))
+    assert list(without.overlapping_points_.get_xdata()) == [3]  # a depth that failed has no band
+
+
 def test_depths_stand_as_numbers_then_names_then_all():
     display = UnfreezeDepthDisplay.from_search(grid(["conv2", "all", 2, "conv1", 0]))
     assert display.depths == [0, 2, "conv2", "conv1", "all"]
