@@ -97,7 +97,7 @@ shown = torch.from_numpy(X[:4])
 columns = [shown, *(move(shown) for _ in range(4))]
 for row, line in enumerate(pictures.subplots(4, 5)):
     for ax, images in zip(line, columns, strict=True):
-        ax.imshow(images[row].reshape(8, 8), cmap="gray_r")
+        ax.imshow(images[row].reshape(8, 8).numpy(), cmap="gray_r")
         ax.set_axis_off()
 
 if "__file__" in globals():

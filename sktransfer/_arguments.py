@@ -98,7 +98,7 @@ def _is_of_texts(X) -> bool:
 
 
 def _first(X) -> Any:
-    return next(iter(X), None)
+    return next(iter(X), None) if hasattr(X, "__iter__") else None
 
 
 def _is_scalar(X) -> bool:

@@ -117,7 +117,8 @@ class HypothesisTransfer(Settings):
         Whether to ask that all classes are predicted, the second term. It supposes that the
         target has all classes, about as often as each other; False where it does not.
     pseudo_label_weight : float, default=0.3
-        Weight of the pseudo-labels; 0 leaves them out.
+        Weight of the pseudo-labels; 0 leaves them out, as is right where classes may be
+        missing: these have centroids, too, somewhere among the rows of the others.
     average_weights : float in [0, 1], default=0.25
         Share of the steps, the last ones, over which the weights are averaged at the end.
 

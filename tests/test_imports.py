@@ -85,7 +85,7 @@ def test_saving_looks_for_classifiers_among_the_networks_alone():
         if package in OF_NETWORKS or name in NETWORKS_BESIDE
     ]
     assert in_new_process(program) == [
-        [name for name in of_networks if name.endswith(("Classifier", "Regressor"))],
+        [n for n in of_networks if n.endswith(("Classifier", "Regressor", "Pretrainer"))],
         [],
     ]
 

@@ -49,7 +49,8 @@ class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator)
     angle; where `y_target` tells the label of a row, it is that.
 
     The second term supposes that the target has all classes, about as often as each
-    other: ``diversity=False`` where it does not.
+    other: ``diversity=False`` where it does not, and ``pseudo_label_weight=0`` where classes
+    may be missing, as these have centroids, too.
 
     Parameters
     ----------

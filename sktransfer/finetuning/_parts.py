@@ -154,7 +154,7 @@ class FineTunedParts:
         features = probed.output.flatten(1)
         shape = features.shape[1], n_outputs
         head = make_head(self.head, "head", features, n_outputs, shape, nn.Linear)
-        idle = idle_modules(body, X.to(probed.dtype))
+        idle = idle_modules(body, X[:1].to(probed.dtype))
         network = FineTuneNetwork(body, head, probed, idle)
         if not plan_five_steps(self, self._layers_to_unfreeze(network), head):
             raise ValueError(

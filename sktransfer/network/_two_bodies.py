@@ -75,7 +75,12 @@ class TwoBodyNetwork(TransferNetwork):
     def estimate_statistics(
         self, source: Iterable[Any], target: Iterable[Any] | None, n_target: int
     ) -> None:
-        """Estimate each body's batch statistics by its own rows, the head's by the target's."""
-        assert target is not None
+        """Estimate each body's batch statistics by its own rows, the head's by the target's.
+
+        Where there are rows of one domain, they are the target's, and stand in the first place.
+        """
+        if target is None:  # rows of the target alone
+            super().estimate_statistics(source, None, 0)
+            return
         super().estimate_statistics(target, None, 0)
         estimate_statistics(self.source_body, batch_norms(self.source_body), source, None, 0)

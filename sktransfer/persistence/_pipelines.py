@@ -33,6 +33,7 @@ OURS = ("sktransfer.alignment", "sktransfer.selftaught._msda")
 
 # How any zip file with something in it begins.
 ZIP_BEGINS_WITH = b"PK\x03\x04"
+LENGTH_OF_HEADER = 30  # of the first entry, whose name follows
 
 
 def is_pipeline(estimator: Any) -> bool:
@@ -74,9 +75,11 @@ def write_pipeline(pipeline: Pipeline, estimator: bytes, path: str | os.PathLike
 
 
 def holds_a_pipeline(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a zip file, as those of pipelines are."""
+    """Whether a file begins as the zip files of pipelines do, with their description."""
     with open(path, "rb") as file:
-        return file.read(len(ZIP_BEGINS_WITH)) == ZIP_BEGINS_WITH
+        beginning = file.read(LENGTH_OF_HEADER + len(DESCRIPTION))
+    name = beginning[LENGTH_OF_HEADER:]
+    return beginning.startswith(ZIP_BEGINS_WITH) and name == DESCRIPTION.encode()
 
 
 class PipelineFile:

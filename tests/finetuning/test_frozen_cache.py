@@ -116,7 +116,7 @@ def test_held_out_rows_pass_once_too(task, count):
 def test_a_fit_passes_few_rows_to_look_at_the_body(task):
     Counter.probed = 0
     fine_tune(body()).fit(*task)
-    assert Counter.probed <= 6
+    assert Counter.probed <= 7  # two each for body, trace and frozen part; one for what is idle
 
 
 @pytest.mark.parametrize("depths", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
