@@ -4,8 +4,9 @@ PYTHON ?= python3
 # `make docs GALLERY=0` leaves the examples unexecuted, which takes half a minute.
 GALLERY ?= 1
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
-# A file's tests run in one process, so that what they share is made once; one thread for each.
-PYTEST = -m pytest -n 2 --dist loadfile -q
+# Each process takes neighbouring tests, so that what they share is made once, and in the end some
+# of those that the other has left; one thread for each.
+PYTEST = -m pytest -n 2 --dist worksteal -q
 
 .NOTPARALLEL:
 .PHONY: demo docs test test-fast test-accuracy test-oldest lint package bench clean
@@ -41,7 +42,7 @@ docs: .venv/.installed-docs
 	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST) tests/test_common.py tests/adaptation tests/alignment tests/finetuning tests/instance tests/parameters tests/persistence
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python $(PYTEST) -m "not slow" tests/test_common.py tests/adaptation tests/alignment tests/finetuning tests/instance tests/parameters tests/persistence
 
 bench: .venv-bench/.installed-bench
 	.venv-bench/bin/python benchmarks/run.py

@@ -1,6 +1,7 @@
 """Small problems that several tests share."""
 
 import os
+import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the processors; threads of each on top of that would only wait for each other.
@@ -13,6 +14,13 @@ from hypothesis import settings
 # Time limits belong in benchmarks: on a busy machine a first call takes its time.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def seed_modules_of_tests():
+    """Draw the weights of a test's own modules alike, whichever tests ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture

@@ -98,7 +98,9 @@ def trace_of_ratio(features: np.ndarray, codes: np.ndarray, shrinkage: float) ->
     between = (sums**2 / np.bincount(codes)[:, None]).sum(axis=0)
     shrunk = (1 - shrinkage) * values**2
     ridge = shrinkage * (values**2).sum() / features.shape[1]
-    return float((shrunk / (shrunk + ridge)) @ between)
+    score = float((shrunk / (shrunk + ridge)) @ between)
+    # Rows that differ by rounding errors alone can exceed what is the most in exact numbers.
+    return min(score, float(min(sums.shape[0] - 1, features.shape[1])))
 
 
 def leep(source_probabilities: Any, y: Any) -> float:
