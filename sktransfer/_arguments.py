@@ -55,6 +55,12 @@ def as_array(X, name: str):
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
     if hasattr(X, "__array__") and not hasattr(X, "shape"):  # it may refuse NumPy's functions
         X = np.asarray(X)
+    _refuse_what_is_no_array(X, name, is_labels)
+    _refuse_other_values(X, name, is_labels)
+    return X
+
+
+def _refuse_what_is_no_array(X, name: str, is_labels: bool) -> None:
     if X is None:
         raise ValueError(
             f"{name} is None; give one {'label' if is_labels else 'row'} for each sample, an array."
@@ -71,6 +77,10 @@ def as_array(X, name: str):
             "tokens, numpy.stack([ids, mask], axis=1) of a tokenizer's arrays, to a language "
             "model: sktransfer.backbones.from_transformers(model)."
         )
+
+
+def _refuse_other_values(X, name: str, is_labels: bool) -> None:
+    """Refuse arrays of what is neither a number nor, where labels are wanted, a label."""
     if isinstance(X, np.ndarray) and X.dtype.kind in "SU" and not is_labels:
         raise ValueError(
             f"{name} holds strings, such as {X.ravel()[:1].tolist()}; give numbers: encode "
@@ -88,7 +98,6 @@ def as_array(X, name: str):
             f"{name} holds complex numbers. Complex data not supported: give real ones, for "
             f"example numpy.abs({name}), or real and imaginary part as columns."
         )
-    return X
 
 
 def _is_of_texts(X) -> bool:

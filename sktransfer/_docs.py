@@ -8,6 +8,7 @@ import textwrap
 from typing import TypeVar
 
 from ._docs_finetuning import FINETUNING_BLOCKS
+from ._docs_multitask import MULTITASK_BLOCKS
 
 T = TypeVar("T", bound=type)
 
@@ -277,6 +278,7 @@ BLOCKS = {
     "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
     "adaptation_parameters": ADAPTATION_PARAMETERS,
     **FINETUNING_BLOCKS,
+    **MULTITASK_BLOCKS,
     "optimizer_parameters": OPTIMIZER_PARAMETERS,
     "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
     "pretraining_parameters": PRETRAINING_PARAMETERS,
