@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._parameters import parameters
 from .._validation import StrOptions
+from ..data._rows import Rows
 from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
 from ._diagnosis import gross_shares
@@ -177,7 +178,7 @@ class ExplainingShares(ClassWeighting):
     def _explaining_shares(self, net: TransferNet) -> list[np.ndarray]:
         """Return those of the source, of predictions for it, and for the target, or nothing."""
         assert self.sampler.target is not None
-        source, target = EvenRows(self.sampler.source), EvenRows(self.sampler.target)
+        source, target = even_rows(self.sampler.source), even_rows(self.sampler.target)
         of_source, predicted_source = source.look(net, net.module_.source_features)
         of_target, predicted = target.look(net, net.module_.features)
         n_classes, drawn = net.task.n_outputs, source.numbers.numpy()
@@ -192,13 +193,18 @@ class ExplainingShares(ClassWeighting):
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
 
 
-class EvenRows:
-    """Rows of a domain at even distances, `MOST_ROWS` of them at most."""
+def even_rows(domain: DomainRows) -> SomeRows:
+    """Return rows of a domain at even distances, `MOST_ROWS` of them at most."""
+    n_rows = len(domain)
+    kept = torch.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS), dtype=torch.float64)
+    return SomeRows(domain.rows, kept.long())
 
-    def __init__(self, domain: DomainRows):
-        n_rows = len(domain)
-        kept = torch.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS), dtype=torch.float64)
-        self.rows, self.numbers = domain.rows, kept.long()
+
+class SomeRows:
+    """Those of the rows that have these numbers."""
+
+    def __init__(self, rows: Rows, numbers: Tensor):
+        self.rows, self.numbers = rows, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -214,15 +220,19 @@ class EvenRows:
     def look(
         self, net: TransferNet, body: Callable[[Tensor], Tensor]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the body makes of all, and the classes that the label head predicts."""
-        network = net.module_
+        """Return what the body makes of all, and the classes that the label head predicts.
+
+        No more rows are read at once than in training.
+        """
+        network, engine = net.module_, net.engine
+        pieces = [SomeRows(self.rows, part) for part in self.numbers.split(engine.batch_size)]
 
         def passed(X: Tensor) -> Tensor:
             features = body(X)
             return torch.cat([features, network.label_head(features)], dim=1)
 
-        made = net.engine.forward(network, passed, self).astype(np.float64)
-        features, outputs = np.split(made, [network.n_features], axis=1)
+        made = np.concatenate([engine.forward(network, passed, piece) for piece in pieces])
+        features, outputs = np.split(made.astype(np.float64), [network.n_features], axis=1)
         return features, outputs.argmax(axis=1)
 
 

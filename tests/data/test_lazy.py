@@ -164,8 +164,7 @@ def test_no_more_items_are_read_at_once_than_a_batch_needs(domains, monkeypatch)
     monkeypatch.setattr(
         _lazy, "collate_rows", lambda items: sizes.append(len(items)) or collate(items)
     )
-    # Class weighting looks at rows in the batches of `predict`.
-    DANNClassifier(class_weighting=None, **FAST).fit(X, y, Rows(X_target))
+    DANNClassifier(**FAST).fit(X, y, Rows(X_target))
     assert sum(sizes) >= 2 * 90  # two epochs
     assert max(sizes) <= 32
 
