@@ -97,3 +97,4 @@ class DeepCORALClassifier(CORALMixin, ClassWeightingMixin, AdaptationClassifier)
     """
 
     class_weighting: Any = "auto"
+    max_epochs: int = 30
