@@ -11,9 +11,17 @@ SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
 
 
 def read(path):
-    """Return the lines that were completed."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    """Return the lines that were completed; and those of `holds.py` at defaults."""
+    text = path.read_text().splitlines() if path.exists() else []
+    lines = [json.loads(line) for line in text if line.endswith("}")]
+    own = [line for line in lines if len(line["key"]) == 4]
+    known = {json.dumps(line["key"]) for line in own}
+    for line in lines:
+        if len(line["key"]) == 5 and line["key"][1] == "source" and line["key"][3] == "{}":
+            key = [part for part in line["key"] if part != "source"]
+            if json.dumps(key) not in known:
+                own.append({"key": key, "last": line["last"], "seconds": line["seconds"]})
+    return own
 
 
 def twin_of(method):
@@ -27,7 +35,8 @@ def to_frame(path):
     runs = pd.DataFrame(
         [{**dict(zip(columns, line["key"], strict=True)), **line} for line in read(path)]
     )
-    runs["dataset"] = runs["task"].str.split(":").str[0]
+    runs = runs[runs["task"].isin(problem.name for problem in FAMILY)]
+    runs = runs.assign(dataset=runs["task"].str.split(":").str[0])
     accuracies = runs[runs["params"] == "{}"].set_index(["task", "method", "seed"])["last"]
     runs["twin"] = [
         accuracies.get((run.task, twin_of(run.method), run.seed)) for run in runs.itertuples()
@@ -41,6 +50,11 @@ def short(value, signed=False, digits=3):
     if pd.isna(value):
         return ""
     return format(value, f"{'+' if signed else ''}.{digits}f").replace("0.", ".", 1)
+
+
+def markdown(table, index=True):
+    """Return a table whose figures stay as they are written."""
+    return table.to_markdown(index=index, disable_numparse=True)
 
 
 def accuracy(of):
@@ -67,11 +81,9 @@ def by_dataset(runs, cell):
     order = [*WITHOUT_TWIN[:1], *WITHOUT_TWIN[2:], *dict.fromkeys(runs["method"]), "target"]
     order = [name for name in dict.fromkeys(order) if name != "target"] + ["target"]
     own = runs.groupby("dataset")
-    titles = {
-        name: f"{name} [{of['task'].nunique()} x {of['seed'].nunique()}]" for name, of in own
-    }
+    titles = {name: f"{name} [{of['task'].nunique()} x {of['seed'].nunique()}]" for name, of in own}
     table = table.reindex([name for name in order if name in table.index])
-    return table.rename(columns=titles).fillna("").to_markdown(disable_numparse=True)
+    return table.rename(columns=titles).fillna("").pipe(markdown)
 
 
 def class_sets(runs):
@@ -84,7 +96,7 @@ def class_sets(runs):
     table = cells.apply(lambda values: ", ".join(map(short, values))).unstack(["task", "kind"])
     table = table.sort_index(axis=1)
     table.columns = [" ".join(column).strip() for column in table.columns]
-    return table.loc[list(dict.fromkeys(runs["name"]))].fillna("").to_markdown(disable_numparse=True)
+    return table.loc[list(dict.fromkeys(runs["name"]))].fillna("").pipe(markdown)
 
 
 def choices(runs):
@@ -100,7 +112,7 @@ def choices(runs):
     frame = pd.DataFrame(rows)
     figures = ["default", *SCORERS, "best"]
     return [
-        frame.groupby(by, sort=False)[figures].mean().map(short).to_markdown(disable_numparse=True)
+        frame.groupby(by, sort=False)[figures].mean().map(short).pipe(markdown)
         for by in ("method", "task")
     ]
 
@@ -117,7 +129,7 @@ def over_methods(runs):
         best = of.loc[of["last"].idxmax()]
         row = {"task": task, "seed": seed, "mean": short(of["last"].mean()), **cells}
         rows.append({**row, "best": f"{short(best['last'])} {best['method']}"})
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return pd.DataFrame(rows).pipe(markdown, index=False)
 
 
 def print_tables(path):
@@ -133,7 +145,7 @@ def print_tables(path):
         print("\nOther class sets, seed by seed\n")
         print(class_sets(at_defaults[sets]))
     tried = runs[runs["task"].isin(CHOICES)]
-    if (tried["params"] != "{}").any():
+    if (tried.groupby(["task", "seed", "method"]).size() == 3).any():
         print("\nA choice of the main weight among three\n")
         print("\n\n".join(choices(tried)))
         print("\nA choice among all methods and weights\n")
