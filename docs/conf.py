@@ -1,6 +1,7 @@
 """How Sphinx builds the documentation: `make docs`."""
 
 import shutil
+import sys
 from pathlib import Path
 
 from sphinx_gallery.utils import scale_image
@@ -8,6 +9,7 @@ from sphinx_gallery.utils import scale_image
 import sktransfer
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for the extension of this folder
 
 # Examples that take minutes are shown as they stand, with a picture that a run has left.
 NOT_RUN = {
@@ -22,6 +24,7 @@ version = release = sktransfer.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "set_formulas",
     "sphinx-mathjax-offline",  # MathJax out of the build: pages need no network
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
