@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import field
 from functools import partial
@@ -19,6 +18,7 @@ from .._parameters import parameters
 from .._source_free import HypothesisTransfer
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
+from .._warning import warn
 from ..data._domain import Domains
 from ..data._sampler import Batch
 from ..engine._average import WeightAverage
@@ -159,11 +159,9 @@ class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator)
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         network, source, share = self.net_.module_, domains.source, self.average_weights
         if domains.target is None and self._transfers():
-            warnings.warn(
+            warn(
                 "SHOTClassifier was fitted without X_target: no adaptation took place and it is a "
-                "plain model of the source. Pass X_target, or call adapt(X_target) later.",
-                UserWarning,
-                stacklevel=4,
+                "plain model of the source. Pass X_target, or call adapt(X_target) later."
             )
         sampler = self._sampler(self._domain_rows(source), None, seed)
         yield Stage(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval
+from .._warning import warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
@@ -252,7 +252,7 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         }
         warning = describe_no_gain(ours, alone, n_rows)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=5)
+            warn(warning)
 
     def _make_bodies(
         self, source_rows: Tensor, target_rows: Tensor, default: torch.dtype
