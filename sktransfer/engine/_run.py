@@ -183,7 +183,7 @@ class Run:
         except Exception as error:
             recorded = [name for name in self.net.history[-1] if name != "batches"]
             for name, callback in self.net.callbacks_:
-                monitor = getattr(callback, "monitor", None)
+                monitor = getattr(callback, "monitor", None) or ""
                 named = isinstance(monitor, str) and repr(monitor) in str(error)
                 if named and monitor.removesuffix("_best") not in recorded:
                     raise _unknown_monitor(name, callback, recorded) from error
