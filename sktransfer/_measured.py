@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._exports import EXPORTS
+from ._warning import warn
 
 # With more values than this, and fewer rows of each than that, numbers are hardly classes.
 MOST_CLASSES = 100
@@ -35,13 +35,11 @@ def check_classes(estimator: Any, y: np.ndarray) -> None:
         return
     n_values = len(np.unique(y))
     if n_values > MOST_CLASSES and len(y) < LEAST_ROWS * n_values:
-        warnings.warn(
+        warn(
             f"The labels are numbers of {n_values} different values, with "
             f"{len(y) / n_values:.1f} rows each on average, and {type(estimator).__name__} takes "
             f"each value for a class. If they were measured or counted use "
-            f"{name_regressor(estimator)}; if they name classes, give texts: y.astype(str).",
-            UserWarning,
-            stacklevel=5,
+            f"{name_regressor(estimator)}; if they name classes, give texts: y.astype(str)."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from ._measured import check_classes
 from ._naming import named
+from ._warning import warn
 from .data._domain import Domain
 
 
@@ -46,13 +46,11 @@ def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
     if known.dtype.kind not in "if" or y.dtype.kind not in "iufb":
         return
     if np.array_equal(np.setdiff1d(known, y), [-1]):
-        warnings.warn(
+        warn(
             f"y_target holds -1 in {(known == -1).sum()} rows, which is a label like any other "
             "here, and no class of y. Where it marks missing labels, as in "
             "sklearn.semi_supervised, give NaN or None: numpy.where(y_target == -1, numpy.nan, "
-            "y_target).",
-            UserWarning,
-            stacklevel=5,
+            "y_target)."
         )
 
 
