@@ -102,7 +102,7 @@ class HypothesisTransfer(Settings):
     sure, that use all classes and that agree with labels by the nearest centroid: of
     predictions ``p_ik`` and pseudo-labels ``y_i``, renewed before each epoch,
 
-    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w_y_i log p_i,y_i``
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w[y_i] log p_i[y_i]``
 
     with ``H(p) = -sum_k p_k log p_k`` and the class weights ``w`` of the classifier, scaled to
     mean 1 over the pseudo-labels (1 where it has none).

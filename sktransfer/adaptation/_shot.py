@@ -42,7 +42,7 @@ class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator)
     each label spread over all classes. In the second it is, of target rows with predictions
     ``p_ik`` and pseudo-labels ``y_i``,
 
-    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w_y_i log p_i,y_i``
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w[y_i] log p_i[y_i]``
 
     with ``H(p) = -sum_k p_k log p_k`` and the class weights ``w``, by the body alone. Before
     each epoch ``y_i`` becomes the class whose centroid of the target's features is nearest by

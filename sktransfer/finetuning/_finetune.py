@@ -43,7 +43,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     - ``fit(X, y, X_target=Xt)`` trains on the source and then, with the same
       head, on those rows of the target of whose class it is sure.
 
-    The loss is ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
+    The loss is
+
+    ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
+
     with class weights ``w`` and, in step 5, the body's unfrozen weights ``theta``
     and what they were before, ``theta_0``. With ``relational_weight`` it has besides, in
     step 5, that weight times what distances and angles among the rows of a batch are off

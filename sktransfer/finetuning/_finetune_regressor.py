@@ -37,7 +37,11 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     A target without labels is of no use to it: there are no classes of which a model
     could be sure.
 
-    The loss is ``1/n sum_i L(y_i) + l2_sp/2 sum (theta - theta_0)^2`` with the `loss`
+    The loss is
+
+    ``1/n sum_i L(y_i) + l2_sp/2 sum (theta - theta_0)^2``
+
+    with the `loss`
     ``L`` of a row and, in step 5, the body's unfrozen weights ``theta`` and what they
     were before, ``theta_0``, and there, with ``relational_weight``, the loss of relations
     of `FineTuneClassifier`.

@@ -84,7 +84,7 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
 
     Step ``k`` of ``S`` gives the target the share ::
 
-        m / (n + m) + k / (S - 1) (1 - m / (n + m)),   k = 0 .. S - 1
+        m/(n + m) + k/(S - 1) (1 - m/(n + m)),   k = 0 .. S - 1
 
     of all weight, for ``n`` rows of the source and ``m`` of the target: as things are at first, the
     target alone at last. Rows of the source fade by ``beta^e_i``, with their relative error ``e_i``
