@@ -18,6 +18,9 @@ from ._base import BaseAligner, merge_rows, symmetric_power, weighted_mean_and_c
 # Of the class regularization: its concave roots are replaced by tangents so many times.
 N_MAJORISATIONS, EPSILON = 10, 1e-3
 
+# Shares that a plan may give to other target rows than it should.
+MOST_MISSED = 0.01
+
 
 def gaussian_transport_matrix(source_covariance, target_covariance) -> np.ndarray:
     """Return ``A = C_S^(-1/2) (C_S^(1/2) C_T C_S^(1/2))^(1/2) C_S^(-1/2)``.
@@ -87,10 +90,13 @@ def transport_plan(method, source, target, regularization, class_regularization)
     if method == "exact":
         return ot.emd(a, b, cost, numItermax=10**7)
     if method == "sinkhorn":
-        return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-6)
+        plan = _quietly(ot.sinkhorn)(
+            a, b, cost, regularization, numItermax=5000, stopThr=1e-6, warn=False
+        )
+        return _check_plan(plan, b, method, regularization)
     penalty, potentials = np.zeros_like(cost), None
     for _ in range(N_MAJORISATIONS):
-        plan, log = ot.sinkhorn(
+        plan, log = _quietly(ot.sinkhorn)(
             a,
             b,
             cost + class_regularization * penalty,
@@ -101,10 +107,39 @@ def transport_plan(method, source, target, regularization, class_regularization)
             log=True,
             warn=False,
         )
+        _check_plan(plan, b, method, regularization)
         potentials = np.log(log["u"]), np.log(log["v"])
         for label in np.unique(source.y):
             of_class = source.y == label
             penalty[of_class] = 0.5 / np.sqrt(plan[of_class].sum(axis=0) + EPSILON)
+    return plan
+
+
+def _quietly(solve: Any) -> Any:
+    """Return a solver of which what it divides by zero is told by `_check_plan` alone."""
+
+    def solved(*args: Any, **options: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return solve(*args, **options)
+
+    return solved
+
+
+def _check_plan(plan: np.ndarray, b: np.ndarray, method: str, regularization: float) -> np.ndarray:
+    """Return a plan that gives the target its shares.
+
+    Raises
+    ------
+    ValueError
+        For one that does not, as ``exp(-M / r)`` was 0 for all that a row could go to.
+    """
+    missed = float(np.abs(plan.sum(axis=0) - b).sum())
+    if not missed <= MOST_MISSED:
+        raise ValueError(
+            f"method={method!r} found no plan with regularization={regularization!r}, which is too "
+            f"small for these rows: shares of {missed:.2g} of 1 are not where they should be. "
+            'Raise it, as to 0.1, scale the features, or take method="exact", which has none.'
+        )
     return plan
 
 
@@ -160,6 +195,8 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     ------
     ImportError
         Where POT is missing, in `fit` of all but "linear".
+    ValueError
+        For a `regularization` so small that no plan is found.
 
     Notes
     -----

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval
-from .._warning import warn
+from .._warning import quiet, warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
@@ -240,7 +240,8 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         for left, held in hold_out(target, self.inner_folds):
             twin.__dict__.pop("net_", None)  # whatever `warm_start` says
             twin.random_state = copy.deepcopy(self.random_state)
-            twin._fit(Domains(source, left))
+            with quiet():  # what is to be told of the method is told of the fit on all labels
+                twin._fit(Domains(source, left))
             answers = twin.net_.predict(target.X[held]), predict_plainly(left, held)
             right = np.hstack([right, [one == target.labels[held] for one in answers]])
         ours, alone = right.sum(axis=1).tolist()

@@ -87,6 +87,15 @@ def test_plans_hold_the_shares_and_rows_go_to_their_barycentres(method):
         np.testing.assert_allclose(aligned[i], place)
 
 
+@pytest.mark.parametrize("method", ["sinkhorn", "class_regularized"])
+@pytest.mark.filterwarnings("ignore:Warning. numerical errors")  # POT's own
+def test_a_plan_that_vanishes_is_refused(method):
+    pytest.importorskip("ot")
+    X, y, X_target = shifted()
+    with pytest.raises(ValueError, match=r"no plan with regularization=1e-05.*Raise it.*exact"):
+        OptimalTransport(method, regularization=1e-5).fit(X, y, X_target=X_target)
+
+
 def test_class_regularised_targets_receive_from_fewer_classes():
     pytest.importorskip("ot")
     X, y, X_target = shifted()

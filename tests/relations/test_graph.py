@@ -105,6 +105,17 @@ def test_levels_are_one_for_a_row_that_tells_none_and_half_for_the_mean():
     np.testing.assert_allclose(levels(even, np.ones(3), np.ones(3)), 0.5)
 
 
+def test_levels_by_plain_loops():
+    X, rows = rows_of(0), rows_of(1, 9)
+    mass, told = np.linspace(1, 3, 9), np.linspace(2, 1, 12)
+    votes = vote_shares(*nearest_rows(X, rows, 4), mass)
+    B = votes.toarray()
+    tells = [sum(told[i] * B[i, s] for i in range(12)) / mass[s] for s in range(9)]
+    mean = sum(mass[s] * tells[s] for s in range(9)) / sum(mass)
+    expected = [1 / (1 + tells[s] / mean) for s in range(9)]
+    np.testing.assert_allclose(levels(votes, mass, told), expected, rtol=1e-12)
+
+
 def test_affinity_by_plain_loops():
     rows, mass = rows_of(0), np.linspace(1, 2, 12)
     W = affinity(*nearest_rows(rows, rows, 3, are_same=True), mass).toarray()
