@@ -103,10 +103,10 @@ class OpenSetClassifier(AdaptationClassifier):
 
     The label head has one output ``u`` more than the source has classes, for the unknown.
     What stands between two classes of the source is of neither: means of the features of
-    two source rows of different classes are examples of the unknown, so that each class is
-    closed in by it before any unknown row was seen. Target rows then choose a side: the
-    predictions for them, known classes and the unknown alike, are to be confused as little
-    as can be (:class:`MCCClassifier`), which no row pushed to a border needs to oppose.
+    two source rows of different classes are examples of the unknown, which so closes each
+    class in before any unknown row was seen. The predictions for the target, the unknown one
+    of the classes, are to be confused as little as can be (:class:`MCCClassifier`), which
+    sends each row to the side where rows like it are.
 
     The loss is ``L_y + mixture_weight L_m + lambda L_c`` with ``L_y`` the mean cross-entropy on
     the source, ``L_c`` the class confusion of the predictions for the target, the unknown one

@@ -188,7 +188,7 @@ def test_classes_that_the_source_lacks_are_called_unknown():
         clf.fit(X[y < 2], y[y < 2], X_target + 0.7)
         answers = clf.predict(X_target + 0.7)
         scores.append(open_set_score(np.where(y < 2, y, -1), answers, unknown_label=-1))
-    assert np.mean(scores) > 0.6  # three draws gave 0.77 to 0.88
+    assert np.mean(scores) > 0.9  # three draws gave 0.99 to 1.00
 
 
 def test_later_adaptation_with_diversity_leaves_the_unknown_to_itself():
