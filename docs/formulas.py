@@ -95,6 +95,17 @@ def is_formula(text: str) -> bool:
     return len(words) < sum(token.kind == "name" for token in tokens)
 
 
+def is_display(text: str) -> bool:
+    """Tell whether all lines of a block can be read, and one without its names is a formula."""
+    if not any(is_formula(re.sub(r'"\w*"', "", line).strip()) for line in text.splitlines()):
+        return False
+    try:
+        block_to_latex(text)
+    except NoFormula:
+        return False
+    return True
+
+
 def block_to_latex(text: str) -> str:
     """Return the lines of a displayed formula as one aligned display."""
     rows: list[str] = []
