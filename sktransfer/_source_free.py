@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._class_weights import weigh_classes
+from ._naming import named
 from ._settings import Settings
 from ._task import encoded
 from ._validation import Integral, Interval, Real
@@ -172,7 +173,8 @@ def labels_to_fill(
     if target.y is not None:
         has_label = target.has_label
         known = np.arange(len(target)) if has_label is None else np.flatnonzero(has_label)
-        labels = encoded(net.task, target.y[known], device)
+        with named("y_target"):
+            labels = encoded(net.task, target.y[known], device)
     weight = None
     if class_weight is not None:
         dtype = floating_type(net.module_) or torch.float32
