@@ -229,8 +229,8 @@ def check_path(path: Any, name: str = "path") -> str | os.PathLike[str]:
     return path
 
 
-def check_same_columns(X, X_target) -> None:
-    """Check that frames have the same columns.
+def check_same_columns(X, X_target, name: str = "X") -> None:
+    """Check that frames, of which the first is the argument `name`, have the same columns.
 
     Raises
     ------
@@ -243,8 +243,9 @@ def check_same_columns(X, X_target) -> None:
     if names[0] == names[1]:
         return
     raise ValueError(
-        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
-        "and target must hold the same features in the same order: X_target[X.columns] sorts them."
+        f"X_target has the columns {names[1][:20]}, but {name} has {names[0][:20]}. "
+        "Source and target must hold the same features in the same order: "
+        f"X_target[{name}.columns] sorts them."
     )
 
 

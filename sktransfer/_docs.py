@@ -156,7 +156,7 @@ optimizer : {"adam", "adamw", "game_adam", "rmsprop", "sgd"} or callable, defaul
     momentum=0.9)``.
 learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="constant"
     Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
-    is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p) ** 0.75``, a
+    is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p)^0.75``, a
     callable gets ``p``.
 """
 
@@ -241,7 +241,7 @@ history_ : skorch History
     For each epoch the means of ``label_loss`` and of the method's other losses,
     their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
     ``dur``, and what else the method tells (adaptation ``domain_loss``,
-    ``target_loss``, ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
+    ``target_loss``, ``"lambda"``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._class_weights import weigh_classes
+from ._naming import named
 from ._settings import Settings
 from ._task import encoded
 from ._validation import Integral, Interval, Real
@@ -120,7 +121,7 @@ class HypothesisTransfer(Settings):
     sure, that use all classes and that agree with labels by the nearest centroid: of
     predictions ``p_ik`` and pseudo-labels ``y_i``, renewed before each epoch,
 
-    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w_y_i log p_i,y_i``
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w[y_i] log p_i[y_i]``
 
     with ``H(p) = -sum_k p_k log p_k`` and the class weights ``w`` of the classifier, scaled to
     mean 1 over the pseudo-labels (1 where it has none). Where one of the classes is the
@@ -197,7 +198,8 @@ def labels_to_fill(
     if target.y is not None:
         has_label = target.has_label
         known = np.arange(len(target)) if has_label is None else np.flatnonzero(has_label)
-        labels = encoded(net.task, target.y[known], device)
+        with named("y_target"):
+            labels = encoded(net.task, target.y[known], device)
     weight = None
     if class_weight is not None:
         dtype = floating_type(net.module_) or torch.float32

@@ -82,8 +82,9 @@ class MCDClassifier(AdaptationClassifier):
     these to where the heads agree. Classes are looked at, not the domains as wholes.
 
     Each batch is three moves, with ``L_1``, ``L_2`` the mean cross-entropies of the heads
-    on the source, ``d = 1/(n' K) sum_target sum_k |p_ik - q_ik|`` the discrepancy of their
-    softmaxes and ``lambda`` that of the step:
+    on the source, ``lambda`` that of the step, and of their softmaxes ``p``, ``q`` the discrepancy
+
+    ``d = 1/(n' K) sum_target sum_k |p_ik - q_ik|``:
 
     - body and heads go down ``L_1 + L_2``;
     - the heads alone go down ``L_1 + L_2 - lambda d``;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval
+from .._warning import warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
@@ -63,15 +63,16 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     one label head decides; the classes, of few labelled target rows and of what the others
     are taken for, bring them together.
 
-    The loss is ``L_S + target_weight L_T + lambda D`` with the mean cross-entropies of the
-    source and of the target's labelled rows, and of the features of a batch
+    The loss is
 
+    ``L_S + target_weight L_T + lambda D``,
     ``D = ||m_S - m_T||^2 + sum_k ||m_S^k - m_T^k||^2``,
 
-    ``m`` a domain's mean and ``m^k`` that of its class k. In the target a labelled row
-    counts for its class, and every row for class k with ``a p_k``, its predicted
-    probability times the share ``a`` of the training that is done (the paper's it/I);
-    no gradient flows through ``p``.
+    with the mean cross-entropies ``L_S`` of the source and ``L_T`` of the target's labelled
+    rows and, of the features of a batch, ``m`` a domain's mean and ``m^k`` that of its class
+    ``k``. In the target a labelled row counts for its class, and every row for class k with
+    ``a p_k``, its predicted probability times the share ``a`` of the training that is done
+    (the paper's it/I); no gradient flows through ``p``.
 
     `predict` and `score` take rows of the target; with ``domain="source"`` those of the
     source. Without `X_target` it is a plain classifier of the source.
@@ -251,7 +252,7 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         }
         warning = describe_no_gain(ours, alone, n_rows)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=5)
+            warn(warning)
 
     def _make_bodies(
         self, source_rows: Tensor, target_rows: Tensor, default: torch.dtype

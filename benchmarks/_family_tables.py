@@ -1,0 +1,152 @@
+"""Tables of the runs in `family.py`'s file, as Markdown."""
+
+import json
+
+import pandas as pd
+from _family_problems import CHOICES, CLASS_SETS, FAMILY
+
+GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")  # of the optimizer game_adam
+WITHOUT_TWIN = ("logistic", "target", "dann twin", "coral twin")
+SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
+
+
+def read(path):
+    """Return the lines that were completed; and those of `holds.py` at defaults."""
+    text = path.read_text().splitlines() if path.exists() else []
+    lines = [json.loads(line) for line in text if line.endswith("}")]
+    own = [line for line in lines if len(line["key"]) == 4]
+    known = {json.dumps(line["key"]) for line in own}
+    for line in lines:
+        if len(line["key"]) == 5 and line["key"][1] == "source" and line["key"][3] == "{}":
+            key = [part for part in line["key"] if part != "source"]
+            if json.dumps(key) not in known:
+                own.append({"key": key, "last": line["last"], "seconds": line["seconds"]})
+    return own
+
+
+def twin_of(method):
+    """Return whose source-only network a method is compared with."""
+    return "dann twin" if method.removesuffix(" weighted") in GAMES else "coral twin"
+
+
+def to_frame(path):
+    """Return a row for each run, with the accuracy of its twin."""
+    columns = ["task", "method", "params", "seed"]
+    runs = pd.DataFrame(
+        [{**dict(zip(columns, line["key"], strict=True)), **line} for line in read(path)]
+    )
+    runs = runs[runs["task"].isin(problem.name for problem in FAMILY)]
+    runs = runs.assign(dataset=runs["task"].str.split(":").str[0])
+    accuracies = runs[runs["params"] == "{}"].set_index(["task", "method", "seed"])["last"]
+    runs["twin"] = [
+        accuracies.get((run.task, twin_of(run.method), run.seed)) for run in runs.itertuples()
+    ]
+    runs.loc[runs["method"].isin(WITHOUT_TWIN), "twin"] = None
+    return runs.assign(gain=runs["last"] - runs["twin"])
+
+
+def short(value, signed=False, digits=3):
+    """Return a figure without the zero before its point."""
+    if pd.isna(value):
+        return ""
+    return format(value, f"{'+' if signed else ''}.{digits}f").replace("0.", ".", 1)
+
+
+def markdown(table, index=True):
+    """Return a table whose figures stay as they are written."""
+    return table.to_markdown(index=index, disable_numparse=True)
+
+
+def accuracy(of):
+    """Return the mean over tasks and seeds, and the spread of the seeds' means."""
+    spread = of.groupby("seed")["last"].mean().std()
+    mean = short(of.groupby("task")["last"].mean().mean())
+    return mean + ("" if pd.isna(spread) else f" ±{short(spread)}")
+
+
+def gain(of):
+    """Return the mean gain over the twin, and that of the worst task."""
+    if of["gain"].isna().any():
+        return ""
+    tasks = of.groupby("task")["gain"].mean()
+    mean, worst = short(tasks.mean(), signed=True), short(tasks.min(), signed=True)
+    return mean + ("" if len(tasks) == 1 else f" ({worst})")
+
+
+def by_dataset(runs, cell):
+    """Return a row for each method and a column for each data set."""
+    names = dict.fromkeys(problem.dataset for problem in FAMILY)
+    table = runs.groupby(["method", "dataset"], sort=False).apply(cell).unstack("dataset")
+    table = table.reindex(columns=[name for name in names if name in table])
+    order = [*WITHOUT_TWIN[:1], *WITHOUT_TWIN[2:], *dict.fromkeys(runs["method"]), "target"]
+    order = [name for name in dict.fromkeys(order) if name != "target"] + ["target"]
+    own = runs.groupby("dataset")
+    titles = {name: f"{name} [{of['task'].nunique()} x {of['seed'].nunique()}]" for name, of in own}
+    table = table.reindex([name for name in order if name in table.index])
+    return table.rename(columns=titles).fillna("").pipe(markdown)
+
+
+def class_sets(runs):
+    """Return each method's accuracies, seed by seed, without and with weights."""
+    runs = runs.assign(
+        kind=["weighted" if name.endswith("weighted") else "" for name in runs["method"]],
+        name=runs["method"].str.removesuffix(" weighted"),
+    )
+    cells = runs.sort_values("seed").groupby(["name", "task", "kind"], sort=False)["last"]
+    table = cells.apply(lambda values: ", ".join(map(short, values))).unstack(["task", "kind"])
+    table = table.sort_index(axis=1)
+    table.columns = [" ".join(column).strip() for column in table.columns]
+    return table.loc[list(dict.fromkeys(runs["name"]))].fillna("").pipe(markdown)
+
+
+def choices(runs):
+    """Return what a choice of the main weight among three gives, by method."""
+    runs = runs[runs["task"].isin(CHOICES) & ~runs["method"].isin(WITHOUT_TWIN)]
+    rows = []
+    for (task, seed, method), of in runs.groupby(["task", "seed", "method"], sort=False):
+        if len(of) == 3:
+            chosen = {name: of.loc[of[score].idxmax(), "last"] for name, score in SCORERS.items()}
+            default = of.loc[of["params"] == "{}", "last"].item()
+            row = {"task": task, "seed": seed, "method": method, "default": default}
+            rows.append({**row, **chosen, "best": of["last"].max()})
+    frame = pd.DataFrame(rows)
+    figures = ["default", *SCORERS, "best"]
+    return [
+        frame.groupby(by, sort=False)[figures].mean().map(short).pipe(markdown)
+        for by in ("method", "task")
+    ]
+
+
+def over_methods(runs):
+    """Return what the scorers make of all runs of a task, methods and weights alike."""
+    runs = runs[runs["task"].isin(CHOICES) & runs["entropy"].notna() & (runs["method"] != "target")]
+    rows = []
+    for (task, seed), of in runs.groupby(["task", "seed"], sort=False):
+        chosen = {
+            name: of.loc[of[score].idxmax(), ["method", "last"]] for name, score in SCORERS.items()
+        }
+        cells = {name: f"{short(run['last'])} {run['method']}" for name, run in chosen.items()}
+        best = of.loc[of["last"].idxmax()]
+        row = {"task": task, "seed": seed, "mean": short(of["last"].mean()), **cells}
+        rows.append({**row, "best": f"{short(best['last'])} {best['method']}"})
+    return pd.DataFrame(rows).pipe(markdown, index=False)
+
+
+def print_tables(path):
+    """Print all."""
+    runs = to_frame(path)
+    at_defaults = runs[runs["params"] == "{}"]
+    sets = at_defaults["dataset"].isin(CLASS_SETS)
+    print("Accuracy on the target, ± over seeds [tasks x seeds]\n")
+    print(by_dataset(at_defaults[~sets], accuracy))
+    print("\nGain over the twin (worst task)\n")
+    print(by_dataset(at_defaults[~sets & at_defaults["twin"].notna()], gain))
+    if sets.any():
+        print("\nOther class sets, seed by seed\n")
+        print(class_sets(at_defaults[sets]))
+    tried = runs[runs["task"].isin(CHOICES)]
+    if (tried.groupby(["task", "seed", "method"]).size() == 3).any():
+        print("\nA choice of the main weight among three\n")
+        print("\n\n".join(choices(tried)))
+        print("\nA choice among all methods and weights\n")
+        print(over_methods(tried))
