@@ -11,11 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from sktransfer import make_transfer_pipeline
 from sktransfer.alignment import OptimalTransport
 from sktransfer.alignment._base import merge_rows
-from sktransfer.alignment._optimal_transport import (
-    gaussian_transport_matrix,
-    transport_cost,
-    transport_plan,
-)
+from sktransfer.alignment._optimal_transport import gaussian_transport_matrix
+from sktransfer.alignment._transport_plans import transport_cost, transport_plan
 from sktransfer.data._domain import Domain
 from tests.alignment.problems import shifted
 
