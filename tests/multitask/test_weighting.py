@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from sktransfer.data._domain import Domain
 from sktransfer.multitask import MultiTaskRegressor
+from sktransfer.multitask._deep import initial_losses
 from sktransfer.multitask._heads import head_penalty, make_heads
 from sktransfer.multitask._several import SeveralClassifications, SeveralRegressions
 from sktransfer.multitask._weighting import (
@@ -242,6 +244,17 @@ def test_a_step_of_gradnorm_moves_the_weights_as_by_loops():
 def test_losses_before_training_are_those_of_outputs_zero():
     step, *_ = make_step("gradnorm")
     torch.testing.assert_close(step.initial, torch.ones(3))  # of standardised labels
+
+
+def test_losses_before_training_of_weighted_rows_are_those_of_repeated_ones():
+    y, times = draw(0, 6, 2).numpy(), np.array([1, 3, 2, 1, 1, 5])
+    y[4, 1] = np.nan
+    task = SeveralRegressions(np.zeros(2), np.ones(2), "squared_error")
+    rows, cpu = np.zeros((6, 1)), torch.device("cpu")
+    weighted = initial_losses(task, Domain(rows, y, times.astype(float)), cpu)
+    repeated = Domain(rows.repeat(times, 0), y.repeat(times, 0))
+    torch.testing.assert_close(weighted, initial_losses(task, repeated, cpu))
+    assert not torch.allclose(weighted, initial_losses(task, Domain(rows, y), cpu))
 
 
 # What is learned, and its heads
