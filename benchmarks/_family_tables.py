@@ -16,9 +16,11 @@ def read(path):
     lines = [json.loads(line) for line in text if line.endswith("}")]
     own = [line for line in lines if len(line["key"]) == 4]
     known = {json.dumps(line["key"]) for line in own}
+    inputs = {problem.name: problem.inputs[0] for problem in FAMILY}
     for line in lines:
-        if len(line["key"]) == 5 and line["key"][1] == "source" and line["key"][3] == "{}":
-            key = [part for part in line["key"] if part != "source"]
+        task, *rest = line["key"]
+        if len(rest) == 4 and rest[0] == inputs.get(task) and rest[2] == "{}":
+            key = [task, *rest[1:]]
             if json.dumps(key) not in known:
                 own.append({"key": key, "last": line["last"], "seconds": line["seconds"]})
     return own
