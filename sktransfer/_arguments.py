@@ -135,6 +135,17 @@ def check_same_length(n_rows: int, name: str, y: Any, name_of_y: str) -> None:
         )
 
 
+def n_rows_of(X) -> int | None:
+    """Return how many rows these are, None where they do not say."""
+    return (
+        X.shape[0]
+        if len(getattr(X, "shape", ())) > 0
+        else len(X)
+        if hasattr(X, "__len__")
+        else None
+    )
+
+
 def check_random_state(random_state: Any, name: str = "random_state") -> np.random.RandomState:
     """Return the generator of a seed, as scikit-learn's namesake does.
 

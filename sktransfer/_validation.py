@@ -22,6 +22,7 @@ from ._arguments import (
     check_same_columns,
     check_same_length,
     check_sample_weight,
+    n_rows_of,
 )
 from ._measured import check_classes
 from ._naming import check_values, named
@@ -293,17 +294,6 @@ def _check_rows(estimator, X_target, rows: ArrayRows, dtype: Any, wanted: str):
             check_values(checked, "X_target")
         X_target = rows.keep(checked, X_target)
     return X_target
-
-
-def n_rows_of(X) -> int | None:
-    """Return how many rows these are, None where they do not say."""
-    return (
-        X.shape[0]
-        if len(getattr(X, "shape", ())) > 0
-        else len(X)
-        if hasattr(X, "__len__")
-        else None
-    )
 
 
 def _dimensions(number: int) -> str:
