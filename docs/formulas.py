@@ -16,8 +16,7 @@ import re
 from typing import NamedTuple
 
 from formula_parts import (
-    FUNCTIONS,
-    OPERATORS,
+    GREEK,
     bare,
     bracketed,
     is_plain_word,
@@ -57,6 +56,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 PYTHON = re.compile(
     r"==|\w=\S|[A-Za-z]\w*\.\w|\b(None|True|False|import|self|nan)\b|>>>|[`%@#\\]|\(\)|://"
 )
+SYMBOL = re.compile(rf"([A-Za-z]|{'|'.join(GREEK)})(_[A-Za-z0-9]{{1,2}})?'?")  # alone
 # Words that are functions in formulas; any other before a bracket is a call.
 CALLED = ("body", "decoder", "error", "loss", "predict")
 
@@ -82,8 +82,8 @@ def is_formula(text: str) -> bool:
         to_latex(text)
     except NoFormula:
         return False
-    if not tokens or (len(tokens) == 1 and (text in OPERATORS or text in FUNCTIONS)):
-        return False
+    if len(tokens) < 2:
+        return bool(SYMBOL.fullmatch(text))
     follows = [*tokens[1:], Token("end", "", 0)]
     words = [
         (token.text, after.text == "(" and not after.spaces)
@@ -93,6 +93,17 @@ def is_formula(text: str) -> bool:
     if any(called and word not in CALLED for word, called in words):
         return False
     return len(words) < sum(token.kind == "name" for token in tokens)
+
+
+def is_display(text: str) -> bool:
+    """Tell whether all lines of a block can be read, and one without its names is a formula."""
+    if not any(is_formula(re.sub(r'"\w*"', "", line).strip()) for line in text.splitlines()):
+        return False
+    try:
+        block_to_latex(text)
+    except NoFormula:
+        return False
+    return True
 
 
 def block_to_latex(text: str) -> str:

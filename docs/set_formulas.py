@@ -1,7 +1,7 @@
 """Sets the formulas of pages, which docstrings write in plain text, by `formulas`."""
 
 from docutils import nodes
-from formulas import NoFormula, block_to_latex, is_formula, to_latex
+from formulas import block_to_latex, is_display, is_formula, to_latex
 from sphinx.transforms import SphinxTransform
 
 OF_USERS = ("auto_examples/", "benchmarks/", "whats_new")  # output, tables and the changelog stay
@@ -31,13 +31,10 @@ class SetFormulas(SphinxTransform):
 
 
 def display(node, text):
-    """Put mathematics in the place of a block, where its text is a formula in every line."""
-    if not any(is_formula(line.strip()) for line in text.splitlines()):
+    """Put mathematics in the place of a block whose text is a formula."""
+    if not is_display(text):
         return
-    try:
-        latex = block_to_latex(text)
-    except NoFormula:
-        return
+    latex = block_to_latex(text)
     node.replace_self(nodes.math_block(latex, latex, nowrap=False, number=None, label=None))
 
 

@@ -54,6 +54,34 @@ def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
         )
 
 
+def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return labels as the type of others, where that keeps all values.
+
+    Whole numbers beside NaN come as floats, and are the classes that they were.
+    """
+    if y.dtype.kind not in "iub" or known.dtype.kind != "f":
+        return known
+    whole = known.astype(y.dtype)
+    return whole if np.array_equal(whole, known) else known
+
+
+def check_all_labelled(y: Any) -> None:
+    """Check that each row has a label.
+
+    Raises
+    ------
+    ValueError
+        Where some are None, NaN, `pandas.NA` or masked.
+    """
+    n_missing = int(np.sum(~find_labelled(y)))
+    if n_missing:
+        raise ValueError(
+            f"Input y contains NaN or None: {n_missing} of its {len(y)} labels are missing. Leave "
+            "these rows out, keep = pandas.notna(y), X[keep], y[keep]; of a target, with "
+            "X_target and y_target, rows without a label are of use."
+        )
+
+
 def find_labelled(y) -> np.ndarray:
     """Return which entries are labels, and not None, NaN, `pandas.NA` or masked.
 

@@ -23,6 +23,7 @@ from sktransfer import (
     VADAClassifier,
     make_transfer_pipeline,
 )
+from sktransfer._warning import quiet, warn
 from sktransfer.finetuning import SourceTraining
 
 FAST = {"max_epochs": 1, "random_state": 0}
@@ -58,14 +59,29 @@ def rows():
     return rng.normal(size=(40, 3)), np.arange(40) % 2
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+WAYS = [(one, way) for one in ESTIMATORS for way in ("fit", "fit_transform") if hasattr(one, way)]
+
+
+@pytest.mark.parametrize(("estimator", "method"), WAYS)
 def test_warnings_point_at_the_line_that_fits(rows, estimator, method):
-    if not hasattr(estimator, method):
-        pytest.skip("transforms nothing")
     fit = getattr(clone(estimator), method)
     line = inspect.currentframe().f_lineno + 1
     assert places_of_warnings(lambda: fit(*rows)) == {(__file__, line)}
+
+
+def test_inner_fits_are_quiet_and_others_are_not():
+    def outer():
+        with quiet():
+            warn("of an inner fit")
+        warn("of the outer one")
+
+    with pytest.warns(UserWarning, match="outer") as record:
+        outer()
+    assert len(record) == 1
+    with pytest.raises(ZeroDivisionError), quiet():
+        _ = 1 / 0
+    with pytest.warns(UserWarning, match="again"):
+        warn("again")
 
 
 def test_warnings_in_a_search_point_at_the_search(rows):

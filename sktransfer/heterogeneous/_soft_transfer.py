@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
+from .._resuming import checkpoint_of_part
 from .._validation import Integral, Interval
-from .._warning import warn
+from .._warning import quiet, warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
@@ -121,7 +122,8 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         Parts of the target's labelled rows, each held out once, over which `fit` compares
         the method with logistic regression on the other labelled rows alone, and warns
         where that is right as often. It costs as many further fits; 0 leaves it out. With
-        two labelled rows or one class there is nothing to compare.
+        two labelled rows or one class there is nothing to compare. With `checkpoint` these
+        fits go on, too: the file of each stands beside that of `fit`, ending in ``.fold1``.
     {optimizer_parameters}
     {training_parameters}
 
@@ -234,13 +236,14 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
             return
         twin = copy.copy(self)
-        twin.callbacks, twin.checkpoint = None, None
-        twin.inner_folds, twin.verbose = 0, 0
+        twin.callbacks, twin.inner_folds, twin.verbose = None, 0, 0
         right = np.zeros((2, 0), dtype=bool)
-        for left, held in hold_out(target, self.inner_folds):
+        for number, (left, held) in enumerate(hold_out(target, self.inner_folds), start=1):
+            twin.checkpoint = checkpoint_of_part(self.checkpoint, f"fold{number}")
             twin.__dict__.pop("net_", None)  # whatever `warm_start` says
             twin.random_state = copy.deepcopy(self.random_state)
-            twin._fit(Domains(source, left))
+            with quiet():  # what is to be told of the method is told of the fit on all labels
+                twin._fit(Domains(source, left))
             answers = twin.net_.predict(target.X[held]), predict_plainly(left, held)
             right = np.hstack([right, [one == target.labels[held] for one in answers]])
         ours, alone = right.sum(axis=1).tolist()

@@ -5,7 +5,9 @@ import pickle
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -189,6 +191,14 @@ def test_other_classifiers_are_fitted_on_each_support_of_one_group():
     assert score.mean == 1
     assert len(Watching.seen) == 20
     assert all(max(classes) < 6 or min(classes) > 6 for classes in Watching.seen)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, scipy.sparse.csr_array, scipy.sparse.coo_array])
+def test_rows_of_an_episode_are_taken_from_any_container(kind):
+    shots = {"n_way": 3, "n_episodes": 20, "random_state": 0}
+    expected = few_shot_score(LogisticRegression(), X_NEW, Y_NEW, **shots)
+    score = few_shot_score(LogisticRegression(), kind(X_NEW), Y_NEW, **shots)
+    np.testing.assert_allclose(score.scores, expected.scores)
 
 
 ONE_EACH = X_OLD[::12], Y_OLD[::12]
