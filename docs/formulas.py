@@ -56,7 +56,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 PYTHON = re.compile(
     r"==|\w=\S|[A-Za-z]\w*\.\w|\b(None|True|False|import|self|nan)\b|>>>|[`%@#\\]|\(\)|://"
 )
-SYMBOL = re.compile(r"[A-Za-z](_[A-Za-z0-9]{1,2})?|" + "|".join(GREEK))  # alone
+SYMBOL = re.compile(rf"([A-Za-z]|{'|'.join(GREEK)})(_[A-Za-z0-9]{{1,2}})?'?")  # alone
 # Words that are functions in formulas; any other before a bracket is a call.
 CALLED = ("body", "decoder", "error", "loss", "predict")
 
