@@ -61,8 +61,8 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
         max tr W'F'HFW    subject to    W' (F'MF + mu I) W = I
 
-    for features ``F`` (``kernel=None``) or ``F = K``, with columns of ``W`` scaled to one length, at
-    which the mean variance of the components is 1. Pseudo-labels that are wrong at the
+    for features ``F`` (``kernel=None``) or ``F = K``, with columns of ``W`` scaled to one
+    length, at which the mean variance of the components is 1. Pseudo-labels that are wrong at the
     start draw wrong classes together: look at a score without labels before and after.
 
     Parameters
