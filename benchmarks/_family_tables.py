@@ -7,6 +7,9 @@ from _family_problems import CHOICES, CLASS_SETS, FAMILY
 
 GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")  # of the optimizer game_adam
 WITHOUT_TWIN = ("logistic", "target", "dann twin", "coral twin")
+LEAST_METHODS = 8  # for a task to stand in a table
+METHODS = ("dann", "cdan", "confusion", "vada", "dirt-t", "coral", "dan", "jan", "jdot")
+ORDER = ("logistic", "dann twin", "coral twin", *METHODS, "mcc", "mcd", "shot", "target")
 SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
 
 
@@ -16,9 +19,11 @@ def read(path):
     lines = [json.loads(line) for line in text if line.endswith("}")]
     own = [line for line in lines if len(line["key"]) == 4]
     known = {json.dumps(line["key"]) for line in own}
+    inputs = {problem.name: problem.inputs[0] for problem in FAMILY}
     for line in lines:
-        if len(line["key"]) == 5 and line["key"][1] == "source" and line["key"][3] == "{}":
-            key = [part for part in line["key"] if part != "source"]
+        task, *rest = line["key"]
+        if len(rest) == 4 and rest[0] == inputs.get(task) and rest[2] == "{}":
+            key = [task, *rest[1:]]
             if json.dumps(key) not in known:
                 own.append({"key": key, "last": line["last"], "seconds": line["seconds"]})
     return own
@@ -73,17 +78,30 @@ def gain(of):
     return mean + ("" if len(tasks) == 1 else f" ({worst})")
 
 
+def shared(runs, n_seeds):
+    """Return the runs of so many seeds, on tasks that most methods have all of them on."""
+    runs = runs[runs["seed"] < n_seeds]
+    complete = runs.groupby(["task", "method"])["seed"].transform("nunique") == n_seeds
+    runs = runs[complete]
+    return runs[runs.groupby("task")["method"].transform("nunique") >= LEAST_METHODS]
+
+
 def by_dataset(runs, cell):
-    """Return a row for each method and a column for each data set."""
-    names = dict.fromkeys(problem.dataset for problem in FAMILY)
-    table = runs.groupby(["method", "dataset"], sort=False).apply(cell).unstack("dataset")
-    table = table.reindex(columns=[name for name in names if name in table])
-    order = [*WITHOUT_TWIN[:1], *WITHOUT_TWIN[2:], *dict.fromkeys(runs["method"]), "target"]
-    order = [name for name in dict.fromkeys(order) if name != "target"] + ["target"]
-    own = runs.groupby("dataset")
-    titles = {name: f"{name} [{of['task'].nunique()} x {of['seed'].nunique()}]" for name, of in own}
-    table = table.reindex([name for name in order if name in table.index])
-    return table.rename(columns=titles).fillna("").pipe(markdown)
+    """Return a row for each method, a column for each data set; [n] where n tasks are not all."""
+    numbers = runs.groupby("dataset")["task"].nunique()
+
+    def counted(of):
+        n_tasks = of["task"].nunique()
+        complete = n_tasks == numbers[of["dataset"].iloc[0]]
+        return cell(of) + ("" if complete else f" [{n_tasks}]")
+
+    grouped = runs.groupby(["method", "dataset"], sort=False)[[*runs.columns]]
+    table = grouped.apply(counted).unstack("dataset")
+    datasets = dict.fromkeys(problem.dataset for problem in FAMILY)
+    table = table.reindex(columns=[name for name in datasets if name in table])
+    order = [name for name in ORDER if name in table.index]
+    titles = {name: f"{name} [{n_tasks}]" for name, n_tasks in numbers.items()}
+    return table.loc[order].rename(columns=titles).fillna("").pipe(markdown)
 
 
 def class_sets(runs):
@@ -137,10 +155,12 @@ def print_tables(path):
     runs = to_frame(path)
     at_defaults = runs[runs["params"] == "{}"]
     sets = at_defaults["dataset"].isin(CLASS_SETS)
-    print("Accuracy on the target, ± over seeds [tasks x seeds]\n")
-    print(by_dataset(at_defaults[~sets], accuracy))
-    print("\nGain over the twin (worst task)\n")
-    print(by_dataset(at_defaults[~sets & at_defaults["twin"].notna()], gain))
+    for n_seeds in (1, 3):
+        own = shared(at_defaults[~sets], n_seeds)
+        print(f"\n{n_seeds} seed(s): accuracy on the target [tasks]\n")
+        print(by_dataset(own, accuracy))
+        print(f"\n{n_seeds} seed(s): gain over the twin (worst task) [tasks]\n")
+        print(by_dataset(own[own["gain"].notna()], gain))
     if sets.any():
         print("\nOther class sets, seed by seed\n")
         print(class_sets(at_defaults[sets]))

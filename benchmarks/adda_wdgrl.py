@@ -28,7 +28,7 @@ from sktransfer.adaptation._classifier import AdaptationClassifier
 from sktransfer.adaptation._dann import DANNMixin
 from sktransfer.engine._stage import AlternatingStep, GradientStep, Move, Stage
 
-TASKS = (*CHOICES, "moons: 20 degrees", "digits,objects: USPS -> MNIST")
+TASKS = ("moons: 20 degrees", *CHOICES[:3], "digits,objects: MNIST -> USPS")
 PROBLEMS = {problem.name: problem for problem in FAMILY if problem.name in TASKS}
 COLUMNS = ["task", "method", "seed"]
 

@@ -94,6 +94,10 @@ class MCDClassifier(AdaptationClassifier):
     ``2 + n_body_moves`` passes through the body, of which the last are of target rows
     alone: five to six times the work of plain training.
 
+    The paper has ``lambda`` 1. Where the source's border cuts through a class of the target
+    (moons turned by 20 and 35 degrees) that carries whole clusters across, and 0.3 does so less;
+    elsewhere the two differ by a point or less.
+
     Parameters
     ----------
     {body_parameters}
@@ -140,6 +144,7 @@ class MCDClassifier(AdaptationClassifier):
     }
 
     n_body_moves: int = 4
+    lambda_: float = 0.3
 
     def _make_label_head(self, features: Tensor, n_outputs: int) -> nn.Module:
         make = super()._make_label_head
