@@ -18,7 +18,7 @@ from sklearn import set_config
 
 from sktransfer.alignment import CORAL, TCA, OptimalTransport, SubspaceAlignment
 from sktransfer.alignment._base import merge_rows
-from sktransfer.alignment._optimal_transport import transport_plan
+from sktransfer.alignment._transport_plans import transport_plan
 from sktransfer.data._domain import Domain
 
 LIMIT = 150  # seconds

@@ -1,92 +1,153 @@
-"""The deep family at its defaults, on tasks that defaults were chosen on and on others.
+"""The deep family at its defaults, and at what two scorers choose without labels.
 
-    python benchmarks/family.py RUNS.jsonl [--method NAME ...] [--part screened] [--seeds 0 1 2]
+    python benchmarks/family.py RUNS.jsonl [--method NAME ...] [--datasets ...] [--seeds 0 1 2]
+    python benchmarks/family.py RUNS.jsonl --grid    # the values of the choices
     python benchmarks/family.py RUNS.jsonl --table
 
-Every run adds one line of JSON to the file, as in `holds.py`, of which this is a selection of
-tasks; a run whose line stands there is not made again. Methods of one optimizer share a twin.
+Every run adds one line of JSON to the file; a run whose line stands there is not made again, so
+that a killed one goes on where it was. Methods of one optimizer and as many epochs share a twin,
+which is fitted on the source alone. "target" is the same network fitted on half of the target's
+labels and scored on the other half; "weighted" a method with ``class_weighting="target"``.
 """
 
 import argparse
 import json
+import time
+import warnings
+from functools import partial
 from pathlib import Path
 
-import pandas as pd
-from _family_problems import FAMILY
-from holds import METHODS, TWIN, key_of, make_run, read
+import numpy as np
+import torch
+from _family_problems import CHOICES, CLASS_SETS, FAMILY
+from _family_tables import print_tables, read
+from sklearn.linear_model import LogisticRegression
 
-# Whose `source_only()` is the twin of all that have its optimizer.
-GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")
-TWINS = {name: ("dann" if name in GAMES else "coral") + TWIN for name in METHODS}
-RUNS = ["logistic", *dict.fromkeys(TWINS.values()), *METHODS]
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DeepMMDClassifier,
+    DomainConfusionClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    SHOTClassifier,
+    VADAClassifier,
+)
+from sktransfer.model_selection import EntropyScorer, NeighborAgreementScorer
+
+METHODS = {
+    "dann": DANNClassifier,
+    "coral": DeepCORALClassifier,
+    "mcc": MCCClassifier,
+    "cdan": CDANClassifier,
+    "dan": DeepMMDClassifier,
+    "jan": partial(DeepMMDClassifier, joint=True),
+    "jdot": DeepJDOTClassifier,
+    "mcd": MCDClassifier,
+    "shot": SHOTClassifier,
+    "confusion": DomainConfusionClassifier,
+    "vada": VADAClassifier,
+}
+DIRT_T = {"dirt-t": partial(VADAClassifier, dirt_t_epochs=30)}
+WEIGHTED = {
+    f"{name} weighted": partial(kind, class_weighting="target")
+    for name, kind in METHODS.items()
+    if name not in ("mcd", "shot")
+}
+WEIGHTED["shot weighted"] = partial(SHOTClassifier, diversity=False, pseudo_label_weight=0.0)
+TWINS = {
+    "dann twin": DANNClassifier,
+    "coral twin": DeepCORALClassifier,
+    "mcc twin": MCCClassifier,
+}
+KINDS = {**METHODS, **DIRT_T, **WEIGHTED, **TWINS, "target": MCCClassifier}
+RUNS = ["logistic", *TWINS, "target", *METHODS, *DIRT_T, *WEIGHTED]
+DIRT_T_ON = ("moons", "no_shift")
+FACTORS = (1 / 3, 3)  # of the default, where a method's main weight is chosen
+
+
+def grid(method):
+    """Return the parameters that are tried beside the default."""
+    name = "pseudo_label_weight" if method == "shot" else "lambda_"
+    default = KINDS[method]().get_params()[name]
+    return [{name: round(float(default * factor), 4)} for factor in FACTORS]
+
+
+def is_run(problem, method):
+    """Whether a method is run on a problem."""
+    if method in WEIGHTED:
+        return problem.dataset in CLASS_SETS
+    return method not in DIRT_T or problem.dataset in DIRT_T_ON
+
+
+def make_estimator(problem, seed, method, params):
+    """Return the estimator with what the problem and the parameters say."""
+    params = {**problem.settings, **params}
+    if problem.body is not None:
+        torch.manual_seed(seed)
+        params["feature_extractor"] = problem.body()
+    clf = KINDS[method](**params, random_state=seed)
+    return clf.source_only() if method in TWINS or method == "target" else clf
+
+
+def halves(X, y, seed):
+    """Return rows and labels of one half, then of the other."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    first, second = order[: len(y) // 2], order[len(y) // 2 :]
+    return X[first], y[first], X[second], y[second]
+
+
+def run(problem, seed, method, params):
+    """Return what one fit gave."""
+    Xs, ys, Xt, yt = problem.rows(seed, problem.inputs[0])
+    start = time.perf_counter()
+    if method == "logistic":
+        Xs, Xt = (X if X.ndim == 2 else X.reshape(len(X), -1) for X in (Xs, Xt))
+        accuracy = LogisticRegression(max_iter=300).fit(Xs, ys).score(Xt, yt)
+        return {"last": accuracy, "seconds": time.perf_counter() - start}
+    clf = make_estimator(problem, seed, method, params)
+    if method == "target":
+        Xs, ys, Xt, yt = halves(Xt, yt, seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(Xs, ys, X_target=None if method in (*TWINS, "target") else Xt)
+    record = {"last": float(np.mean(clf.predict(Xt) == yt))}
+    record["seconds"] = time.perf_counter() - start
+    record["entropy"] = EntropyScorer(Xt)(clf)
+    record["neighbors"] = NeighborAgreementScorer(Xt)(clf, Xs, ys)
+    record["warned"] = [str(w.message)[:60] for w in caught]
+    return record
+
+
+def planned(args):
+    """Yield the problem, seed, method and parameters of each run that is asked for."""
+    for seed in args.seeds:
+        for problem in FAMILY:
+            if args.grid and problem.name not in CHOICES:
+                continue
+            if args.datasets and problem.dataset not in args.datasets:
+                continue
+            if args.tasks and problem.task not in args.tasks:
+                continue
+            for method in args.method or (METHODS if args.grid else RUNS):
+                if is_run(problem, method):
+                    for params in grid(method) if args.grid else [args.params]:
+                        yield problem, seed, method, params
 
 
 def make_runs(args):
     """Make the runs that lack."""
     done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in args.seeds:
-        for part in args.part:
-            for problem in FAMILY[part]:
-                if args.datasets and problem.dataset not in args.datasets:
-                    continue
-                for method in args.method:
-                    params = {} if method == "logistic" else args.params
-                    key = key_of(problem, problem.inputs[0], method, params, seed)
-                    if json.dumps(key) in done:
-                        continue
-                    record = make_run(problem, problem.inputs[0], seed, method, params)
-                    with args.runs.open("a") as file:
-                        file.write(json.dumps({"key": key, **record}) + "\n")
-                    print(
-                        *key, *(round(record[name], 3) for name in ("last", "seconds")), flush=True
-                    )
-
-
-def to_frame(path):
-    """Return a row for each run of the family's tasks, with the accuracy of its twin."""
-    parts = {problem.name: part for part, own in FAMILY.items() for problem in own}
-    rows = [
-        {
-            **dict(zip(("task", "inputs", "method", "params", "seed"), line["key"], strict=True)),
-            "accuracy": line["last"],
-            "best": line.get("best"),
-        }
-        for line in read(path)
-        if line["key"][0] in parts and line["key"][1] in ("source", "raw")
-    ]
-    runs = pd.DataFrame(rows)
-    runs["part"] = runs["task"].map(parts)
-    runs["dataset"] = runs["task"].str.split(":").str[0]
-    inputs = {"lenet": "raw"}
-    runs = runs[runs["inputs"] == runs["dataset"].map(lambda name: inputs.get(name, "source"))]
-    place = ["task", "seed", "twin_of"]
-    runs["twin_of"] = runs["method"].map(TWINS)
-    twins = runs[runs["method"].str.endswith(TWIN)]
-    twins = twins.assign(twin_of=twins["method"])[[*place, "accuracy"]]
-    return runs.merge(twins.rename(columns={"accuracy": "twin"}), how="left", on=place)
-
-
-def short(params):
-    """Return parameters as they are written in a call."""
-    return ", ".join(f"{name}={value}" for name, value in json.loads(params).items())
-
-
-def make_table(runs):
-    """Return Markdown: mean accuracy of each method and data set, gain, worst task, tasks."""
-    rows = {}
-    for (method, params), own in runs.groupby(["method", "params"], sort=False):
-        cells = {}
-        for dataset, of in own.groupby("dataset", sort=False):
-            tasks = of.groupby("task")[["accuracy", "twin"]].mean()
-            spread = of.groupby("seed")["accuracy"].mean().std()
-            cell = f"{tasks['accuracy'].mean():.3f}"
-            cell += "" if pd.isna(spread) else f" ±{spread:.3f}"
-            if tasks["twin"].notna().all():
-                gains = tasks["accuracy"] - tasks["twin"]
-                cell += f" ({gains.mean():+.3f}; {gains.min():+.2f})"
-            cells[dataset] = f"{cell} [{len(tasks)}]"
-        rows[f"{method} {short(params)}".strip()] = cells
-    return pd.DataFrame(rows).T.fillna("").to_markdown()
+    for problem, seed, method, params in planned(args):
+        key = [problem.name, method, json.dumps(params, sort_keys=True), seed]
+        if json.dumps(key) in done:
+            continue
+        record = run(problem, seed, method, params)
+        with args.runs.open("a") as file:
+            file.write(json.dumps({"key": key, **record}) + "\n")
+        print(*key, round(record["last"], 3), round(record["seconds"], 1), flush=True)
 
 
 def main():
@@ -95,25 +156,18 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--method", nargs="+", default=RUNS)
+    parser.add_argument("--method", nargs="+", choices=RUNS)
     parser.add_argument("--params", type=json.loads, default={})
-    parser.add_argument("--part", nargs="+", default=list(FAMILY))
     parser.add_argument("--datasets", nargs="+")
+    parser.add_argument("--tasks", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--grid", action="store_true")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    if not args.table:
+    if args.table:
+        print_tables(args.runs)
+    else:
         make_runs(args)
-        return
-    runs = to_frame(args.runs)
-    runs = runs[runs["seed"].isin(args.seeds)]
-    for part in FAMILY:
-        own = runs[runs["part"] == part]
-        seeds = ", ".join(map(str, sorted(own["seed"].unique())))
-        print(
-            f"\n{part}, seeds {seeds}: accuracy ± over seeds (gain over twin; worst task) [tasks]\n"
-        )
-        print(make_table(own))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,46 @@
 """How Sphinx builds the documentation: `make docs`."""
 
+import re
 import shutil
+import sys
 from pathlib import Path
 
+from PIL import Image
 from sphinx_gallery.utils import scale_image
 
 import sktransfer
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for the extension of this folder
 
 # Examples that take minutes are shown as they stand, with a picture that a run has left.
 NOT_RUN = {
     "plot_dann_mnist_m": "dann_mnist_m.png",
     "plot_finetune_digits": "finetune_digits.png",
+}
+
+# The part of an example's picture that can be read on its card: left, top, right and bottom.
+ON_THE_CARD = {
+    "plot_alignment": (0.5, 0, 0.755, 1),
+    "plot_dann_mnist_m": (0, 0, 0.46, 1),
+    "plot_dann_moons": (0, 0, 0.345, 1),
+    "plot_displays": (0.5, 0, 0.94, 0.5),
+    "plot_few_shot_digits": (0, 0, 0.56, 1),
+    "plot_finetune_digits": (0, 0, 0.51, 1),
+    "plot_instance_weights": (0, 0, 0.53, 1),
+    "plot_label_propagation": (0, 0, 0.53, 1),
+    "plot_label_shift": (0.52, 0, 1, 1),
+    "plot_rank_backbones": (0.68, 0, 1, 1),
+    "plot_regression": (0, 0, 0.5, 1),
+    "plot_search_without_labels": (0.1, 0, 0.58, 0.5),
+    "plot_self_taught_digits": (0.58, 0, 1, 1),
+    "plot_sensor_signals": (0, 0, 0.48, 1),
+    "plot_several_tasks": (0, 0, 0.55, 1),
+    "plot_sparse_text": (0, 0, 1, 1),
+    "plot_transfer_pipeline": (0.33, 0, 0.69, 1),
+    "plot_unlike_sensors": (0, 0, 0.51, 1),
+    "plot_when_adaptation_fails": (0, 0, 0.52, 0.51),
+    "plot_zero_shot": (0, 0, 1, 1),
 }
 
 project = "sktransfer"
@@ -22,6 +50,7 @@ version = release = sktransfer.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "set_formulas",
     "sphinx-mathjax-offline",  # MathJax out of the build: pages need no network
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -66,7 +95,7 @@ html_static_path = ["_static"]
 html_css_files = ["sktransfer.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"whats_new": []}
+html_sidebars = {"whats_new": [], "quick_start": [], "stability": []}
 html_theme_options = {
     "logo": {"text": "sktransfer"},
     "navbar_end": ["theme-switcher"],
@@ -101,12 +130,42 @@ def add_picture(app, docname, source):
         source[0] = source[0][:at] + shown + source[0][at:]
 
 
+def picture_of(example):
+    """Return the picture of an example: the stored one, or what its run has drawn."""
+    if example in NOT_RUN:
+        return DOCS / "images" / NOT_RUN[example]
+    return DOCS / f"auto_examples/images/sphx_glr_{example}_001.png"
+
+
 def add_thumbnails(app):
-    """Make the thumbnails of examples that are not run from their stored pictures."""
-    for example, picture in NOT_RUN.items():
+    """Show on each card a part of the picture that can be read there."""
+    for example, box in ON_THE_CARD.items():
+        picture = picture_of(example)
         thumbnail = DOCS / f"auto_examples/images/thumb/sphx_glr_{example}_thumb.png"
-        if thumbnail.exists():
-            scale_image(str(DOCS / "images" / picture), str(thumbnail), 400, 280)
+        if thumbnail.exists() and picture.exists():
+            with Image.open(picture) as image:
+                size = (*image.size, *image.size)
+                part = image.crop([round(a * b) for a, b in zip(box, size, strict=True)])
+                part.save(thumbnail)
+            scale_image(str(thumbnail), str(thumbnail), 480, 336)
+
+
+def let_pictures_scroll(app, pagename, templatename, context, doctree):
+    """Put wide pictures into boxes that scroll on a phone, where nobody could read them."""
+
+    def boxed(match):
+        name = match[1].rsplit("/", 1)[-1]
+        for folder in ("auto_examples/images", "images"):
+            if (DOCS / folder / name).exists():
+                with Image.open(DOCS / folder / name) as image:
+                    width = image.width
+                if width > 850:
+                    style = f"--narrowest: {0.6 * width:.0f}px"
+                    return f'<div class="wide-picture" style="{style}">{match[0]}</div>'
+        return match[0]
+
+    if "body" in context:
+        context["body"] = re.sub(r'<img [^>]*src="([^"]+\.png)"[^>]*>', boxed, context["body"])
 
 
 def setup(app):
@@ -115,3 +174,4 @@ def setup(app):
     app.connect("builder-inited", bring_results)
     app.connect("builder-inited", add_thumbnails, priority=900)  # after the gallery's
     app.connect("source-read", add_picture)
+    app.connect("html-page-context", let_pictures_scroll)

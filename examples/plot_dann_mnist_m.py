@@ -89,21 +89,20 @@ def print_table(fits, source, target):
         print(f"{name:<12}", *(f"{cell:>12}" for cell in cells), f"{seconds:8.0f}")
 
 
-def plot_curves(ax, clf):
-    """Draw what every DANN run should show: label, domain, source and target curves."""
+def plot_curves(shares, losses, clf):
+    """Draw what every DANN run should show: accuracies, and the losses of labels and domains."""
     history = clf.history_
     epochs = history[:, "epoch"]
-    for name, style in [
-        ("source_accuracy", "C0-"),
-        ("target_accuracy", "C1-"),
-        ("domain_accuracy", "k:"),
-        ("label_loss", "C0--"),
-        ("domain_loss", "k--"),
-    ]:
-        ax.plot(epochs, history[:, name], style, label=name.replace("_", " "))
-    ax.axhline(0.5, color="0.85", zorder=0)
-    ax.set(title="DANN, epoch by epoch", xlabel="epoch", ylim=(0, 1.6))
-    ax.legend(loc="upper right", fontsize=8, ncols=2)
+    for ax, curves in (
+        (shares, {"source_accuracy": "C0-", "target_accuracy": "C1-", "domain_accuracy": "k-"}),
+        (losses, {"label_loss": "C0-", "domain_loss": "k-"}),
+    ):
+        for name, style in curves.items():
+            ax.plot(epochs, history[:, name], style, label=name.replace("_", " "))
+        ax.legend(loc="center right", fontsize=9)
+    shares.axhline(0.5, color="0.6", ls=":", zorder=0)
+    shares.set(title="DANN, epoch by epoch", ylabel="share of rows", ylim=(0.45, 1.02), xticks=[])
+    losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None), xticks=range(0, epochs[-1] + 1, 5))
 
 
 def plot_features(axes, clf, source, target, title):
@@ -129,11 +128,11 @@ def plot_images(ax, source, target):
 
 def plot(fits, source, target):
     """Return a figure with the images, the curves and the features before and after."""
-    figure = plt.figure(figsize=(13, 6.5), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
-    images, curves = left.subplots(2, 1, height_ratios=[1, 3])
+    figure = plt.figure(figsize=(12, 7), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.3])
+    images, shares, losses = left.subplots(3, 1, height_ratios=[1.2, 2, 2])
     plot_images(images, source, target)
-    plot_curves(curves, fits["DANN"][0])
+    plot_curves(shares, losses, fits["DANN"][0])
     for axes, (name, (clf, _)) in zip(right.subplots(2, 2), fits.items(), strict=True):
         plot_features(axes, clf, source, target, name)
     return figure

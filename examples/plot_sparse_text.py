@@ -8,6 +8,7 @@ books the new words stand beside the shared ones, and that is enough for DANN to
 mean. The rows stay a sparse matrix throughout.
 """
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -63,7 +64,7 @@ def write_reviews(domain, n_reviews, generator):
 generator = np.random.default_rng(0)
 for domain in (CAMERAS, BOOKS):
     (review,), (verdict,) = write_reviews(domain, 1, generator)
-    print(f"{['negative', 'positive'][verdict]}: {review}")
+    print(textwrap.fill(f"{['negative', 'positive'][verdict]}: {review}", 88))
 
 # %%
 # A vectorizer that knows cameras alone would drop the words of books, so it learns its vocabulary

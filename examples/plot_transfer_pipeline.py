@@ -9,6 +9,7 @@ reaches the classifier in thousands and hundredths. `make_transfer_pipeline` sen
 through the scaler.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -61,7 +62,7 @@ for name, scores in accuracy.items():
     print(f"{name:<24}{np.mean(scores):6.3f}  ", *(f"{score:.3f}" for score in scores))
 for name, messages in warned.items():
     for message in messages:
-        print(f"{name} warned: {message.split(':')[0]}.")
+        print(textwrap.fill(f"{name} warned: {message.split(':')[0]}.", 88))
 
 # %%
 # What the classifier of each pipeline was given, here for the last seed. A domain classifier can

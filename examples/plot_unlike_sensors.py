@@ -8,6 +8,7 @@ can see what the old labels are worth: much where shared bands tell the new sens
 little where nothing but the classes ties the two.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -103,9 +104,9 @@ with warnings.catch_warnings(record=True) as caught:
     transfer.set_params(inner_folds=3).fit(X, y, X_target=X_target, y_target=few)
     tied.set_params(inner_folds=3).fit(X, y, X_target=X_target, y_target=few)
 for clf, name in ((transfer, "both sensors"), (tied, "both sensors, shared bands")):
-    print(f"{name}: {clf.inner_scores_}")
+    print(f"{name}:", ", ".join(f"{of} {score:.2f}" for of, score in clf.inner_scores_.items()))
 for warning in caught:
-    print(f"warned: {warning.message}")
+    print(textwrap.fill(f"warned: {warning.message}", 88))
 
 figure, (truth, curves) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for material, spectrum in enumerate(spectra):
@@ -116,7 +117,7 @@ truth.text(400, -0.2, "old sensor", color="#0072B2")
 truth.text(1400, -0.3, "new sensor", color="#D55E00", ha="right")
 truth.axvspan(700, 870, color="0.9")
 truth.set(xlabel="wavelength (nm)", ylabel="reflectance", ylim=(-0.4, None))
-truth.legend(fontsize="small", ncols=2)
+truth.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 for name, scores in accuracy.items():
     spread = scores.std(axis=0, ddof=1) if len(SEEDS) > 1 else None
     curves.errorbar(

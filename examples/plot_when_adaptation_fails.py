@@ -7,6 +7,7 @@ see. Here it fails twice: once it says so, and once the curves and the distance 
 well while the accuracy falls.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -53,7 +54,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     clone(dann).set_params(lambda_=0.001, random_state=0).fit(Xs, ys, X_target=Xt)
 for warning in caught:
-    print(f"{warning.category.__name__}: {warning.message}\n")
+    print(textwrap.fill(f"{warning.category.__name__}: {warning.message}", 88), end="\n\n")
 
 # %%
 # A failure that is not
@@ -92,7 +93,9 @@ print("\nmeans")
 for name, values in measured.items():
     (far, near), (before, after) = np.mean(values, axis=0)
     print(f"{name}: distance {far:.2f} to {near:.2f}, accuracy {before:.2f} to {after:.2f}")
-print(f"\nthe last report, with labels\n{informed}")
+print("\nthe last report, with labels")
+for line in str(informed).splitlines():
+    print(textwrap.fill(line, 88, subsequent_indent="    "))
 
 # %%
 # Without labels the report sees what was gained, and the harm at times only: where its witnesses do
@@ -116,7 +119,7 @@ for (above, below), name in zip(axes.T, CASES, strict=True):
         before, after = zip(distances, accuracies, strict=True)
         below.annotate("", after, before, arrowprops=arrow)
         below.plot(*before, "o", color="0.4", label="source only")
-    below.set(xlim=(-0.4, 1.9), xlabel="proxy A-distance of the features")
+    below.set(xlim=(-0.4, 2.1), xlabel="proxy A-distance of the features")
     for ax in (above, below):
         ax.grid(axis="y", color="0.92")
 axes[0, 0].set_ylabel("share of rows, epoch by epoch")

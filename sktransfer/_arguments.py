@@ -32,10 +32,12 @@ def as_array(X, name: str):
     if isinstance(X, TargetDomain):
         X = X.data
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
-        raise TypeError(
-            f"{name} is {X!r:.80}, a text; give its rows as an array or frame, for example "
-            "pandas.read_csv(path)."
+        wanted = (
+            f"an array with one for each row, such as frame[{X!r:.40}]"
+            if is_labels
+            else "its rows as an array or frame, for example pandas.read_csv(path)"
         )
+        raise TypeError(f"{name} is {X!r:.80}, a text; give {wanted}.")
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # SciPy's dok is a dict, too
         raise TypeError(
             f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "
@@ -135,6 +137,17 @@ def check_same_length(n_rows: int, name: str, y: Any, name_of_y: str) -> None:
         )
 
 
+def n_rows_of(X) -> int | None:
+    """Return how many rows these are, None where they do not say."""
+    return (
+        X.shape[0]
+        if len(getattr(X, "shape", ())) > 0
+        else len(X)
+        if hasattr(X, "__len__")
+        else None
+    )
+
+
 def check_random_state(random_state: Any, name: str = "random_state") -> np.random.RandomState:
     """Return the generator of a seed, as scikit-learn's namesake does.
 
@@ -229,8 +242,8 @@ def check_path(path: Any, name: str = "path") -> str | os.PathLike[str]:
     return path
 
 
-def check_same_columns(X, X_target) -> None:
-    """Check that frames have the same columns.
+def check_same_columns(X, X_target, name: str = "X") -> None:
+    """Check that frames, of which the first is the argument `name`, have the same columns.
 
     Raises
     ------
@@ -243,8 +256,9 @@ def check_same_columns(X, X_target) -> None:
     if names[0] == names[1]:
         return
     raise ValueError(
-        f"X_target has the columns {names[1][:20]}, but X has {names[0][:20]}. Source "
-        "and target must hold the same features in the same order: X_target[X.columns] sorts them."
+        f"X_target has the columns {names[1][:20]}, but {name} has {names[0][:20]}. "
+        "Source and target must hold the same features in the same order: "
+        f"X_target[{name}.columns] sorts them."
     )
 
 

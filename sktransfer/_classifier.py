@@ -70,6 +70,10 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
         of_rows = weights[task.encode(domain.labels)]
         return torch.as_tensor(of_rows, device=self.net_.engine.device, dtype=dtype)
 
+    def _unknown_class(self) -> int | None:
+        """Return the number of the class of all that is unknown, if there is one."""
+        return None
+
     def _adaptation_method(self, given: Any) -> HypothesisTransfer | None:
         if given is None and self.net_.module_.has_statistics():
             return None
@@ -90,7 +94,9 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
                 "adapt unfreezes its last layer."
             )
         rows = self._domain_rows(Domain(target.X))
-        rows, pseudo_labels = labels_to_fill(target, rows, self.net_, self.class_weight)
+        rows, pseudo_labels = labels_to_fill(
+            target, rows, self.net_, self.class_weight, self._unknown_class()
+        )
         sampler = self._sampler(rows, None, seed)
         yield target_stage(method, network, parameters, sampler, pseudo_labels)
         self._settle(sampler)

@@ -156,7 +156,7 @@ optimizer : {"adam", "adamw", "game_adam", "rmsprop", "sgd"} or callable, defaul
     momentum=0.9)``.
 learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="constant"
     Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
-    is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p) ** 0.75``, a
+    is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p)^0.75``, a
     callable gets ``p``.
 """
 
@@ -167,27 +167,6 @@ backbone : torch.nn.Module, callable or None, default=None
     for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
     module's weights; as integers, where it takes no floats (token codes). None builds
     an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
-"""
-
-EPISODE_PARAMETERS = """\
-n_way : int, default=20
-    Most classes of an episode. More are harder to tell apart than those that will be
-    asked for, which helps.
-n_shot : int, default=5
-    Most rows of each class to learn from; best as many as there will be.
-n_query : int, default=5
-    Most rows of each class to be asked about. Classes with fewer rows give their share.
-episodes : int, default=500
-    Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
-    as it is. With `data_parallel` each process has episodes of its own.
-augment : callable or None, default=None
-    Gets the rows of an episode (a tensor of shape ``(n, *input_shape)``, on the device)
-    and returns them changed in ways that leave a class what it is: moved or turned a
-    little, for images. It draws from torch's generator, which `random_state` decides.
-hidden_layer_sizes : int or sequence of int, default=(100,)
-    Widths of the MLP body, where `backbone` is None.
-learning_rate : float, default=1e-3
-    Step size of the optimizer.
 """
 
 TRAINING_PARAMETERS = """\
@@ -241,7 +220,7 @@ history_ : skorch History
     For each epoch the means of ``label_loss`` and of the method's other losses,
     their sum ``train_loss``, the ``learning_rate`` at its end, the seconds
     ``dur``, and what else the method tells (adaptation ``domain_loss``,
-    ``target_loss``, ``lambda``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
+    ``target_loss``, ``"lambda"``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
 """
@@ -268,7 +247,6 @@ domain_classifier : scikit-learn classifier or None, default=None
 BLOCKS = {
     "body_parameters": BODY_PARAMETERS,
     "backbone_parameter": BACKBONE_PARAMETER,
-    "episode_parameters": EPISODE_PARAMETERS,
     "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
     "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
     "loss_parameter": LOSS_PARAMETER,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._exports import EXPORTS
+from ._warning import warn
 
 # With more values than this, and fewer rows of each than that, numbers are hardly classes.
 MOST_CLASSES = 100
@@ -22,11 +22,16 @@ def check_classes(estimator: Any, y: np.ndarray) -> None:
     ------
     ValueError
         For numbers with fractions, naming the regressor to use.
+    ValueError, TypeError
+        For objects that are no labels of one type.
     """
     try:
         check_classification_targets(y)
-    except ValueError as error:
-        if np.asarray(y).dtype.kind != "f":
+    except (ValueError, TypeError) as error:
+        kind = np.asarray(y).dtype.kind
+        if kind == "O":
+            raise type(error)(f"{error} {_one_type(y)}") from error
+        if kind != "f":
             raise
         raise ValueError(
             f"{error} For numbers that are measured use {name_regressor(estimator)}."
@@ -35,14 +40,19 @@ def check_classes(estimator: Any, y: np.ndarray) -> None:
         return
     n_values = len(np.unique(y))
     if n_values > MOST_CLASSES and len(y) < LEAST_ROWS * n_values:
-        warnings.warn(
+        warn(
             f"The labels are numbers of {n_values} different values, with "
             f"{len(y) / n_values:.1f} rows each on average, and {type(estimator).__name__} takes "
             f"each value for a class. If they were measured or counted use "
-            f"{name_regressor(estimator)}; if they name classes, give texts: y.astype(str).",
-            UserWarning,
-            stacklevel=5,
+            f"{name_regressor(estimator)}; if they name classes, give texts: y.astype(str)."
         )
+
+
+def _one_type(y: np.ndarray) -> str:
+    types = {type(label) for label in y.ravel().tolist()}
+    names = ", ".join(sorted(of_label.__name__ for of_label in types))
+    way = "bool" if types == {bool} else "str"
+    return f"They are objects (of type {names}); make them labels of one type, by .astype({way})."
 
 
 def looks_measured(y: np.ndarray) -> bool:
@@ -54,5 +64,8 @@ def looks_measured(y: np.ndarray) -> bool:
 
 def name_regressor(estimator: Any) -> str:
     """Return the name of the regressor in the place of a classifier."""
-    twin = type(estimator).__name__.replace("Classifier", "Regressor")
-    return twin if twin in EXPORTS else "a regressor, such as DANNRegressor or DeepCORALRegressor"
+    name = type(estimator).__name__
+    twin = name.replace("Classifier", "Regressor")
+    if twin != name and twin in EXPORTS:
+        return twin
+    return "a regressor, such as DANNRegressor or DeepCORALRegressor"

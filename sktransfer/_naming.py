@@ -13,6 +13,14 @@ from scipy import sparse
 # The most columns that a message lists.
 MOST_LISTED = 10
 
+# Of what is above this the fourth power, summed over rows, is beyond double precision.
+LARGEST = 1e60
+
+ONE_LABEL = (
+    "Give one label for each row: y.argmax(axis=1) where the columns are classes, 0 or 1. Where "
+    "they are several tasks, sktransfer.multitask learns them."
+)
+
 
 @contextlib.contextmanager
 def named(name: str, given: Any = None) -> Iterator[None]:
@@ -34,6 +42,10 @@ def named(name: str, given: Any = None) -> Iterator[None]:
             raise ValueError(words) from error
         if re.match(rf"Input {name} contains (NaN|infinity)", message):
             raise ValueError(_of_values_not_finite(message, given)) from error
+        if re.match(r"y should be a 1d array, got an array of shape \(\d+, ", message):
+            message = f"{message} {ONE_LABEL}"
+            name = "y" if name == "X" else name  # with which it is checked
+            raise ValueError(message if name == "y" else f"{name}: {message}") from error
         others = "|y|sample_weight" if name == "X" else ""  # which are checked with X
         if re.search(rf"\b({name}{others})\b", message):
             raise
@@ -42,16 +54,29 @@ def named(name: str, given: Any = None) -> Iterator[None]:
         raise type(error)(f"{name}: {message}") from error
 
 
-def check_are_numbers(rows: Any) -> None:
-    """Refuse rows that scikit-learn leaves as objects: a frame's categories that are texts.
+def check_values(rows: Any, name: str) -> None:
+    """Refuse rows to which scikit-learn has no objection, but that cannot be computed with.
 
     Raises
     ------
     TypeError
-        For `named` to say which columns they are.
+        For what is left as objects, a frame's categories that are texts; `named` says in which
+        columns.
+    ValueError
+        For values whose powers are beyond double precision.
     """
-    if getattr(rows, "dtype", np.dtype(float)).kind == "O":
+    kind = getattr(rows, "dtype", np.dtype(float))
+    if kind.kind == "O":
         raise TypeError("its values are objects. Give numbers.")
+    if kind.kind != "f" or float(np.finfo(kind).max) < LARGEST:
+        return
+    values = rows.data if sparse.issparse(rows) else rows
+    largest = float(max(values.max(), -values.min())) if values.size else 0.0
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} holds values up to {largest:g}, whose powers overflow; scale the features, "
+            "for example with sklearn.preprocessing.MaxAbsScaler."
+        )
 
 
 def _of_columns_without_numbers(name: str, X: Any) -> str | None:

@@ -12,6 +12,7 @@ import scipy.sparse
 import sklearn
 import skorch
 import torch
+from sklearn.base import clone
 
 from ._arguments import check_path
 from ._version import __version__
@@ -94,6 +95,21 @@ def check_checkpoint(given: Any) -> FitCheckpoint:
             f"checkpoint={str(settings.path)!r}: there is no folder {str(parent)!r}; make it first."
         )
     return settings
+
+
+def checkpoint_of_part(given: Any, ending: str) -> FitCheckpoint | None:
+    """Return the checkpoint of a fit that is a part of one with the `checkpoint` given.
+
+    In a folder it has a file of its own, as it has data of its own; else one beside, by its
+    ending.
+    """
+    if given is None:
+        return None
+    settings = check_checkpoint(given)
+    if Path(settings.path).is_dir():
+        return settings
+    part: FitCheckpoint = clone(settings)
+    return part.set_params(path=f"{os.fspath(settings.path)}.{ending}")
 
 
 def _path_of(settings: FitCheckpoint, identity: dict[str, Any]) -> Path:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._class_weights import weigh_classes
+from ._naming import named
 from ._settings import Settings
 from ._task import encoded
 from ._validation import Integral, Interval, Real
@@ -26,39 +27,49 @@ from .network._build import floating_type, rates_by_width
 from .network._network import TransferNetwork
 
 
-def information_loss(logits: Tensor, diversity: bool = True) -> Tensor:
+def information_loss(logits: Tensor, diversity: bool = True, unknown: int | None = None) -> Tensor:
     """Return ``-1/n sum_i sum_k p_ik log p_ik + sum_k m_k log m_k``, ``m_k = 1/n sum_i p_ik``.
 
     The second term, there with `diversity`, is least where all classes are predicted
-    as often.
+    as often. Where one of the classes is that of all that is unknown (`unknown`), it is
+    of the others' shares, ``m_k / sum_(j != unknown) m_j``: nothing tells how many rows
+    are to be unknown.
     """
     log_probabilities = F.log_softmax(logits, dim=1)
     probabilities = log_probabilities.exp()
     loss = -(probabilities * log_probabilities).sum(dim=1).mean()
     if diversity:
-        mean = probabilities.mean(dim=0)
-        smallest = torch.finfo(mean.dtype).tiny
-        loss = loss + (mean * mean.clamp_min(smallest).log()).sum()
+        # By logarithms: the shares of what is hardly ever predicted have a gradient, too.
+        log_means = log_probabilities.logsumexp(dim=0)
+        if unknown is not None:
+            log_means = torch.cat([log_means[:unknown], log_means[unknown + 1 :]])
+        log_shares = log_means.log_softmax(dim=0)
+        loss = loss + (log_shares.exp() * log_shares).sum()
     return loss
 
 
-def centroid_labels(features: Tensor, probabilities: Tensor) -> Tensor:
+def centroid_labels(features: Tensor, probabilities: Tensor, unknown: int | None = None) -> Tensor:
     """Return for each row the class whose centroid has the least angle with its features.
 
     The rows ``g_i = (f_i, 1) / ||(f_i, 1)||`` have the centroids ``c_k = sum_i p_ik g_i``
     and the label ``argmax_k g_i . c_k / ||c_k||``; once again so, with 1 for ``p_ik`` of a
     row's label and 0 else. A class that no row is predicted as, or has as its label in
-    the second round, gets no rows.
+    the second round, gets no rows. What is `unknown` has no centroid, being of many
+    kinds: rows predicted so are labelled so, and no others.
     """
     directions = F.normalize(F.pad(features, (0, 1), value=1.0))
     n_classes = probabilities.shape[1]
-    labels = probabilities.argmax(dim=1)
+    predicted = labels = probabilities.argmax(dim=1)
     for weights in (probabilities, None):
         if weights is None:
             weights = F.one_hot(labels, n_classes).to(directions.dtype)
         is_empty = torch.bincount(labels, minlength=n_classes) == 0
+        if unknown is not None:
+            is_empty[unknown] = True
         cosines = directions @ F.normalize(weights.T @ directions).T
         labels = cosines.masked_fill(is_empty, -torch.inf).argmax(dim=1)
+        if unknown is not None:
+            labels = torch.where(predicted == unknown, unknown, labels)
     return labels
 
 
@@ -73,11 +84,20 @@ class PseudoLabels(Callback):
         Numbers of the rows whose label is known, and these labels.
     class_weight : dict, "balanced" or None
         Weights of the classes, by label.
+    unknown : int or None
+        The class of all that is unknown, if there is one.
     """
 
-    def __init__(self, target: DomainRows, known: Tensor, labels: Tensor, class_weight: Any):
+    def __init__(
+        self,
+        target: DomainRows,
+        known: Tensor,
+        labels: Tensor,
+        class_weight: Any,
+        unknown: int | None,
+    ):
         self.target, self.known, self.labels = target, known, labels
-        self.class_weight = class_weight
+        self.class_weight, self.unknown = class_weight, unknown
 
     @torch.no_grad()
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
@@ -87,7 +107,7 @@ class PseudoLabels(Callback):
         features = torch.from_numpy(engine.forward(network, network.features, self.target.rows))
         features = features.to(engine.device)
         probabilities = network.label_head(features).softmax(dim=1)
-        y.copy_(centroid_labels(features, probabilities))
+        y.copy_(centroid_labels(features, probabilities, self.unknown))
         y[self.known] = self.labels
         if self.target.loss_weight is not None:
             weights = weigh_classes(self.class_weight, net.classes, y.cpu().numpy(), None)
@@ -101,10 +121,12 @@ class HypothesisTransfer(Settings):
     sure, that use all classes and that agree with labels by the nearest centroid: of
     predictions ``p_ik`` and pseudo-labels ``y_i``, renewed before each epoch,
 
-    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w_y_i log p_i,y_i``
+    ``1/n sum_i H(p_i) - H(1/n sum_i p_i) + pseudo_label_weight/n sum_i -w[y_i] log p_i[y_i]``
 
     with ``H(p) = -sum_k p_k log p_k`` and the class weights ``w`` of the classifier, scaled to
-    mean 1 over the pseudo-labels (1 where it has none).
+    mean 1 over the pseudo-labels (1 where it has none). Where one of the classes is the
+    unknown (`OpenSetClassifier`), the second term is of the known classes' shares among
+    themselves, and rows that are predicted as unknown keep that label.
 
     Parameters
     ----------
@@ -163,7 +185,11 @@ class HypothesisTransfer(Settings):
 
 
 def labels_to_fill(
-    target: Domain, rows: DomainRows, net: TransferNet, class_weight: Any
+    target: Domain,
+    rows: DomainRows,
+    net: TransferNet,
+    class_weight: Any,
+    unknown: int | None,
 ) -> tuple[DomainRows, PseudoLabels]:
     """Return the target with room for pseudo-labels, and the callback that fills it."""
     device = net.engine.device
@@ -172,13 +198,15 @@ def labels_to_fill(
     if target.y is not None:
         has_label = target.has_label
         known = np.arange(len(target)) if has_label is None else np.flatnonzero(has_label)
-        labels = encoded(net.task, target.y[known], device)
+        with named("y_target"):
+            labels = encoded(net.task, target.y[known], device)
     weight = None
     if class_weight is not None:
         dtype = floating_type(net.module_) or torch.float32
         weight = torch.ones(len(target), dtype=dtype, device=device)
     filled = replace(rows, y=y, loss_weight=weight)
-    return filled, PseudoLabels(filled, torch.from_numpy(known).to(device), labels, class_weight)
+    known_rows = torch.from_numpy(known).to(device)
+    return filled, PseudoLabels(filled, known_rows, labels, class_weight, unknown)
 
 
 def target_stage(
@@ -190,9 +218,10 @@ def target_stage(
 ) -> Stage:
     """Return the stage that trains these parameters of the body on the sampler's rows."""
     share = learning.average_weights
+    objective = partial(target_losses, learning, network, pseudo_labels.unknown)
     return Stage(
         sampler,
-        AlternatingStep([Move(partial(target_losses, learning, network), parameters)]),
+        AlternatingStep([Move(objective, parameters)]),
         learning.epochs,
         network.row_flops(),
         groups=rates_by_width(network.body, learning.learning_rate),
@@ -202,14 +231,14 @@ def target_stage(
 
 
 def target_losses(
-    learning: HypothesisTransfer, network: TransferNetwork, batch: Batch
+    learning: HypothesisTransfer, network: TransferNetwork, unknown: int | None, batch: Batch
 ) -> dict[str, Tensor]:
     """Return the losses of target rows, which are the only ones and so the batch's source."""
     view = batch.source
     view.features = network.features(view.X)
     batch.source_outputs = outputs = network.label_head(view.features)
     batch.metrics["stage"] = "target"
-    losses = {"information_loss": information_loss(outputs, learning.diversity)}
+    losses = {"information_loss": information_loss(outputs, learning.diversity, unknown)}
     if learning.pseudo_label_weight > 0:
         assert view.y is not None
         of_rows = F.cross_entropy(outputs, view.y, reduction="none")

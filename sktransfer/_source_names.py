@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from ._arguments import as_array, check_same_length
 from ._naming import named
 from ._target_labels import find_labelled
+from ._warning import warn
 from .data._domain import Domain, Domains
 
 
@@ -32,11 +32,9 @@ def with_sources(estimator, domains: Domains, given: Any) -> Domains:
     if len(np.unique(names)) == 1:
         return domains
     if not estimator._uses_domains:
-        warnings.warn(
+        warn(
             f"{type(estimator).__name__} takes all sources for one: `domains` is not used. Leave "
-            "it out, or take a method that tells them apart, such as DANNClassifier.",
-            UserWarning,
-            stacklevel=3,
+            "it out, or take a method that tells them apart, such as DANNClassifier."
         )
         return domains
     estimator.domains_ = np.unique(names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
+
+from ._warning import warn
 
 
 def is_dataset(X: Any) -> bool:
@@ -117,10 +118,8 @@ def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None)
         frame = frame.f_back
     if frame is None:
         return
-    warnings.warn(
+    warn(
         f"X_target has {n_source} rows inside a search, as many as the source fold: it was cut "
         "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
-        "and it stays whole.",
-        UserWarning,
-        stacklevel=5,
+        "and it stays whole."
     )

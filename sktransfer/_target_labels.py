@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from ._measured import check_classes
 from ._naming import named
+from ._warning import warn
 from .data._domain import Domain
 
 
@@ -46,13 +46,39 @@ def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
     if known.dtype.kind not in "if" or y.dtype.kind not in "iufb":
         return
     if np.array_equal(np.setdiff1d(known, y), [-1]):
-        warnings.warn(
+        warn(
             f"y_target holds -1 in {(known == -1).sum()} rows, which is a label like any other "
             "here, and no class of y. Where it marks missing labels, as in "
             "sklearn.semi_supervised, give NaN or None: numpy.where(y_target == -1, numpy.nan, "
-            "y_target).",
-            UserWarning,
-            stacklevel=5,
+            "y_target)."
+        )
+
+
+def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return labels as the type of others, where that keeps all values.
+
+    Whole numbers beside NaN come as floats, and are the classes that they were.
+    """
+    if y.dtype.kind not in "iub" or known.dtype.kind != "f":
+        return known
+    whole = known.astype(y.dtype)
+    return whole if np.array_equal(whole, known) else known
+
+
+def check_all_labelled(y: Any) -> None:
+    """Check that each row has a label.
+
+    Raises
+    ------
+    ValueError
+        Where some are None, NaN, `pandas.NA` or masked.
+    """
+    n_missing = int(np.sum(~find_labelled(y)))
+    if n_missing:
+        raise ValueError(
+            f"Input y contains NaN or None: {n_missing} of its {len(y)} labels are missing. Leave "
+            "these rows out, keep = pandas.notna(y), X[keep], y[keep]; of a target, with "
+            "X_target and y_target, rows without a label are of use."
         )
 
 

@@ -112,13 +112,13 @@ class Classification(Task):
         classes = np.unique(y)
         if len(classes) < 2:
             raise ValueError(
-                f"{name} holds one class, {classes[0]!r}; a classifier needs at least 2 classes. "
-                "With 1 sample or 1 class there is nothing to tell apart."
+                f"{name} holds one class, {classes.tolist()[0]!r}; a classifier needs at least 2 "
+                "classes. With 1 sample or 1 class there is nothing to tell apart."
             )
         return cls(classes)
 
     def __repr__(self) -> str:
-        return f"the classes {list(self.classes)}"
+        return f"the classes {self.classes.tolist()}"
 
     def check(self) -> None:
         """Check that the classes are different labels in order, at least two."""

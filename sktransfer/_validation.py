@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -21,11 +22,17 @@ from ._arguments import (
     check_same_columns,
     check_same_length,
     check_sample_weight,
+    n_rows_of,
 )
 from ._measured import check_classes
-from ._naming import check_are_numbers, named
+from ._naming import check_values, named
 from ._target_domain import is_dataset, warn_where_folds_may_have_cut
-from ._target_labels import warn_where_minus_one_is_no_class, with_labels
+from ._target_labels import (
+    check_all_labelled,
+    in_type_of,
+    warn_where_minus_one_is_no_class,
+    with_labels,
+)
 from .data._domain import Domain, Domains
 
 __all__ = [
@@ -119,6 +126,7 @@ def check_domains(
     if y_target is not None:
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
         if y is not None and target.y is not None and is_classifier(estimator):
+            target = replace(target, y=in_type_of(y, target.y))
             warn_where_minus_one_is_no_class(y, target)
     return Domains(Domain(X, y, sample_weight), target)
 
@@ -160,7 +168,7 @@ def check_rows_to_predict(
         return rows.read_dataset(X, name)
     with named(name, X):
         checked = validate_data(estimator, X, reset=False, **_accepted(estimator, dtype))
-        check_are_numbers(checked)
+        check_values(checked, name)
     return rows.keep(checked, X)
 
 
@@ -184,7 +192,7 @@ def check_labelled_rows(
     else:
         with named("X", X):
             checked = validate_data(estimator, X, **_accepted(estimator, dtype))
-            check_are_numbers(checked)
+            check_values(checked, "X")
         checked = rows.keep(checked, X)
     if sample_weight is not None:
         sample_weight = check_sample_weight(
@@ -219,10 +227,11 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
         n_rows = n_rows_of(X)
         if n_rows and not isinstance(y, str) and n_rows_of(y) is not None:
             check_same_length(n_rows, "X", y, "y")
+            check_all_labelled(y)
         with named("X", X):
             checked = validate_data(estimator, X, y, **_accepted(estimator, dtype), **of_y)
             checked, y = checked if isinstance(checked, tuple) else (checked, None)
-            check_are_numbers(checked)
+            check_values(checked, "X")
         checked = rows.keep(checked, X)
     if y is not None and tags.estimator_type == "classifier":
         with named("y"):
@@ -282,20 +291,9 @@ def _check_rows(estimator, X_target, rows: ArrayRows, dtype: Any, wanted: str):
                 estimator=estimator,
                 **_accepted(estimator, dtype),
             )
-            check_are_numbers(checked)
+            check_values(checked, "X_target")
         X_target = rows.keep(checked, X_target)
     return X_target
-
-
-def n_rows_of(X) -> int | None:
-    """Return how many rows these are, None where they do not say."""
-    return (
-        X.shape[0]
-        if len(getattr(X, "shape", ())) > 0
-        else len(X)
-        if hasattr(X, "__len__")
-        else None
-    )
 
 
 def _dimensions(number: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 
 from ._arguments import as_array, check_same_length, check_takes, named
+from ._warning import warn
 from .data._checks import check_rows
 
 __all__ = ["DomainScoring", "TargetValidation"]
@@ -198,11 +198,9 @@ class TargetValidation(Callback):
         if self.best_weights_ is not None:
             net.module_.load_state_dict(self.best_weights_)
         elif 0 < self.n_scored_ < int(self.min_epochs):
-            warnings.warn(
+            warn(
                 f"TargetValidation kept no epoch: min_epochs={self.min_epochs}, but training ended "
-                f"after {self.n_scored_}. The weights are those of the last one.",
-                UserWarning,
-                stacklevel=2,
+                f"after {self.n_scored_}. The weights are those of the last one."
             )
         self.best_weights_ = self.scorer_ = None
 

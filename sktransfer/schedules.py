@@ -93,7 +93,7 @@ def dann_ramp(progress: float, gamma: float = 10.0) -> float:
 def dann_annealing(progress: float, alpha: float = 10.0, beta: float = 0.75) -> float:
     """Fall from 1 as the learning rate of the DANN paper does.
 
-    ``1 / (1 + alpha p) ** beta``
+    ``1 / (1 + alpha p)^beta``
 
     Parameters
     ----------

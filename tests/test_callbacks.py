@@ -10,7 +10,13 @@ import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+)
 
 from sktransfer import DANNClassifier, FineTuneClassifier, make_transfer_pipeline
 from sktransfer.callbacks import DomainScoring, TargetValidation
@@ -319,3 +325,32 @@ def test_what_cannot_validate_is_refused_with_a_way_out(domains):
         fit(DEVScorer(X_target))
     with pytest.raises(TypeError, match="ReverseValidationScorer fits a clone"):
         fit(ReverseValidationScorer(X_target), X=X, y=y)
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(), Checkpoint(sink=lambda _: None)])
+def test_monitors_of_rows_held_out_are_told_what_to_use(callback, domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(max_epochs=2, callbacks=[callback], random_state=0)
+    best = "_best" if isinstance(callback, Checkpoint) else ""
+    with pytest.raises(ValueError, match=r"TargetValidation.*HeldOut") as caught:
+        clf.fit(X, y, X_target)
+    assert f"monitor='train_loss{best}'" in str(caught.value)
+    assert "'domain_loss'" in str(caught.value)
+
+
+def test_other_unknown_monitors_are_told_what_is_recorded(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(max_epochs=2, callbacks=[EarlyStopping("valid_acc")], random_state=0)
+    with pytest.raises(ValueError, match=r"monitors 'valid_acc'.*'label_loss'.*'train_loss'"):
+        clf.fit(X, y, X_target)
+
+
+def test_checkpoint_of_skorch_writes_the_epoch_of_the_least_loss(domains, tmp_path):
+    X, y, X_target = domains
+    kept = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
+    clf = DANNClassifier(callbacks=[kept], **FAST).fit(X, y, X_target)
+    best = int(np.argmin(clf.history_[:, "train_loss"]))
+    events = [epoch["event_cp"] for epoch in clf.history_]
+    assert [number for number, wrote in enumerate(events) if wrote][-1] == best
+    written = torch.load(tmp_path / "params.pt")
+    assert written.keys() == clf.net_.module_.state_dict().keys()

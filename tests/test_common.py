@@ -125,6 +125,7 @@ VARIANTS = [
     DeepCORALRegressor(**FAST),
     SHOTClassifier(**FAST),
     OpenSetClassifier(**FAST),
+    OpenSetClassifier(batch_norm_body, unknown_from="border", **FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(

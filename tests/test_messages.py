@@ -1,11 +1,35 @@
 """Wrong inputs are answered by a message that names them, none in silence."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
 from torch import nn
 
-from sktransfer import DANNClassifier, FineTuneClassifier, TargetDomain, load, save
+from sktransfer import (
+    CORAL,
+    TCA,
+    ULSIF,
+    BalancedWeightingClassifier,
+    CrossDomainLabelPropagation,
+    DANNClassifier,
+    ESZSLClassifier,
+    FineTuneClassifier,
+    ImportanceWeightingClassifier,
+    MarginalizedDenoisingAutoencoder,
+    MCCClassifier,
+    MeanRegularizedClassifier,
+    MeanRegularizedRegressor,
+    PrototypicalClassifier,
+    TargetDomain,
+    load,
+    make_transfer_pipeline,
+    save,
+)
 from sktransfer._arguments import check_number, check_path, check_random_state, check_takes
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.datasets import make_shifted_moons
@@ -81,6 +105,30 @@ def test_values_whose_powers_overflow_are_refused(measure):
         measure(Xs * 1e200, Xt if measure in DISTANCES else ys)
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_frames_with_columns_in_another_order_are_refused(distance):
+    frame = pd.DataFrame(Xs, columns=["a", "b"])
+    with pytest.raises(
+        ValueError, match=r"X_source has \['a', 'b'\].*X_target\[X_source.columns\]"
+    ):
+        distance(frame, pd.DataFrame(Xt, columns=["b", "a"]))
+
+
+@pytest.mark.parametrize("rank", [h_score, logme])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Xs[:, 0], "^y: Unknown label type: continuous"),
+        (ys * 0, "y holds the one class 0;"),
+        (np.c_[ys, ys], "^y should be a 1d array"),
+        (pd.Series(["a", None] * 20, dtype="string"), "20 of the 40 labels in y are missing"),
+    ],
+)
+def test_labels_to_rank_by_are_named(rank, y, message):
+    with pytest.raises(ValueError, match=message):
+        rank(Xs, y)
+
+
 def test_labels_are_refused_as_before():
     with pytest.raises(ValueError, match="source_probabilities"):
         leep(None, ys)
@@ -128,6 +176,112 @@ def test_flags_are_no_numbers_and_numbers_no_flags():
 def test_rows_and_labels_of_a_fit_are_named(fit, message):
     with pytest.raises(ValueError, match=message):
         fit()
+
+
+# One of each family that checks labels.
+LEARNERS = [
+    DANNClassifier(**FAST),
+    CrossDomainLabelPropagation(),
+    ImportanceWeightingClassifier(),
+    MeanRegularizedClassifier(),
+    PrototypicalClassifier(episodes=1),
+]
+ONE_TYPE = r"make them labels of one type, by \.astype"
+
+
+@pytest.mark.parametrize("name", ["y", "y_target", "domains"])
+def test_a_column_s_name_is_told_to_be_its_values(name):
+    given = {"y": ys, "X_target": Xt, name: "label"}
+    with pytest.raises(TypeError, match=rf"{name} is 'label', a text; give .*frame\['label'\]"):
+        DANNClassifier(**FAST).fit(Xs, **given)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda y: (y > 0).astype(object), ValueError, rf"^y: Unknown.*bool\).*{ONE_TYPE}\(bool\)"),
+        (lambda y: np.array(["a", "b"], dtype=object)[y], None, None),
+        (
+            lambda y: np.array(["a", 1], dtype=object)[y],
+            (TypeError, ValueError),
+            rf"^y: .*int, str.*{ONE_TYPE}",
+        ),
+        (lambda y: np.where(y > 0, y, np.nan), ValueError, "y contains NaN or None: 20 of its 40"),
+        (lambda y: np.array(["a", None], dtype=object)[y], ValueError, "20 of its 40 labels are"),
+        (lambda y: np.ma.array(y, mask=y > 0), ValueError, "keep = pandas.notna"),
+        (lambda y: y * 0, ValueError, "one class.*0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*fitted without X_target")
+def test_labels_that_are_none_are_told_what_to_do(learner, change, error, message):
+    if isinstance(learner, CrossDomainLabelPropagation) and not change(ys).any():
+        pytest.skip("learns a single class")
+    if error is None:
+        assert clone(learner).fit(Xs, change(ys)).predict(Xs).dtype.kind == "O"
+        return
+    with pytest.raises(error, match=message):
+        clone(learner).fit(Xs, change(ys))
+
+
+@pytest.mark.parametrize("learner", [one for one in LEARNERS if not hasattr(one, "mean_strength")])
+def test_columns_of_classes_are_told_to_be_labels(learner):
+    with pytest.raises(ValueError, match=r"y should be a 1d array.*y.argmax\(axis=1\)"):
+        clone(learner).fit(Xs, np.eye(2)[ys])
+
+
+def test_a_regressor_is_named_where_there_is_one():
+    numbers = Xs[:, 0]
+    with pytest.raises(ValueError, match="use DANNRegressor"):
+        DANNClassifier(**FAST).fit(Xs, numbers)
+    with pytest.raises(ValueError, match="use a regressor, such as DANNRegressor"):
+        CrossDomainLabelPropagation().fit(Xs, numbers)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CORAL(),
+        TCA(),
+        ULSIF(),
+        ESZSLClassifier(),
+        MarginalizedDenoisingAutoencoder(),
+        MeanRegularizedRegressor(),
+        MCCClassifier(**FAST),
+    ],
+)
+def test_values_with_which_nothing_can_be_computed_are_refused(estimator):
+    huge = Xs * 1e200
+    if hasattr(estimator, "descriptions"):
+        estimator = clone(estimator).set_params(descriptions={0: [1.0, 2.0], 1: [2.0, 1.0]})
+    with pytest.raises(ValueError, match=r"X holds values up to .*e\+200.*MaxAbsScaler"):
+        clone(estimator).fit(huge, ys)
+    with pytest.raises(ValueError, match="X_target holds values up to"):
+        DANNClassifier(**FAST).fit(Xs, ys, X_target=huge)
+    assert np.isfinite(
+        make_pipeline(MaxAbsScaler(), CORAL().source_only()).fit_transform(huge)
+    ).all()
+
+
+def test_labels_of_the_target_keep_the_type_of_the_source():
+    known = np.where(np.arange(40) % 4 == 0, yt, np.nan)  # whole numbers, floats for NaN's sake
+    for learner in (BalancedWeightingClassifier(), DANNClassifier(**FAST)):
+        clf = clone(learner).fit(Xs, ys, X_target=Xt, y_target=known)
+        assert clf.classes_.dtype == clf.predict(Xt).dtype == ys.dtype
+    pipe = make_transfer_pipeline(CORAL(), LogisticRegression())
+    pipe.fit(Xs, ys, X_target=Xt, y_target=known)
+    assert pipe.classes_.dtype == ys.dtype
+    of_a_third = clone(learner).fit(Xs, ys, X_target=Xt, y_target=np.where(known == 1, 7, known))
+    assert of_a_third.classes_.tolist() == [0, 1, 7]
+
+
+@pytest.mark.parametrize("estimator", [MeanRegularizedClassifier(), ESZSLClassifier()])
+def test_a_target_is_refused_by_what_has_none(estimator):
+    name = type(estimator).__name__
+    with pytest.raises(
+        TypeError, match=rf"^{name}.fit\(\) got an unexpected .*'X_target'.*takes X"
+    ):
+        estimator.fit(Xs, ys, X_target=Xt)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +346,7 @@ def test_scorers_ask_for_a_label_for_each_row(kind, dann):
 def test_labels_of_the_target_must_be_of_the_classes(dann):
     with pytest.raises(ValueError, match=r"y_target holds .*but the estimator predicts"):
         TargetAccuracyScorer(Xt, yt + 7)(dann)
-    with pytest.raises(ValueError, match=r"y_target.*Mix of label input types"):
+    with pytest.raises(ValueError, match=r"y_target holds \['0', '1'\], but .* \[0, 1\]: give"):
         TargetAccuracyScorer(Xt, yt.astype(str))(dann)
     with pytest.raises(ValueError, match="of the 40 labels in y_target are missing"):
         TargetAccuracyScorer(Xt, np.where(yt == 1, np.nan, 0.0))

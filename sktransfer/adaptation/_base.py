@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import field
@@ -20,6 +19,7 @@ from .._parameters import parameters
 from .._task import Task
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
+from .._warning import warn
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, Sampler, View
 from ..engine._average import WeightAverage
@@ -235,12 +235,10 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _warn_of_no_target(self, domains: Domains) -> None:
         name = type(self).__name__
         if domains.target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{name} was fitted without X_target: no adaptation took place and it is a plain "
                 "model of the source. Pass X_target to adapt, or set lambda_=0 where this is "
-                "wanted.",
-                UserWarning,
-                stacklevel=5,
+                "wanted."
             )
 
     def _warn_of_failure(self, network: TransferNetwork, sampler: Sampler) -> None:
@@ -252,7 +250,7 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             network.eval()
         failure = describe_failure(self.net_.history, batch.lambda_, gradient)
         if failure is not None:
-            warnings.warn(failure, UserWarning, stacklevel=5)
+            warn(failure)
 
     def _warn_of_shares(
         self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
@@ -268,7 +266,7 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         n_rows = min(ROWS_FOR_SHARES, len(target))
         text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
         if text is not None:
-            warnings.warn(text, UserWarning, stacklevel=5)
+            warn(text)
 
     def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
         """Return the shares of predicted classes in rows of the source and of the target."""

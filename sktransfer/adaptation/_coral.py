@@ -23,7 +23,7 @@ def covariance(features: Tensor) -> Tensor:
 
 
 def coral_loss(source: Tensor, target: Tensor) -> Tensor:
-    """Return ``1 / (4 d^2) ||C_S - C_T||_F^2`` of features of width ``d``."""
+    """Return ``1/(4 d^2) ||C_S - C_T||_F^2`` of features of width ``d``."""
     gap = covariance(source) - covariance(target)
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
@@ -49,9 +49,12 @@ class DeepCORALClassifier(CORALMixin, ClassWeightingMixin, AdaptationClassifier)
     its features on both domains are pulled together. There is no adversary, so
     training is steady, and only shifts that covariances show are removed.
 
-    The loss is ``L_y + lambda / (4 d^2) ||C_S - C_T||_F^2`` with ``L_y`` the mean
-    cross-entropy on the source and ``C_S``, ``C_T`` the unbiased covariances of
-    the ``d`` features in the source and target rows of a batch. The paper takes
+    The loss is
+
+    ``L_y + lambda/(4 d^2) ||C_S - C_T||_F^2``
+
+    with ``L_y`` the mean cross-entropy on the source and ``C_S``, ``C_T`` the unbiased
+    covariances of the ``d`` features in the source and target rows of a batch. The paper takes
     the covariances of the last layer's logits; here they are of the features,
     as in later work. They shrink with ``d^2``: wide bodies want a `lambda_` of
     10 to 1000. Of several sources (`domains`) the loss is the mean over ``C_S`` of each.

@@ -17,10 +17,14 @@ class DeepCORALRegressor(CORALMixin, AdaptationRegressor):
     of its features on both domains are pulled together, as in `DeepCORALClassifier`.
     It supposes that the same features go with the same numbers in both domains.
 
-    The loss is ``L_y + lambda / (4 d^2) ||C_S - C_T||_F^2`` with ``L_y`` the mean
-    over the source rows of their `loss`, and ``C_S``, ``C_T`` the unbiased covariances
-    of the ``d`` features in the source and target rows of a batch. Weight decay makes
-    features small, and the covariances of 100 of them weigh little: hence `lambda_`.
+    The loss is
+
+    ``L_y + lambda/(4 d^2) ||C_S - C_T||_F^2``
+
+    with ``L_y`` the mean over the source rows of their `loss`, and ``C_S``, ``C_T`` the
+    unbiased covariances of the ``d`` features in the source and target rows of a batch. Weight
+    decay makes features small, and the covariances of 100 of them weigh little: hence
+    `lambda_`.
 
     Parameters
     ----------

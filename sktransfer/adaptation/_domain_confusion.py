@@ -124,8 +124,9 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
 
     - the domain classifier goes down its logistic loss (source 0, target 1) and its
       penalty, the features held fixed;
-    - body and label head go down ``L_y + lambda (C_source + C_target)``, of each domain
-      ``C = -1/n sum_i (1/2 log q_i0 + 1/2 log q_i1)``, the domain classifier held fixed.
+    - body and label head go down the following, the domain classifier held fixed:
+
+    ``L_y + lambda (C_source + C_target)``, ``C = -1/n sum_i (1/2 log q_i0 + 1/2 log q_i1)``.
 
     Where `y_target` tells some labels, their mean cross-entropy and ``soft_label_weight S`` are
     added to the second, with

@@ -72,17 +72,18 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     head then learn to make the pairs cheaper. Classes that lie apart stay apart, as a row is
     not drawn to the mean of a domain but to one place.
 
-    The loss is ``L_y + lambda <gamma, M>`` with ``L_y`` the mean cross-entropy on the
-    source and, of source rows i and target rows j,
+    The loss is, over source rows ``i`` and target rows ``j``,
 
-    ``M_ij = feature_cost / d ||f_i - f_j||^2 - label_cost log p_j[y_i]``,
+    ``L_y + lambda <gamma, M>``,
+    ``M_ij = feature_cost/d ||f_i - f_j||^2 - label_cost log p_j[y_i]``,
 
-    of the ``d`` features ``f`` and the predictions ``p``. The plan ``gamma`` pairs rows of the one
-    domain with rows of the other, each at most once and the share `transported_share` of
-    them in all, in the way that is cheapest; all pairs have the same weight, which sums
-    to 1, and the plan is held fixed: an assignment problem, solved by scipy. Where a batch
-    has fewer rows of one domain, these are repeated in turn. `class_weight` multiplies
-    ``label_cost`` by the weight of the source row's class.
+    with ``L_y`` the mean cross-entropy on the source, of the ``d`` features ``f`` and the
+    predictions ``p``. The plan ``gamma`` pairs rows of the one domain with rows of the other,
+    each at most once and the share `transported_share` of them in all, in the way that is
+    cheapest; all pairs have the same weight, which sums to 1, and the plan is held fixed: an
+    assignment problem, solved by scipy. Where a batch has fewer rows of one domain, these are
+    repeated in turn. `class_weight` multiplies ``label_cost`` by the weight of the source
+    row's class.
 
     A batch by chance has more rows of a class in one domain than in the other, and a plan of all
     rows (``transported_share=1``, as published in 2018) pairs what is left over across

@@ -29,13 +29,14 @@ class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
     from each other in the target to begin with: what is confused wholly is
     sharpened wrongly.
 
-    The loss is ``L_y + lambda L_c`` with ``L_y`` the mean cross-entropy on the source
-    and, of ``n`` target rows with predictions ``P = softmax(logits / temperature)``,
+    The loss is, of ``n`` target rows with predictions ``P = softmax(logits / temperature)``,
 
-    ``L_c = 1/K sum_k sum_(j != k) C_kj / sum_l C_kl``, ``C = P^T diag(w) P``,
+    ``L_y + lambda L_c``,
+    ``L_c = 1/K sum_k (sum_(j != k) C_kj / sum_l C_kl)``, ``C = P^T diag(w) P``,
     ``w_i = n (1 + exp(-H_i)) / sum_j (1 + exp(-H_j))``,
 
-    where ``H_i`` is the entropy of row ``i`` and ``w`` is held fixed. It is a matter of
+    where ``L_y`` is the mean cross-entropy on the source, ``H_i`` the entropy of row ``i``, and
+    ``w`` is held fixed. It is a matter of
     batches: give a `batch_size` of several rows for each class.
 
     The paper has ``lambda`` 1 for pretrained bodies. Where the source's border cuts through

@@ -56,18 +56,18 @@ class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     networks) it compares features and predictions together, so that a class of the source
     is to lie where the same class is predicted in the target.
 
-    The loss is ``L_y + lambda D`` with ``L_y`` the mean cross-entropy on the source and,
-    over all pairs of source rows s and target rows t of a batch,
+    The loss is, over all pairs of source rows ``s`` and target rows ``t`` of a batch,
 
+    ``L_y + lambda D``,
     ``D = mean k(s, s') + mean k(t, t') - 2 mean k(s, t)``,
+    ``k(a, b) = 1/5 sum_c exp(-||f_a - f_b||^2 / (c v))``,
 
-    ``k(a, b) = 1/5 sum_c exp(-||f_a - f_b||^2 / (c v))``, ``c`` of (1/4, 1/2, 1, 2, 4),
-
-    with ``f`` the features and ``v`` the mean of ``||f_a - f_b||^2`` over pairs of
-    different rows of both domains, held fixed. Joint, ``k`` is multiplied by the same
-    kernel of the softmax of the label head's logits. `sktransfer.metrics.mmd` with
-    ``kernel="gaussian_mixture"``, ``unbiased=False`` and ``bandwidth=sqrt(v / 2)`` is ``D``.
-    The papers match several layers; here it is the features, and jointly the predictions.
+    with ``L_y`` the mean cross-entropy on the source, ``c`` of (1/4, 1/2, 1, 2, 4), ``f`` the
+    features and ``v`` the mean of ``||f_a - f_b||^2`` over pairs of different rows of both
+    domains, held fixed. Joint, ``k`` is multiplied by the same kernel of the softmax of the
+    label head's logits. `sktransfer.metrics.mmd` with ``kernel="gaussian_mixture"``,
+    ``unbiased=False`` and ``bandwidth=sqrt(v / 2)`` is ``D``. The papers match several layers;
+    here it is the features, and jointly the predictions.
 
     Parameters
     ----------

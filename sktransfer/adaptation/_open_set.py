@@ -1,4 +1,4 @@
-"""Open-set adaptation by back-propagation: a target with classes that the source lacks."""
+"""Open-set adaptation: a target with classes that the source lacks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torch import Tensor
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._task import Classification
-from .._validation import Interval, Real
+from .._validation import Interval, Real, StrOptions
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._classifier import AdaptationClassifier
+from ._target_losses import class_confusion
 
 
 def unknown_loss(logits: Tensor, unknown: int, share: float = 0.5) -> Tensor:
@@ -35,6 +36,40 @@ def unknown_loss(logits: Tensor, unknown: int, share: float = 0.5) -> Tensor:
     of_known = [log_probabilities[:, :unknown], log_probabilities[:, unknown + 1 :]]
     known = torch.cat(of_known, dim=1).logsumexp(dim=1)
     return -(share * log_probabilities[:, unknown] + (1 - share) * known).mean()
+
+
+def class_mixtures(features: Tensor, labels: Tensor) -> Tensor:
+    """Return ``(f_i + f_j) / 2`` of neighbouring rows, ``j = i - 1``, of different classes.
+
+    Before the first row stands the last one. No two rows differ where there is one class.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Of rows in random order.
+    labels : Tensor of int of shape (n,)
+        Their classes.
+
+    Returns
+    -------
+    Tensor of shape (n_mixtures, n_features)
+    """
+    mixtures = (features + features.roll(1, dims=0)) / 2
+    return mixtures[labels != labels.roll(1)]
+
+
+def mixture_loss(logits: Tensor, unknown: int) -> Tensor:
+    """Return ``-1/n sum_i log softmax(z_i)_u`` of the logits of mixtures; 0 where there are none.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Of mixtures of classes.
+    unknown : int
+        The class ``u`` of all that is unknown.
+    """
+    of_unknown = -logits.log_softmax(dim=1)[:, unknown]
+    return of_unknown.sum() / max(1, len(logits))
 
 
 def label_for_unknown(given: Any, classes: np.ndarray) -> Any:
@@ -64,18 +99,33 @@ def label_for_unknown(given: Any, classes: np.ndarray) -> Any:
 @with_shared_docs
 @parameters
 class OpenSetClassifier(AdaptationClassifier):
-    """Open-set back-propagation: target rows of no class of the source are called unknown.
+    """Open-set adaptation: target rows of no class of the source are called unknown.
 
-    The label head has one output more than the source has classes. It learns to give every
-    target row the probability ``t`` of being unknown, while the body, behind a gradient
-    reversal, learns to move each row away from that border: to the classes that it
-    resembles, or to the unknown.
+    The label head has one output ``u`` more than the source has classes, for the unknown.
+    What stands between two classes of the source is of neither: means of the features of
+    two source rows of different classes are examples of the unknown, which so closes each
+    class in before any unknown row was seen. The predictions for the target, the unknown one
+    of the classes, are to be confused as little as can be (:class:`MCCClassifier`), which
+    sends each row to the side where rows like it are.
 
-    With ``u`` the output for the unknown, ``L_y`` the mean cross-entropy on the source and
+    The loss is ``L_y + mixture_weight L_m + lambda L_c`` with ``L_y`` the mean cross-entropy on
+    the source, ``L_c`` the class confusion of the predictions for the target, the unknown one
+    of the classes (temperature 2.5), and over pairs of neighbours in the random order of a batch
+
+    ``L_m = mean over i with y_i != y_(i-1) of -log softmax(h((f_i + f_(i-1)) / 2))_u``,
+
+    ``f`` the features and ``h`` the label head.
+
+    ``unknown_from="border"`` is open-set back-propagation as it was published: the head learns to
+    give every target row the probability ``t`` of being unknown, while the body, behind
+    a gradient reversal, learns to move each row away from that border: to the classes that it
+    resembles, or to the unknown. With
 
     ``A = -1/n' sum_target (t log p_iu + (1 - t) log(1 - p_iu))``,
 
-    in one step the label head goes down ``L_y + A`` and the body down ``L_y - lambda A``.
+    in one step the label head goes down ``L_y + A`` and the body down ``L_y - lambda A``. It
+    takes long training on many rows; within some hundred steps on digits the pull of all rows
+    to one border tore known classes apart.
 
     `predict` answers `unknown_label` for what is unknown; it is one of `classes_`, and
     `predict_proba` has a column for it. Without `X_target` nothing is unknown, and it
@@ -88,8 +138,12 @@ class OpenSetClassifier(AdaptationClassifier):
     unknown_label : str, int, float or None, default=None
         What `predict` answers for rows of no class of the source. None is -1 for
         numbers and "unknown" for text.
+    unknown_from : {"mixtures", "border"}, default="mixtures"
+        What teaches the unknown: mixtures of classes, or the game about a border.
+    mixture_weight : float, default={mixture_weight}
+        Weight of the mixtures. Higher values call more rows unknown.
     unknown_share : float in (0, 1), default={unknown_share}
-        The border ``t``. Higher values call more rows unknown.
+        The border ``t`` of the game. Higher values call more rows unknown.
     {label_classifier_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
@@ -111,17 +165,22 @@ class OpenSetClassifier(AdaptationClassifier):
     Warns
     -----
     UserWarning
-        Where there is no `X_target`, and where the domain loss, here ``A``, has not
-        moved or sends no gradient to the features.
+        Where there is no `X_target`, and where the domain loss, here ``L_c`` or ``A``, has
+        not moved or sends no gradient to the features.
 
     See Also
     --------
-    DANNClassifier : Where both domains have the same classes.
+    MCCClassifier : Where both domains have the same classes.
 
     References
     ----------
-    Saito et al., "Open Set Domain Adaptation by Backpropagation", ECCV 2018, eqs. 2-6.
-    https://arxiv.org/abs/1804.10427
+    Zhou, Ye and Zhan, "Learning Placeholders for Open-Set Recognition", CVPR 2021, eqs. 5-6
+    (mixtures of features as the unknown; there of intermediate layers, with random shares).
+    https://arxiv.org/abs/2103.15086
+    Jin et al., "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020.
+    https://arxiv.org/abs/1912.03699
+    Saito et al., "Open Set Domain Adaptation by Backpropagation", ECCV 2018, eqs. 2-6
+    (the border). https://arxiv.org/abs/1804.10427
 
     Examples
     --------
@@ -138,10 +197,14 @@ class OpenSetClassifier(AdaptationClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "unknown_label": [str, Real, None],
+        "unknown_from": [StrOptions({"mixtures", "border"})],
+        "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "unknown_share": [Interval(Real, 0, 1, closed="neither")],
     }
 
     unknown_label: Any = None
+    unknown_from: str = "mixtures"
+    mixture_weight: float = 0.5
     unknown_share: float = 0.5
     optimizer: Any = "game_adam"
 
@@ -157,11 +220,40 @@ class OpenSetClassifier(AdaptationClassifier):
             return task
         return Classification(np.unique([*task.classes.tolist(), self.unknown_label_]))
 
+    def _unknown_class(self) -> int | None:
+        if self.unknown_label_ is None:
+            return None
+        classes: list[Any] = cast(Classification, self.net_.task).classes.tolist()
+        return classes.index(self.unknown_label_)
+
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses that teach the unknown, weighed for the body by lambda."""
+        unknown = self._unknown_class()
+        assert unknown is not None
+        teach = self._border_losses if self.unknown_from == "border" else self._mixture_losses
+        return teach(network, batch, unknown)
+
+    def _mixture_losses(
+        self, network: TransferNetwork, batch: Batch, unknown: int
+    ) -> dict[str, Tensor]:
+        """Return the class confusion on the target, and the loss of mixtures of the source."""
+        source = batch.source
+        assert source.y is not None
+        mixtures = class_mixtures(source.features, source.y)
+        # Beside the source, for heads with batch statistics: there may be one mixture alone.
+        of_both = network.label_head(torch.cat([source.features, mixtures]))
+        loss = mixture_loss(of_both[len(source) :], unknown)
+        logits = scale_gradient(network.target_outputs(batch), batch.lambda_)
+        return {
+            "domain_loss": class_confusion(logits),
+            "mixture_loss": self.mixture_weight * loss,
+        }
+
+    def _border_losses(
+        self, network: TransferNetwork, batch: Batch, unknown: int
+    ) -> dict[str, Tensor]:
         """Return the loss at the border of the unknown, its gradient reversed for the body."""
         assert batch.target is not None
         features = scale_gradient(batch.target.features, -batch.lambda_)
-        classes = cast(Classification, self.net_.task).classes
-        unknown = classes.tolist().index(self.unknown_label_)
-        loss = unknown_loss(network.label_head(features), unknown, self.unknown_share)
-        return {"domain_loss": loss}
+        logits = network.label_head(features)
+        return {"domain_loss": unknown_loss(logits, unknown, self.unknown_share)}

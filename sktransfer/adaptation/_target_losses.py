@@ -29,7 +29,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def class_confusion(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Return the minimum class confusion loss, ``1/K sum_k sum_{j != k} C_kj / sum_l C_kl``.
+    """Return the minimum class confusion loss, ``1/K sum_k (sum_{j != k} C_kj / sum_l C_kl)``.
 
     ``C = P^T diag(w) P`` of the ``n`` predictions ``P = softmax(logits / temperature)``,
     with ``w_i = n (1 + exp(-H_i)) / sum_j (1 + exp(-H_j))``, ``H_i`` the entropy of row

@@ -36,10 +36,10 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     rows. With `dirt_t_epochs` a second stage (DIRT-T) then leaves the source, whose
     borders need not be the target's, and goes on with the target alone, held by a teacher.
 
-    The first stage minimises
+    The first stage minimises ::
 
-    ``L_y + lambda (L_d + target_loss_weight H + source_vat_weight V_source``
-    ``+ target_vat_weight V_target)``
+        L_y + lambda (L_d + R)
+        R = target_loss_weight H + source_vat_weight V_source + target_vat_weight V_target
 
     with the mean cross-entropy ``L_y`` on the source, the domain classifier's loss ``L_d``
     behind a gradient reversal as in `DANNClassifier`, the mean entropy ``H`` of the predictions
@@ -51,10 +51,10 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     ``perturbation_radius * sqrt(1/n sum_j ||x_j - mean||^2)`` over the rows of the batch, so that
     it is a share of how far rows are from each other whatever their unit and number of
     features; its direction is that of the gradient of the divergence at a small random
-    step (one power iteration). The second stage minimises
+    step (one power iteration). The second stage minimises ::
 
-    ``target_loss_weight H + target_vat_weight V_target + teacher_weight 1/n sum_i KL(t(x_i) ||
-    p(x_i))``
+        target_loss_weight H + target_vat_weight V_target
+        + teacher_weight/n sum_i KL(t(x_i) || p(x_i))
 
     over target rows, with the predictions ``t`` of a network whose weights are the moving average
     ``theta_t <- d theta_t + (1 - d) theta`` after every step, ``d = teacher_decay``. Labels

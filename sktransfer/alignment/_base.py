@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ from sklearn.base import TransformerMixin
 
 from .._estimator import BaseTransferEstimator
 from .._validation import check_domains, check_rows_to_predict
+from .._warning import warn
 from ..data._domain import Domain, Domains
 
 
@@ -96,23 +96,19 @@ class BaseAligner(TransformerMixin, BaseTransferEstimator):
         target = domains.target
         self.n_target_rows_ = 0 if target is None else len(target)
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was fitted without X_target: nothing is aligned, and "
                 "source and target pass through the same map. Pass rows of the target, which "
-                "need no labels, as X_target.",
-                UserWarning,
-                stacklevel=4,
+                "need no labels, as X_target."
             )
         self._learn(domains.source, target)
 
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
         if not self._reads_labels:
             if y_target is not None:
-                warnings.warn(
+                warn(
                     f"{type(self).__name__} uses no labels: y_target is not used here. In "
-                    "make_transfer_pipeline the rows it labels train the last step.",
-                    UserWarning,
-                    stacklevel=3,
+                    "make_transfer_pipeline the rows it labels train the last step."
                 )
             y = y_target = None
         return check_domains(fitted, X, y, X_target, y_target, sample_weight, dtype=np.float64)
@@ -219,10 +215,8 @@ def _warn_where_a_search_scores_the_source(n_rows: int) -> None:
         frame = frame.f_back
     if frame is None or not hasattr(held_out, "shape") or held_out.shape[0] != n_rows:
         return
-    warnings.warn(
+    warn(
         f"A search scores {n_rows} rows of the source here, but they pass through the map of the "
         "target: such a score says little. Score by a scorer that holds the target, for example "
-        "scoring=NeighborAgreementScorer(X_target).",
-        UserWarning,
-        stacklevel=3,
+        "scoring=NeighborAgreementScorer(X_target)."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import scipy.sparse
 from sklearn.base import OneToOneFeatureMixin
 
 from .._validation import check_domains
+from .._warning import warn
 from ._base import BaseAligner
 
 
@@ -101,11 +101,9 @@ class FeatureAugmentation(OneToOneFeatureMixin, BaseAligner):
 
     def _learn(self, source, target):
         if target is not None and target.y is None:
-            warnings.warn(
+            warn(
                 "FeatureAugmentation has no labels of the target: nothing tells the target's own "
-                "copy of the features apart. Give y_target, with labels for some rows.",
-                UserWarning,
-                stacklevel=5,
+                "copy of the features apart. Give y_target, with labels for some rows."
             )
 
     def _map_source(self, X):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._validation import Interval, Real, StrOptions, check_domains
 from ..data._domain import Domain
 from ._base import BaseAligner, merge_rows, symmetric_power, weighted_mean_and_covariance
-
-# Of the class regularization: its concave roots are replaced by tangents so many times.
-N_MAJORISATIONS, EPSILON = 10, 1e-3
+from ._transport_plans import transport_plan
 
 
 def gaussian_transport_matrix(source_covariance, target_covariance) -> np.ndarray:
@@ -39,93 +35,19 @@ def gaussian_transport_matrix(source_covariance, target_covariance) -> np.ndarra
     return whiten @ symmetric_power(root @ target_covariance @ root, 0.5) @ whiten
 
 
-def transport_cost(source: Domain, target: Domain) -> np.ndarray:
-    """Return squared distances divided by their (weighted) mean.
-
-    Where a target row has a known label, rows of the source of another cost the largest
-    cost more.
-
-    Parameters
-    ----------
-    source, target : Domain
-        Merged rows.
-
-    Returns
-    -------
-    ndarray of shape (n_source, n_target)
-    """
-    cost = euclidean_distances(source.X, target.X, squared=True)
-    mean = _shares(source) @ cost @ _shares(target)
-    if mean > 0:
-        cost /= mean
-    if source.y is not None and target.y is not None:
-        differs = source.y[:, None] != target.y[None, :]
-        if target.has_label is not None:
-            differs &= target.has_label[None, :]
-        cost += differs * cost.max()
-    return cost
-
-
-def transport_plan(method, source, target, regularization, class_regularization) -> np.ndarray:
-    """Return the plan G, whose rows sum to the source's shares and columns to the target's.
-
-    Parameters
-    ----------
-    method : {"exact", "sinkhorn", "class_regularized"}
-    source, target : Domain
-        Merged rows.
-    regularization, class_regularization : float
-        As for `OptimalTransport`.
-
-    Returns
-    -------
-    ndarray of shape (n_source, n_target)
-    """
-    ot = _import_pot()
-    cost = transport_cost(source, target)
-    a, b = _shares(source), _shares(target)
-    if method == "exact":
-        return ot.emd(a, b, cost, numItermax=10**7)
-    if method == "sinkhorn":
-        return ot.sinkhorn(a, b, cost, regularization, numItermax=5000, stopThr=1e-6)
-    penalty, potentials = np.zeros_like(cost), None
-    for _ in range(N_MAJORISATIONS):
-        plan, log = ot.sinkhorn(
-            a,
-            b,
-            cost + class_regularization * penalty,
-            regularization,
-            numItermax=1000,
-            stopThr=1e-6,
-            warmstart=potentials,
-            log=True,
-            warn=False,
-        )
-        potentials = np.log(log["u"]), np.log(log["v"])
-        for label in np.unique(source.y):
-            of_class = source.y == label
-            penalty[of_class] = 0.5 / np.sqrt(plan[of_class].sum(axis=0) + EPSILON)
-    return plan
-
-
-def _shares(domain: Domain) -> np.ndarray:
-    weights = np.asarray(domain.sample_weight)
-    return weights / weights.sum()
-
-
 class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     """Carry the source to the target at the least cost, each row to where it is needed.
 
     "linear" takes both domains for Gaussians, and needs nothing installed. Of the others a
-    plan G of shares moves source rows to the weighted mean of where they go, at the cost
-    of squared distances M (divided by their mean)::
+    plan ``G`` of shares moves source rows to the weighted mean of where they go, at the cost
+    of squared distances ``M`` (divided by their mean)::
 
         "linear"             m_T + (x - m_S) A,   A C_S A = C_T
         "exact"              sum_j G_ij x_j / sum_j G_ij,   G = argmin <G, M>
         "sinkhorn"           the same, of <G, M> + r sum_ij G_ij log G_ij
         "class_regularized"  the same, plus q sum_j sum_c (.001 + sum_{i in c} G_ij)^(1/2)
 
-    with C + r I (r times the mean variance of both) for the linear map's covariances;
+    with ``C + r I`` (``r`` times the mean variance of both) for the linear map's covariances;
     the target stays as it is. Every share of the source goes somewhere: where the shares
     of classes differ, rows of one class land among those of another. On twelve tasks of
     Office-Caltech10, where they do, "exact" loses .09 of accuracy, "sinkhorn" .03,
@@ -160,6 +82,8 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     ------
     ImportError
         Where POT is missing, in `fit` of all but "linear".
+    ValueError
+        For a `regularization` so small that no plan is found.
 
     Notes
     -----
@@ -279,13 +203,3 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.method == "class_regularized"
         return tags
-
-
-def _import_pot() -> Any:
-    try:
-        return importlib.import_module("ot")
-    except ImportError as error:
-        raise ImportError(
-            "This method of OptimalTransport needs POT: pip install 'sktransfer[ot]'. "
-            'method="linear" does without.'
-        ) from error

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
-from collections.abc import Iterable
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import fetch_file, fetch_openml, get_data_home, load_sample_images
+from sklearn.datasets import fetch_openml, get_data_home, load_sample_images
 from sklearn.utils import Bunch
 
 from .._arguments import check_path, check_random_state
-
-# One commit, not a branch: the same seed is to give the same images in years to come.
-BSDS500_URL = "https://github.com/BIDS/BSDS500/archive/a04b7c6c3a9f0ace74bf205c72a43d32e1c72722.zip"
-BSDS500_TRAIN = "*/BSDS500/data/images/train/*.jpg"
+from ._photos import check_photos, fetch_photos, import_pillow, read_photos
 
 _DESCR_M = """Digits on photos (MNIST-M)
 --------------------------
@@ -112,7 +106,7 @@ def make_mnist_m(images: Any, photos: Any, *, random_state: Any = None) -> np.nd
             f"{images.dtype} of shape {images.shape}. Try images > 0, images.reshape."
         )
     height, width = images.shape[1:]
-    photos = _check_photos(photos, height, width)
+    photos = check_photos(photos, height, width)
     random_state = check_random_state(random_state)
     blended = np.empty((len(images), 3, height, width), dtype=np.uint8)
     for image, digit in zip(blended, images > 0, strict=True):
@@ -155,7 +149,7 @@ def load_mnist_m_5k(*, random_state: Any = 0, return_X_y: bool = False) -> Any:
     >>> load_mnist_m_5k().data.shape
     (5000, 3, 28, 28)
     """
-    _import_pillow("load_mnist_m_5k")
+    import_pillow("load_mnist_m_5k")
     digits, samples = load_mnist_5k(), load_sample_images()
     data = make_mnist_m(digits.data, samples.images, random_state=random_state)
     descr = _DESCR_M.format(photos=samples.DESCR) + digits.DESCR
@@ -207,10 +201,10 @@ def fetch_mnist_m(
     >>> fetch_mnist_m().data.shape  # doctest: +SKIP
     (70000, 3, 28, 28)
     """
-    pillow = _import_pillow("fetch_mnist_m")
+    pillow = import_pillow("fetch_mnist_m")
     data_home = Path(get_data_home(data_home))
-    folder = _fetch_photos(data_home) if photos is None else Path(check_path(photos, "photos"))
-    pictures = _read_photos(folder, pillow)
+    folder = fetch_photos(data_home) if photos is None else Path(check_path(photos, "photos"))
+    pictures = read_photos(folder, pillow)
     # scikit-learn's other parser needs pandas, and with pandas 3.1 it fails on integer classes.
     mnist = fetch_openml(
         "mnist_784", version=1, as_frame=False, parser="liac-arff", data_home=data_home
@@ -226,84 +220,3 @@ def _bunch(data, target, descr: str, return_X_y: bool):
     if return_X_y:
         return data, target
     return Bunch(data=data, target=target, target_names=list("0123456789"), DESCR=descr)
-
-
-def _check_photos(photos, height: int, width: int) -> list[np.ndarray]:
-    if isinstance(photos, np.ndarray) and photos.ndim in (2, 3):
-        photos = [photos]
-    wanted = "uint8 arrays of shape (H, W, 3), as np.asarray(image.convert('RGB')) with Pillow"
-    if isinstance(photos, str) or not isinstance(photos, Iterable):
-        raise TypeError(f"photos must be a sequence of {wanted}; got {photos!r}.")
-    photos = list(photos)
-    if not photos:
-        raise ValueError(f"photos is empty; give at least one. Photos are {wanted}.")
-    for i, photo in enumerate(photos):
-        is_array = isinstance(photo, np.ndarray)
-        got = f"{photo.dtype} of shape {photo.shape}" if is_array else type(photo).__name__
-        coloured = is_array and photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3
-        if not coloured or photo.shape[0] < height or photo.shape[1] < width:
-            raise ValueError(
-                f"photos[{i}] is {got}; give {wanted}, and leave out those that are not at least "
-                f"{height} high and {width} wide."
-            )
-    return photos
-
-
-def _import_pillow(caller: str):
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} reads photos with Pillow; install it: pip install 'sktransfer[examples]'."
-        ) from error
-    return Image
-
-
-def _read_photos(folder: Path, pillow) -> list[np.ndarray]:
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    if not files:
-        raise ValueError(
-            f"photos={str(folder)!r} holds no .jpg, .jpeg or .png files; give a folder of photos, "
-            "or None to download those of BSDS500."
-        )
-    pictures = []
-    for file in files:
-        try:
-            with pillow.open(file) as picture:
-                pictures.append(np.asarray(picture.convert("RGB")))
-        except pillow.UnidentifiedImageError as error:
-            raise ValueError(
-                f"photos={str(folder)!r} holds {file.name}, which is no picture: take it out."
-            ) from error
-    return pictures
-
-
-def _fetch_photos(data_home: Path) -> Path:
-    """Download BSDS500, unpack its training photos and return their folder."""
-    folder = data_home / "bsds500_train"
-    if folder.exists():
-        return folder
-    # All happens aside and is renamed at the end: a broken run leaves nothing to trip the next.
-    with tempfile.TemporaryDirectory(dir=data_home) as aside:
-        complete = Path(aside) / "train"
-        try:
-            archive = fetch_file(BSDS500_URL, folder=aside, local_filename="bsds500.zip")
-            _unpack_photos(archive, complete)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise OSError(
-                f"The photos of BSDS500 could not be fetched from {BSDS500_URL}: {error}. Try "
-                "again later, or give photos=, a folder of photos that you have."
-            ) from error
-        if not folder.exists():  # another process may have been faster, with the same photos
-            complete.rename(folder)
-    return folder
-
-
-def _unpack_photos(archive: Path, folder: Path):
-    with zipfile.ZipFile(archive) as files:
-        photos = [m for m in files.infolist() if PurePosixPath(m.filename).match(BSDS500_TRAIN)]
-        if not photos:
-            raise OSError(f"the archive holds no {BSDS500_TRAIN}")
-        for photo in photos:
-            photo.filename = PurePosixPath(photo.filename).name
-            files.extract(photo, folder)

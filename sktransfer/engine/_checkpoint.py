@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from .._settings import Settings
 from .._validation import Integral, Interval, Real
 from .._values import from_json, to_json
+from .._warning import warn
 from ._processes import Processes
 from ._states import TornFile, pack, previous, read_states, unpack, write_states
 
@@ -186,11 +186,9 @@ class Journal:
                 torn = torn or error
                 continue
             if torn is not None:
-                warnings.warn(
+                warn(
                     f"The checkpoint {self.path} is damaged ({torn}); the fit goes on from the "
-                    f"one before, {path}.",
-                    UserWarning,
-                    stacklevel=6,
+                    f"one before, {path}."
                 )
             return states
         if torn is not None:

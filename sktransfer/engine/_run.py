@@ -166,6 +166,8 @@ class Run:
             net.history.record(name, value)
         first = net.optimizer_.param_groups[0]
         net.history.record("learning_rate", first["lr"] / first.get("scale", 1.0))
+        if not net.history[-1, "batches"]:
+            net.history.new_batch()  # skorch's Checkpoint asks for the last one to name its files
         loss = net.history[-1, "train_loss"]
         earlier = (e["train_loss"] for e in net.history[:-1] if "train_loss" in e)
         net.history.record("train_loss_best", loss < min(earlier, default=math.inf))
@@ -181,14 +183,10 @@ class Run:
         except Exception as error:
             recorded = [name for name in self.net.history[-1] if name != "batches"]
             for name, callback in self.net.callbacks_:
-                monitor = getattr(callback, "monitor", None)
-                if isinstance(monitor, str) and monitor.removesuffix("_best") not in recorded:
-                    raise ValueError(
-                        f"The callback {name} ({type(callback).__name__}) monitors {monitor!r}, "
-                        f"which training does not record; it records {recorded}. Give "
-                        f"{type(callback).__name__}(monitor='train_loss'), with '_best' for a "
-                        "Checkpoint."
-                    ) from error
+                monitor = getattr(callback, "monitor", None) or ""
+                named = isinstance(monitor, str) and repr(monitor) in str(error)
+                if named and monitor.removesuffix("_best") not in recorded:
+                    raise _unknown_monitor(name, callback, recorded) from error
             raise
         return True
 
@@ -204,6 +202,25 @@ class Run:
             return generators
         seed = generators.seed + 10_007 * rank + len(self.net.history)
         return PrivateGenerators(seed, generators.device)
+
+
+def _unknown_monitor(name: str, callback: Any, recorded: list[str]) -> ValueError:
+    """Return the error of a callback that looks at what is not recorded, with the ways out."""
+    kind = type(callback).__name__
+    best = "_best" if callback.monitor.endswith("_best") else ""
+    if callback.monitor.removesuffix("_best") != "valid_loss":
+        return ValueError(
+            f"The callback {name} ({kind}) monitors {callback.monitor!r}, which training does not "
+            f"record; it records {recorded}. Give {kind}(monitor='train_loss{best}'), say."
+        )
+    return ValueError(
+        f"The callback {name} ({kind}) monitors {callback.monitor!r}, the loss of rows held out, "
+        f"and this stage of training holds none out; it records {recorded}. To keep the epoch that "
+        "is best for the target, and stop there, give callbacks=[TargetValidation(InfoMaxScorer, "
+        "patience=10)] instead, which needs none of its labels; fine-tuning holds rows out by "
+        f"early_stopping=HeldOut(). {kind}(monitor='train_loss{best}') looks at the loss of "
+        "training itself."
+    )
 
 
 def _was_raised_by_code(error: BaseException) -> bool:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from skorch.callbacks import Callback
+from torch import nn
 
+from ._engine import Engine
+from ._net import TransferNet
+from ._runtime import PrivateGenerators
+from ._stage import Stage
 from ._states import pack
 
-if TYPE_CHECKING:
-    from ._run import Run
+
+class InProgress(Protocol):
+    """A stage in progress: what of it is taken and given back."""
+
+    net: TransferNet
+    stage: Stage
+    engine: Engine
+    generators: PrivateGenerators
+    trained: list[nn.Parameter]
+    factor: float
 
 
-def state_of(run: Run, epoch: int) -> dict[str, Any]:
+def state_of(run: InProgress, epoch: int) -> dict[str, Any]:
     """Return the state of a run after so many epochs.
 
     Raises
@@ -40,7 +53,7 @@ def state_of(run: Run, epoch: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def restore(run: Run, state: dict[str, Any], *, is_over: bool) -> None:
+def restore(run: InProgress, state: dict[str, Any], *, is_over: bool) -> None:
     """Bring a run, whose stage has begun or is not to begin, to where the state was taken."""
     net, stage, engine = run.net, run.stage, run.engine
     net.module_.load_state_dict(state["network"])

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from .._arguments import check_takes
 from .._deep import BaseDeepEstimator
+from .._docs import BLOCKS
 from .._parameters import parameters
 from .._task import Classification, encoded
 from .._training import TrainingParameters
@@ -25,6 +26,27 @@ from ..engine._stage import GradientStep, Stage
 from ..network._augment import features_of
 from ._episodes import Episode, EpisodeSampler, EpisodeSize
 from ._support import SupportMixin
+
+BLOCKS["episode_parameters"] = """\
+n_way : int, default=20
+    Most classes of an episode. More are harder to tell apart than those that will be
+    asked for, which helps.
+n_shot : int, default=5
+    Most rows of each class to learn from; best as many as there will be.
+n_query : int, default=5
+    Most rows of each class to be asked about. Classes with fewer rows give their share.
+episodes : int, default=500
+    Training steps, an episode each; an epoch of ``history_`` has 50. 0 leaves the body
+    as it is. With `data_parallel` each process has episodes of its own.
+augment : callable or None, default=None
+    Gets the rows of an episode (a tensor of shape ``(n, *input_shape)``, on the device)
+    and returns them changed in ways that leave a class what it is: moved or turned a
+    little, for images. It draws from torch's generator, which `random_state` decides.
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    Widths of the MLP body, where `backbone` is None.
+learning_rate : float, default=1e-3
+    Step size of the optimizer.
+"""
 
 # Episodes after which callbacks and `history_` hear of it: an epoch.
 EPISODES_PER_EPOCH = 50

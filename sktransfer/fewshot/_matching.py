@@ -18,8 +18,11 @@ class MatchingClassifier(BaseEpisodic):
     support, so that a class may lie in several places. With one row a class both do
     the same.
 
-    The probability of class ``k`` is ``sum_{i: y_i = k} w_i a_i / sum_i w_i a_i`` with
-    ``a_i = exp(-||f(x) - f(x_i)||^2)``, or ``exp(10 cos(f(x), f(x_i)))``, over the
+    The probability of class ``k`` is
+
+    ``p(k | x) = sum_{i: y_i = k} w_i a_i / sum_i w_i a_i``
+
+    with ``a_i = exp(-||f(x) - f(x_i)||^2)``, or ``exp(10 cos(f(x), f(x_i)))``, over the
     support's rows and their weights ``w``; the loss is the mean of ``-log p`` over an
     episode's queries. The paper's attention has no factor 10, without which no
     class could be sure, and embeds rows by the whole support (its LSTM), which is left

@@ -39,8 +39,11 @@ class NearestPrototypeClassifier(SupportMixin, BaseDeepEstimator):
     - ``fit(X, y)`` takes the classes of `y`.
     - ``set_support(support, labels)`` takes other classes later, and keeps the centre.
 
-    The logit of class ``k`` is ``-||g(x) - c_k||^2`` with ``g(x) = (f(x) - m) / ||f(x) -
-    m||``, ``m`` the (weighted) mean of ``f`` over the rows of `X`, and ``c_k`` that of
+    The logit of class ``k`` is
+
+    ``-||g(x) - c_k||^2``, ``g(x) = (f(x) - m) / ||f(x) - m||``
+
+    with ``m`` the (weighted) mean of ``f`` over the rows of `X`, and ``c_k`` that of
     ``g`` over the support's rows of ``k``.
 
     Parameters

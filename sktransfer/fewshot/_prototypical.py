@@ -24,9 +24,12 @@ class PrototypicalClassifier(BaseEpisodic):
     - ``set_support(support, labels)`` takes other classes later. One row a class is
       one-shot learning.
 
-    The probability of class ``k`` is ``softmax_k(-||f(x) - c_k||^2)`` with ``c_k`` the
-    (weighted) mean of ``f`` over the support's rows of ``k``, or ``softmax_k(10
-    cos(f(x), c_k))``; the loss is the mean of ``-log p`` over an episode's queries.
+    The probability of class ``k`` is
+
+    ``p(k | x) = softmax_k(-||f(x) - c_k||^2)``
+
+    with ``c_k`` the (weighted) mean of ``f`` over the support's rows of ``k``, or
+    ``softmax_k(10 cos(f(x), c_k))``; the loss is the mean of ``-log p`` over an episode's queries.
 
     Parameters
     ----------

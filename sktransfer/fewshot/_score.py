@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -112,7 +113,8 @@ def few_shot_score(
     pools = _pools(y, groups, n_way, n_shot)
     generator = check_random_state(random_state)
     rows, answer = _what_answers(estimator, X)
-    check_same_length(len(rows), "X", y, "y")
+    check_same_length(rows.shape[0], "X", y, "y")
+    take = rows.iloc.__getitem__ if hasattr(rows, "iloc") else rows.__getitem__
     scores = np.empty(n_episodes)
     for number in range(n_episodes):
         classes = pools[generator.randint(len(pools))]
@@ -120,7 +122,7 @@ def few_shot_score(
         drawn = [pool[generator.permutation(len(pool))[: n_shot + n_query]] for pool in chosen]
         support = np.concatenate([part[:n_shot] for part in drawn])
         queries = np.concatenate([part[n_shot:] for part in drawn])
-        found = answer(rows[support], y[support], rows[queries])
+        found = answer(take(support), y[support], take(queries))
         scores[number] = np.mean(found == y[queries])
     spread = scores.std(ddof=1) if n_episodes > 1 else np.nan
     return FewShotScore(float(scores.mean()), float(1.96 * spread / n_episodes**0.5), scores)
@@ -150,9 +152,8 @@ def _what_answers(estimator: Any, X: Any) -> tuple[np.ndarray, Answer]:
     """Return rows, or what a fitted body makes of them once for all episodes, and what answers."""
     if not isinstance(estimator, SupportMixin):
         X = as_array(X, "X")
-        return X if hasattr(X, "shape") else np.asarray(
-            X
-        ), lambda support, y, queries: clone(estimator).fit(support, y).predict(queries)
+        X = X.tocsr() if issparse(X) else X if hasattr(X, "shape") else np.asarray(X)
+        return X, lambda support, y, queries: clone(estimator).fit(support, y).predict(queries)
     check_is_fitted(estimator)
 
     def answer(support: np.ndarray, y: np.ndarray, queries: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
@@ -18,6 +17,7 @@ from .._classifier import DeepClassifierMixin
 from .._naming import named
 from .._task import Classification, encoded
 from .._validation import check_rows_to_predict, check_sample_weight
+from .._warning import warn
 from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
 from ..engine._stage import Stage
@@ -67,6 +67,12 @@ class SupportMixin(DeepClassifierMixin):
             Before `fit`.
         ValueError, TypeError
             For rows unlike those of `fit`, and for labels that do not fit them.
+
+        Notes
+        -----
+        What is kept are features. After `adapt`, by which those of the same rows become
+        others, show a support of the target's own rows again; rows of the source keep the
+        features that the source's statistics gave them, which is what adapted rows are like.
         """
         X = check_rows_to_predict(self, X, rows=TorchRows(self.num_workers))
         y = _check_labels(y, X.shape[0])
@@ -106,12 +112,10 @@ class SupportMixin(DeepClassifierMixin):
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         source, target = domains.source, domains.target
         if target is not None and target.y is None:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} learns classes from labelled rows and does not use "
                 "X_target without y_target: the classes are those of y. Give the labels of the "
-                "target's rows, or leave X_target out.",
-                UserWarning,
-                stacklevel=5,
+                "target's rows, or leave X_target out."
             )
         yield from self._train(source, seed)
         if target is not None and target.y is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import field
@@ -20,6 +19,7 @@ from .._parameters import parameters
 from .._task import encoded
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real
+from .._warning import warn
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch, DomainRows, Sampler
 from ..engine._net import callback_dataset
@@ -148,11 +148,9 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
             if all(p.grad is None for p in network.layers.parameters(network.body, layer))
         ]
         if idle and self.finetune_epochs > 0:
-            warnings.warn(
+            warn(
                 f"The unfrozen layers {idle} have learned nothing: no gradient reaches them. The "
-                "features do not depend on them; raise unfreeze_depth to reach layers that count.",
-                UserWarning,
-                stacklevel=5,
+                "features do not depend on them; raise unfreeze_depth to reach layers that count."
             )
 
     def _plan_refinement(self, labelled: Domain, seed: int) -> Iterator[Stage]:
@@ -279,10 +277,8 @@ class BaseFineTuning(FineTunedParts, TrainingParameters, BaseDeepEstimator):
 
 def _warn_of_no_transfer(estimator: BaseFineTuning) -> None:
     name = type(estimator).__name__
-    warnings.warn(
+    warn(
         f"{name} was fitted without X_target and without a pretrained backbone: nothing was "
         "transferred and it learned from the source alone. Give a backbone, or X_target with "
-        "y_target.",
-        UserWarning,
-        stacklevel=6,
+        "y_target."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import StrOptions
+from .._warning import warn
 from ..data._domain import Domain, Domains
 from ..engine._stage import Stage
 from ..network._build import floating_type
@@ -43,7 +43,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     - ``fit(X, y, X_target=Xt)`` trains on the source and then, with the same
       head, on those rows of the target of whose class it is sure.
 
-    The loss is ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
+    The loss is
+
+    ``1/n sum_i w[y_i] (-log p_i[y_i]) + l2_sp/2 sum (theta - theta_0)^2``
+
     with class weights ``w`` and, in step 5, the body's unfrozen weights ``theta``
     and what they were before, ``theta_0``. With ``relational_weight`` it has besides, in
     step 5, that weight times what distances and angles among the rows of a batch are off
@@ -134,13 +137,11 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
         self.n_pseudo_labels_ = len(sure)
         if len(sure) >= needed and len(np.unique(y)) > 1:
             return self._training_rows(Domain(X_target[sure], y))
-        warnings.warn(
+        warn(
             f"{len(sure)} of the {len(probabilities)} rows of X_target have a class of probability "
             f"{least} or more, of {len(np.unique(y))} classes; fine-tuning needs {needed} rows of "
             "several classes. The model is that of the source. Lower pseudo_label_threshold of "
-            "SourceTraining, or give y_target.",
-            UserWarning,
-            stacklevel=5,
+            "SourceTraining, or give y_target."
         )
         return None
 

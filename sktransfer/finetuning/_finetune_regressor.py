@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._regressor import DeepRegressorMixin
 from .._validation import Interval, Real
+from .._warning import warn
 from ..data._domain import Domain
 from ..data._sampler import Sampler
 from ..engine._decay import WeightDecay, decay_rate, default_weights
@@ -37,7 +37,11 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     A target without labels is of no use to it: there are no classes of which a model
     could be sure.
 
-    The loss is ``1/n sum_i L(y_i) + l2_sp/2 sum (theta - theta_0)^2`` with the `loss`
+    The loss is
+
+    ``1/n sum_i L(y_i) + l2_sp/2 sum (theta - theta_0)^2``
+
+    with the `loss`
     ``L`` of a row and, in step 5, the body's unfrozen weights ``theta`` and what they
     were before, ``theta_0``, and there, with ``relational_weight``, the loss of relations
     of `FineTuneClassifier`.
@@ -115,11 +119,9 @@ class FineTuneRegressor(DeepRegressorMixin, BaseFineTuning):
     def _plan_without_labels(
         self, source: Domain, target: Domain, seeds: np.ndarray
     ) -> Iterator[Stage]:
-        warnings.warn(
+        warn(
             "FineTuneRegressor learns nothing from a target without labels: without classes there "
             "is none to be sure of. It was fitted on X and y alone. Give y_target, with NaN for "
-            "rows whose number is not known, or take DeepCORALRegressor or DANNRegressor.",
-            UserWarning,
-            stacklevel=6,
+            "rows whose number is not known, or take DeepCORALRegressor or DANNRegressor."
         )
         return self._plan_source(source, seeds)

@@ -135,10 +135,12 @@ def unfrozen_layers(
 def _last_blocks(number: int, layers: Layers, body: nn.Module) -> list[str]:
     blocks = sorted(blocks_of(body), key=layers.position.__getitem__)
     if number > len(blocks):
+        kind = "blocks (entries of a ModuleList or Sequential, of one kind)"
+        has = f"{len(blocks)} {kind}: {_listed(blocks)}" if blocks else f"no {kind}"
+        fewer = "a smaller number of them, " if blocks else ""
         raise ValueError(
-            f"unfreeze_depth='last_{number}_blocks', but the backbone has {len(blocks)} blocks "
-            f"(entries of a ModuleList or Sequential, of one kind): {_listed(blocks) or 'none'}. "
-            "Give a smaller number of them, a number of layers, 'all', or a name."
+            f"unfreeze_depth='last_{number}_blocks', but the backbone has {has}. "
+            f"Give {fewer}a number of layers, 'all', or a name."
         )
     return blocks[len(blocks) - number :]
 

@@ -8,7 +8,6 @@ import platform
 import shutil
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from .._warning import warn
 from ._found import Found, Layout, Shard, as_bytes
 from ._shards import BrokenShardError, read_shard, touch, write_shard
 
@@ -138,13 +138,11 @@ class RowStore:
         """Say once that the store takes no more, and what to do."""
         if not self._has_warned:
             self._has_warned = True
-            warnings.warn(
+            warn(
                 f"memory: nothing more can be kept in {str(self.folder)!r} "
                 f"({getattr(error, 'strerror', None) or error}). What is kept there is used, the "
                 "rest is computed and not kept. Free space on its disk or lower memory_limit, or "
-                "have memory name a folder that can be written to.",
-                UserWarning,
-                stacklevel=2,
+                "have memory name a folder that can be written to."
             )
 
     def _shards(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +12,9 @@ from torch.nn import functional as F
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
+from .._resuming import checkpoint_of_part
 from .._validation import Integral, Interval
+from .._warning import quiet, warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._domain import Domain, Domains
 from ..data._sampler import Batch
@@ -63,15 +64,16 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
     one label head decides; the classes, of few labelled target rows and of what the others
     are taken for, bring them together.
 
-    The loss is ``L_S + target_weight L_T + lambda D`` with the mean cross-entropies of the
-    source and of the target's labelled rows, and of the features of a batch
+    The loss is
 
+    ``L_S + target_weight L_T + lambda D``,
     ``D = ||m_S - m_T||^2 + sum_k ||m_S^k - m_T^k||^2``,
 
-    ``m`` a domain's mean and ``m^k`` that of its class k. In the target a labelled row
-    counts for its class, and every row for class k with ``a p_k``, its predicted
-    probability times the share ``a`` of the training that is done (the paper's it/I);
-    no gradient flows through ``p``.
+    with the mean cross-entropies ``L_S`` of the source and ``L_T`` of the target's labelled
+    rows and, of the features of a batch, ``m`` a domain's mean and ``m^k`` that of its class
+    ``k``. In the target a labelled row counts for its class, and every row for class k with
+    ``a p_k``, its predicted probability times the share ``a`` of the training that is done
+    (the paper's it/I); no gradient flows through ``p``.
 
     `predict` and `score` take rows of the target; with ``domain="source"`` those of the
     source. Without `X_target` it is a plain classifier of the source.
@@ -120,7 +122,8 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         Parts of the target's labelled rows, each held out once, over which `fit` compares
         the method with logistic regression on the other labelled rows alone, and warns
         where that is right as often. It costs as many further fits; 0 leaves it out. With
-        two labelled rows or one class there is nothing to compare.
+        two labelled rows or one class there is nothing to compare. With `checkpoint` these
+        fits go on, too: the file of each stands beside that of `fit`, ending in ``.fold1``.
     {optimizer_parameters}
     {training_parameters}
 
@@ -233,13 +236,14 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         if len(np.unique(target.labelled().labels)) < 2 or len(target.labelled()) < 3:
             return
         twin = copy.copy(self)
-        twin.callbacks, twin.checkpoint = None, None
-        twin.inner_folds, twin.verbose = 0, 0
+        twin.callbacks, twin.inner_folds, twin.verbose = None, 0, 0
         right = np.zeros((2, 0), dtype=bool)
-        for left, held in hold_out(target, self.inner_folds):
+        for number, (left, held) in enumerate(hold_out(target, self.inner_folds), start=1):
+            twin.checkpoint = checkpoint_of_part(self.checkpoint, f"fold{number}")
             twin.__dict__.pop("net_", None)  # whatever `warm_start` says
             twin.random_state = copy.deepcopy(self.random_state)
-            twin._fit(Domains(source, left))
+            with quiet():  # what is to be told of the method is told of the fit on all labels
+                twin._fit(Domains(source, left))
             answers = twin.net_.predict(target.X[held]), predict_plainly(left, held)
             right = np.hstack([right, [one == target.labels[held] for one in answers]])
         ours, alone = right.sum(axis=1).tolist()
@@ -251,7 +255,7 @@ class HeterogeneousTransferClassifier(OwnBodiesClassifier):
         }
         warning = describe_no_gain(ours, alone, n_rows)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=5)
+            warn(warning)
 
     def _make_bodies(
         self, source_rows: Tensor, target_rows: Tensor, default: torch.dtype

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
 from .._validation import check_domains, check_rows_to_predict
+from .._warning import warn
 from ..data._domain import Domain, Domains
 from ._rows import effective_size
 
@@ -39,11 +39,9 @@ class BaseDensityRatio(BaseTransferEstimator):
         source = domains.source
         self.n_target_ = 0 if domains.target is None else len(domains.target)
         if domains.target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was fitted without X_target: all weights are 1. Pass the "
-                "target's rows, fit(X, X_target=X_target).",
-                UserWarning,
-                stacklevel=3,
+                "target's rows, fit(X, X_target=X_target)."
             )
         if domains.target is None:
             self.weights_ = np.ones(len(source))
@@ -52,11 +50,9 @@ class BaseDensityRatio(BaseTransferEstimator):
             self.weights_ = self._estimate(source, domains.target.X, random_state)
         weights = self.weights_
         if not weights.any():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} found no row of the source that is like the target's: all "
-                "weights would be 0, so all are 1. Scale the features, or align the domains first.",
-                UserWarning,
-                stacklevel=3,
+                "weights would be 0, so all are 1. Scale the features, or align the domains first."
             )
             self.weights_ = weights = np.ones(len(source))
         if source.sample_weight is not None:

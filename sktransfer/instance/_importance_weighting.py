@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from .._docs import BLOCKS, with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._validation import HasMethods, StrOptions
+from .._warning import warn
 from .._wrapping import DelegatingMixin, find_classes, fit_weighted, stack_rows
 from ..data._domain import Domains
 from ._kliep import KLIEP
@@ -87,11 +87,9 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
         source, target = domains.source, domains.target
         X, y, weights = source.X, source.y, source.sample_weight
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was fitted without X_target: rows keep the weights they "
-                "have. Pass the target's rows, fit(X, y, X_target=X_target).",
-                UserWarning,
-                stacklevel=3,
+                "have. Pass the target's rows, fit(X, y, X_target=X_target)."
             )
         if target is None:
             self.weights_ = np.ones(len(source)) if weights is None else weights
@@ -106,12 +104,10 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
                 weights = np.concatenate([weights, np.ones(len(labelled))])
         self.effective_size_ = effective_size(self.weights_)
         if self.effective_size_ < LEAST_EFFECTIVE_SHARE * len(source) and target is not None:
-            warnings.warn(
+            warn(
                 f"The weights of {len(source)} rows are worth {self.effective_size_:.1f} equal "
                 "ones: few rows decide. The domains hardly overlap; flatten the weights, for "
-                "example weighting=ULSIF(alpha=0.5), or align the domains first.",
-                UserWarning,
-                stacklevel=3,
+                "example weighting=ULSIF(alpha=0.5), or align the domains first."
             )
         self.estimator_ = fit_weighted(self._make_estimator(), X, y, weights)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 from .._estimator import BaseTransferEstimator
 from .._row_order import make_folds
 from .._validation import Integral, Interval, Real, StrOptions, check_rows_to_predict
+from .._warning import warn
 from .._wrapping import WrapperMixin, find_classes, fit_weighted
 from ..data._domain import Domain, Domains
 from ._calibration import calibrate, fit_calibration
@@ -156,18 +156,14 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
                 "in sklearn.calibration.CalibratedClassifierCV."
             )
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 "LabelShiftClassifier was fitted without X_target: predictions are its estimator's "
-                "until adapt(X_target).",
-                UserWarning,
-                stacklevel=3,
+                "until adapt(X_target)."
             )
         if target is not None and target.y is not None:
-            warnings.warn(
+            warn(
                 "y_target was given, but LabelShiftClassifier estimates the shares of classes "
-                "from X_target alone.",
-                UserWarning,
-                stacklevel=3,
+                "from X_target alone."
             )
         self.classes_ = find_classes(source)
         self.estimator_ = fit_weighted(
@@ -240,22 +236,18 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
 
     def _warn_where_shares_are_unsure(self) -> None:
         if not self._is_held_out:
-            warnings.warn(
+            warn(
                 "A class has a single row, so nothing could be held out: the calibration and the "
-                "shares of classes rest on rows that the estimator was fitted to.",
-                UserWarning,
-                stacklevel=4,
+                "shares of classes rest on rows that the estimator was fitted to."
             )
         sizes = self.confusion_matrix_.sum(axis=0)
         given_class = self.confusion_matrix_ / np.maximum(sizes, np.finfo(float).tiny)
         least = np.linalg.svd(given_class, compute_uv=False).min()
         if self.method != "em" and least < LEAST_SINGULAR_VALUE:
-            warnings.warn(
+            warn(
                 f"The confusion matrix is near singular (least singular value {least:.1g}): some "
                 "classes are taken for each other, and their shares are hardly determined. Join "
-                'these classes, or take method="em".',
-                UserWarning,
-                stacklevel=4,
+                'these classes, or take method="em".'
             )
 
     def _calibrated(self, X: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
 from .._validation import check_rows_to_predict
+from .._warning import warn
 from .._wrapping import WrapperMixin, check_labelled_target, find_classes
 from ..data._domain import Domain, Domains
 from ._boosting import (
@@ -120,12 +120,10 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         target = check_labelled_target(self, domains)
         self.classes_ = find_classes(domains.source, target)
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 "TrAdaBoostClassifier was fitted without X_target: its estimator was fitted once, "
                 "on the source. Pass labelled rows of the target, fit(X, y, X_target=X_target, "
-                "y_target=y_target).",
-                UserWarning,
-                stacklevel=3,
+                "y_target=y_target)."
             )
         if target is None:
             fit_alone(self, domains.source)

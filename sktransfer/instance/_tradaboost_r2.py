@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
 from .._validation import check_rows_to_predict
+from .._warning import warn
 from .._wrapping import WrapperMixin, check_labelled_target
 from ..data._domain import Domain, Domains
 from ._boosting import (
@@ -131,12 +131,10 @@ class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 "TrAdaBoostRegressor was fitted without X_target: its estimator was fitted once, "
                 "on the source. Pass rows of the target with values, fit(X, y, X_target=X_target, "
-                "y_target=y_target).",
-                UserWarning,
-                stacklevel=3,
+                "y_target=y_target)."
             )
         if target is None:
             fit_alone(self, domains.source)

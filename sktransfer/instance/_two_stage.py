@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils import check_random_state
 from .._estimator import BaseTransferEstimator
 from .._row_order import shuffle_rows
 from .._validation import Integral, Interval, check_rows_to_predict
+from .._warning import warn
 from .._wrapping import WrapperMixin, check_labelled_target
 from ..data._domain import Domain, Domains
 from ._boosting import BOOSTING_CONSTRAINTS, LEAST_ERROR, fit_alone, fit_round, stack_domains
@@ -84,7 +84,7 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
 
     Step ``k`` of ``S`` gives the target the share ::
 
-        m / (n + m) + k / (S - 1) (1 - m / (n + m)),   k = 0 .. S - 1
+        m/(n + m) + k/(S - 1) (1 - m/(n + m)),   k = 0 .. S - 1
 
     of all weight, for ``n`` rows of the source and ``m`` of the target: as things are at first, the
     target alone at last. Rows of the source fade by ``beta^e_i``, with their relative error ``e_i``
@@ -169,12 +169,10 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 "TwoStageTrAdaBoostRegressor was fitted without X_target: its estimator was fitted "
                 "once, on the source. Pass rows of the target with values, fit(X, y, "
-                "X_target=X_target, y_target=y_target).",
-                UserWarning,
-                stacklevel=3,
+                "X_target=X_target, y_target=y_target)."
             )
         if target is None:
             fit_alone(self, domains.source)

@@ -145,7 +145,7 @@ def coral_distance(X_source: Any, X_target: Any) -> float:
     It sees scales and correlations of features, and neither their means nor
     anything beyond second order. `DeepCORALClassifier` trains by the same formula.
 
-    It is ``1 / (4 d^2) ||C_S - C_T||_F^2`` with ``C_S``, ``C_T`` the unbiased
+    It is ``1/(4 d^2) ||C_S - C_T||_F^2`` with ``C_S``, ``C_T`` the unbiased
     covariances of the ``d`` features in the source and the target.
 
     Parameters

@@ -66,7 +66,7 @@ KERNELS = [*RADIAL_KERNELS, "linear", "polynomial"]
 
 
 def mean_of_all_pairs(kernel: Kernel, X, Y) -> float:
-    """Return ``1 / (n m) sum_i sum_j k(x_i, y_j)``, block by block."""
+    """Return ``1/(n m) sum_i sum_j k(x_i, y_j)``, block by block."""
     total = 0.0
     for rows in row_blocks(X):
         A = read_rows(X, rows)

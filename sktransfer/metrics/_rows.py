@@ -12,11 +12,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .._arguments import as_array
-from .._naming import named
-
-# Of what is above this the fourth power, summed over rows, is beyond double precision.
-LARGEST = 1e60
+from .._arguments import as_array, check_same_columns
+from .._naming import check_values, named
+from .._target_labels import find_labelled
 
 # Above this, blocks of rows take more memory and no less time.
 MOST_ROWS = 2048
@@ -72,13 +70,7 @@ def check_rows(X, name: str, *, accept_sparse: bool = False):
             f"{name} has shape {X.shape}; it must have two dimensions, a row of features for each "
             f"sample: {name}.{shape}."
         )
-    values = X.data if scipy.sparse.issparse(X) else X
-    largest = float(max(values.max(), -values.min())) if values.size else 0.0
-    if largest > LARGEST:
-        raise ValueError(
-            f"{name} holds values up to {largest:g}, whose powers overflow; scale the features, "
-            "for example with sklearn.preprocessing.StandardScaler."
-        )
+    check_values(X, name)
     return X
 
 
@@ -90,6 +82,7 @@ def check_domains(X_source, X_target, *, least_rows: int = 1, why: str = ""):
     ValueError, TypeError
         Naming the argument, what came and what is wanted.
     """
+    check_same_columns(X_source, X_target, "X_source")
     X_source = check_rows(X_source, "X_source", accept_sparse=True)
     X_target = check_rows(X_target, "X_target", accept_sparse=True)
     if X_source.shape[1] != X_target.shape[1]:
@@ -113,21 +106,25 @@ def check_labels(y, n_rows: int, name: str) -> np.ndarray:
     ValueError
         For labels that are missing or too few, and for a single class.
     """
-    y = column_or_1d(as_array(y, "y"))
+    y = as_array(y, "y")
+    n_missing = int(np.sum(~find_labelled(y)))
+    with named("y"):
+        y = column_or_1d(y)
     if len(y) != n_rows:
         raise ValueError(
             f"y has {len(y)} labels for the {n_rows} rows of {name}: give one label for each row."
         )
-    n_missing = sum(label is None or label != label for label in y.tolist())
     if n_missing:
         raise ValueError(
             f"{n_missing} of the {len(y)} labels in y are missing. Give the labelled rows alone: "
             f"keep = pandas.notna(y), then {name}[keep] and y[keep]."
         )
-    check_classification_targets(y)
+    with named("y"):
+        check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y holds the one class {classes[0]!r}; a ranking needs labels of at least two classes."
+            f"y holds the one class {classes.tolist()[0]!r}; a ranking needs labels of at least "
+            "two classes."
         )
     return codes.reshape(-1)

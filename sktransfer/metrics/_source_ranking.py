@@ -171,8 +171,9 @@ def logme(features: Any, y: Any) -> float:
     ``w ~ N(0, 1/alpha I)``, ``y | w ~ N(F w, 1/beta I)`` and the score is the maximum over
     alpha and beta of ``1/n log p(y | F, alpha, beta)``, averaged over the classes, with
 
-    ``log p = n/2 log beta + d/2 log alpha - n/2 log(2 pi) - beta/2 ||F m - y||^2
-    - alpha/2 m^T m - 1/2 log det A``, ``A = alpha I + beta F^T F``, ``m = beta A^-1 F^T y``.
+    ``log p = n/2 log beta + d/2 log alpha - n/2 log(2 pi) - r - 1/2 log det A``,
+    ``r = beta/2 ||F m - y||^2 + alpha/2 m^T m``,
+    ``A = alpha I + beta F^T F``, ``m = beta A^-1 F^T y``.
 
     It is computed from the singular values of F, for any rank and for n < d. The
     model has no intercept, as in the paper: scores depend on the features' origin.

@@ -125,7 +125,7 @@ class BNMScorer(BaseTargetScorer):
     """Batch nuclear norm: predictions both sure and diverse, by their singular values.
 
     The score is ``||P||_* / sqrt(n K)``, the sum of the singular values of the
-    ``n x K`` matrix of the probabilities predicted for ``n`` target rows and ``K``
+    matrix ``P`` (n, K) of the probabilities predicted for ``n`` target rows and ``K``
     classes. It is 1 where each row is sure and all classes are as frequent, and
     ``1 / K`` where all rows get the uniform distribution. The paper divides by
     ``n`` (eq. 9); this scale does not depend on the number of rows, and the

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, process_routing
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
 from .._arguments import meant
 from .._target_domain import TargetDomain
+from .._warning import warn
 from ._source_only import answer_of_parts
 from ._travelling_rows import TravellingRows, by_method, fit_transform_step
 
 # What a step that takes them gets without having asked.
 OF_THE_GRAMMAR = ("X_target", "y_target", "sample_weight", "domains")
+
+
+def _transforms(pipeline: TransferPipeline) -> bool:
+    last = pipeline._final_estimator
+    return last == "passthrough" or hasattr(last, "transform") or hasattr(last, "fit_transform")
+
+
+def _predicts(pipeline: TransferPipeline) -> bool:
+    return hasattr(pipeline._final_estimator, "predict")
 
 
 class TransferPipeline(Pipeline):
@@ -76,6 +86,7 @@ class TransferPipeline(Pipeline):
         self._fit_steps("fit", X, y, X_target, y_target, sample_weight, domains, params)
         return self
 
+    @available_if(_transforms)
     def fit_transform(
         self,
         X: Any,
@@ -102,6 +113,7 @@ class TransferPipeline(Pipeline):
             "fit_transform", X, y, X_target, y_target, sample_weight, domains, params
         )
 
+    @available_if(_predicts)
     def fit_predict(
         self,
         X: Any,
@@ -197,11 +209,7 @@ class TransferPipeline(Pipeline):
         consumed = self._routing_to_steps().consumes(method, target)
         if "X_target" in target and "X_target" not in consumed:
             labels = "" if "y_target" not in target else " but by the rows that y_target labels"
-            warnings.warn(
-                f"No step of the pipeline takes X_target: nothing is transferred{labels}.",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn(f"No step of the pipeline takes X_target: nothing is transferred{labels}.")
         return {
             name: value for name, value in given.items() if name not in target or name in consumed
         }

@@ -285,11 +285,13 @@ class TargetAccuracyScorer(BaseTargetScorer):
         """Return the accuracy; `X` and `y` are not looked at."""
         predicted = predict_labels(self, estimator, self.X_target)
         classes = getattr(estimator, "classes_", predicted)
-        with named("y_target"):
-            accuracy = float(accuracy_score(self.y_target, predicted))
-        if accuracy == 0 and not np.isin(self.y_target, classes).any():
+        of_one_kind = (self.y_target.dtype.kind in "OSU") == (
+            np.asarray(classes).dtype.kind in "OSU"
+        )
+        if not of_one_kind or not np.isin(self.y_target, classes).any():
             raise ValueError(
                 f"y_target holds {np.unique(self.y_target)[:5].tolist()}, but the estimator "
                 f"predicts {np.unique(classes)[:5].tolist()}: give labels of the same kind."
             )
-        return accuracy
+        with named("y_target"):
+            return float(accuracy_score(self.y_target, predicted))

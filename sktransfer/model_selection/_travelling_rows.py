@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._target_labels import find_labelled
+from .._target_labels import find_labelled, in_type_of
 
 
 class TravellingRows:
@@ -52,7 +52,8 @@ class TravellingRows:
         if not len(labelled):
             return self.X, self.y, params
         known = np.array(np.ma.getdata(np.asarray(labels))[labelled].tolist())
-        stacked_y = np.concatenate([np.asarray(self.y), known])
+        y = np.asarray(self.y)
+        stacked_y = np.concatenate([y, in_type_of(y, known)])
         for name in params:
             if params[name] is self.given.get("sample_weight"):
                 params = {**params, name: np.r_[params[name], np.ones(len(labelled))]}

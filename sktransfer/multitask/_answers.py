@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
+from .._arguments import refuse_unknown
 from ..data._domain import Domain
 from ._tasks import (
     COLUMNS,
@@ -21,6 +22,9 @@ from ._tasks import (
     find_task_classes,
     read_labels,
 )
+
+# The arguments of `fit`, for the message on any other.
+OF_FIT = ("X", "y", "task", "sample_weight")
 
 
 class TaskMixin:
@@ -50,7 +54,7 @@ class TaskMixin:
     # and of such rows and a task's number the values (n,), or the probabilities of its classes.
     _answer: Callable[[Any, int], np.ndarray]
 
-    def fit(self, X, y, task=None, sample_weight=None) -> Self:
+    def fit(self, X, y, task=None, sample_weight=None, **unknown: Never) -> Self:
         """Fit all tasks together.
 
         Parameters
@@ -65,6 +69,8 @@ class TaskMixin:
             Without it such labels are of a single task.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows.
+        **unknown : never
+            Any other name is refused, such as `X_target`: a target with labels is a task.
 
         Returns
         -------
@@ -76,6 +82,7 @@ class TaskMixin:
         ValueError, TypeError
             For parameters or data that cannot be used, with what is wanted instead.
         """
+        refuse_unknown(unknown, OF_FIT, f"{type(self).__name__}.fit()")
         fitted = self._begin_fit()  # type: ignore[attr-defined]
         source, labels = fitted._check_tasks(X, y, task, sample_weight)
         fitted.tasks_, fitted.task_layout_ = labels.names, labels.layout

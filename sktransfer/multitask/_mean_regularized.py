@@ -64,7 +64,7 @@ class MeanRegularizedRegressor(MeanRegularizedMixin, BaseLinearTaskRegressor):
     Each task has coefficients ``w_t = w_0 + v_t``: what all have in common is learned from all
     rows, and a task of few rows departs from it little::
 
-        min_{w, b, w_0}  1/n sum_i (y_i - x_i'w_t(i) - b_t(i))^2
+        min_{w, b, w_0}  1/n sum_i (y_i - x_i'w_{t(i)} - b_{t(i)})^2
                          + strength/T sum_t ||w_t - w_0||^2 + mean_strength ||w_0||^2
 
     for ``n`` labels of ``T`` tasks (`sample_weight` weighs them). {tasks_of_linear_models}
@@ -119,7 +119,7 @@ class MeanRegularizedClassifier(MeanRegularizedMixin, BaseLinearTaskClassifier):
     Each task has coefficients ``W_t = W_0 + V_t``, a row for each class: what all have in common is
     learned from all rows, and a task of few rows departs from it little::
 
-        min_{W, b, W_0}  1/n sum_i -log softmax(W_t(i) x_i + b_t(i))[y_i]
+        min_{W, b, W_0}  1/n sum_i -log softmax(W_{t(i)} x_i + b_{t(i)})[y_i]
                          + strength/T sum_t ||W_t - W_0||^2 + mean_strength ||W_0||^2
 
     for ``n`` labels of ``T`` tasks (`sample_weight` weighs them), the softmax over the classes of

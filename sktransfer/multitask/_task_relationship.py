@@ -103,7 +103,7 @@ class TaskRelationshipRegressor(TaskRelationshipMixin, BaseLinearTaskRegressor):
     are alike help each other, opposed ones do so with the other sign, and strangers are left
     alone::
 
-        min_{W, b, Omega}  1/n sum_i (y_i - x_i'w_t(i) - b_t(i))^2 + ridge_strength/T ||W||^2
+        min_{W, b, Omega}  1/n sum_i (y_i - x_i'w_{t(i)} - b_{t(i)})^2 + ridge_strength/T ||W||^2
                            + strength/T^2 tr(W Omega^-1 W'),   Omega >= 0, tr Omega = 1
 
     for ``n`` labels of ``T`` tasks (`sample_weight` weighs them). Given ``Omega``, ``W`` solves a
@@ -175,7 +175,7 @@ class TaskRelationshipClassifier(TaskRelationshipMixin, BaseLinearTaskClassifier
     tasks that are alike help each other, opposed ones do so with the other sign, and strangers are
     left alone::
 
-        min_{W, b, Omega}  1/n sum_i -log softmax(W_t(i) x_i + b_t(i))[y_i]
+        min_{W, b, Omega}  1/n sum_i -log softmax(W_{t(i)} x_i + b_{t(i)})[y_i]
                            + ridge_strength/T ||W||^2 + strength/T^2 tr(W Omega^-1 W'),
                            Omega >= 0, tr Omega = 1
 

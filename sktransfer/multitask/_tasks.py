@@ -220,7 +220,7 @@ def find_task_classes(labels: TaskLabels) -> list[np.ndarray]:
         shown = [next(g for g in joint if np.isin(classes[0], g)) for classes in shown]
     if max(map(len, shown)) < 2:
         raise ValueError(
-            f"y holds one class, {shown[0][0]!r}; a classifier needs at least 2 classes. With 1 "
-            "class there is nothing to tell apart."
+            f"y holds one class, {shown[0].tolist()[0]!r}; a classifier needs at least 2 classes. "
+            "With 1 class there is nothing to tell apart."
         )
     return shown

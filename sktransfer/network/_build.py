@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._warning import warn
 from ._old_classifier import warn_of_old_classifier
 from ._probe import Probe, probe
 
@@ -236,9 +236,7 @@ def _warn_of_activation(head: nn.Module, name: str) -> None:
     """Warn of a head that ends in what the loss applies itself."""
     last = list(head.modules())[-1]
     if isinstance(last, (nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid)):
-        warnings.warn(
+        warn(
             f"{name} ends in {type(last).__name__}, and the loss applies another to what it gives: "
-            "it will learn little. Leave the last activation out, a head gives logits.",
-            UserWarning,
-            stacklevel=7,
+            "it will learn little. Leave the last activation out, a head gives logits."
         )

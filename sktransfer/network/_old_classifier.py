@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 from torch import nn
 
+from .._warning import warn
 from ._probe import Probe
 
 # Numbers of classes that networks are pretrained for: ImageNet, with a class for none of them, and
@@ -41,10 +41,8 @@ def warn_of_old_classifier(body: nn.Module, probed: Probe, name: str) -> None:
     if not named and linear.out_features not in OF_IMAGENET:
         return
     place = re.sub(r"\.(\d+)", r"[\1]", f"{name}.{layer}")
-    warnings.warn(
+    warn(
         f"{name} ends in {layer!r}, {linear.in_features} to {linear.out_features}: as it seems the "
         "classifier of the task that it was trained for. Its logits are poor features, and an "
-        f"unfreeze_depth counts it. Take it off: {place} = torch.nn.Identity().",
-        UserWarning,
-        stacklevel=7,
+        f"unfreeze_depth counts it. Take it off: {place} = torch.nn.Identity()."
     )

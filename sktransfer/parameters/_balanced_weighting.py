@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from .._docs import BLOCKS, with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._validation import Interval, Real
+from .._warning import warn
 from .._wrapping import (
     DelegatingMixin,
     check_labelled_target,
@@ -72,12 +72,10 @@ class BaseBalancedWeighting(DelegatingMixin, BaseTransferEstimator):
         target = check_labelled_target(self, domains)
         X, y, weights = domains.source.X, domains.source.y, domains.source.sample_weight
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was fitted without X_target: the source was all it saw. "
                 "Pass labelled rows of the target, fit(X, y, X_target=X_target, "
-                "y_target=y_target).",
-                UserWarning,
-                stacklevel=3,
+                "y_target=y_target)."
             )
         if target is not None:
             X, y, weights = self._join(domains.source, target)

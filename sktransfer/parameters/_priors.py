@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import BLOCKS
 from .._validation import HasMethods, Interval, Real, StrOptions
+from .._warning import warn
 from .._wrapping import check_labelled_target, fit_weighted
 from ..data._domain import Domain, Domains
 
@@ -99,12 +99,10 @@ class PriorMixin:
             return self.source, domains.source if self._transfers() else None
         target = check_labelled_target(self, domains)
         if target is None and self._transfers():
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was fitted without X_target: it is the source's model. "
                 "Pass labelled rows of the target, fit(X, y, X_target=X_target, "
-                "y_target=y_target).",
-                UserWarning,
-                stacklevel=4,
+                "y_target=y_target)."
             )
         source = self._default_source() if self.source is None else clone(self.source)
         rows = domains.source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from .._arguments import check_path
 from .._deep import BaseDeepEstimator
 from .._settings import Settings
 from .._values import Reader
+from .._warning import warn
 from ..engine._checks import check_device
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
@@ -216,10 +216,6 @@ def _usable(device: str) -> str:
     try:
         check_device(device)
     except ValueError as error:
-        warnings.warn(
-            f"{error} The classifier was saved with it, and is loaded with device='cpu'.",
-            UserWarning,
-            stacklevel=3,  # the caller of load
-        )
+        warn(f"{error} The classifier was saved with it, and is loaded with device='cpu'.")
         return "cpu"
     return device

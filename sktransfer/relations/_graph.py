@@ -194,5 +194,5 @@ def distinct_rows(X: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _csr(weights: np.ndarray, neighbors: np.ndarray, n_columns: int) -> Any:
     n, k = weights.shape
-    starts = np.arange(0, n * k + 1, k) if k else np.zeros(n + 1, int)
+    starts = np.arange(0, n * k + 1, k)
     return sparse.csr_array((weights.ravel(), neighbors.ravel(), starts), shape=(n, n_columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from .._validation import (
     check_domains,
     check_rows_to_predict,
 )
+from .._warning import warn
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
 from ._graph import (
@@ -182,12 +182,10 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         if target is not None:
             self._spread(target)
         elif self._transfers():
-            warnings.warn(
+            warn(
                 "CrossDomainLabelPropagation was fitted without X_target: nothing spreads, and "
                 "rows are told by their neighbours in the source. Pass rows of the target, which "
-                "need no labels, as X_target.",
-                UserWarning,
-                stacklevel=3,
+                "need no labels, as X_target."
             )
 
     def _keep_source(self, source: Domain) -> None:

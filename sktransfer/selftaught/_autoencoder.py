@@ -33,7 +33,11 @@ class AutoencoderPretrainer(BasePretraining):
 
     The body sees rows in which each number is zero with the probability `corruption`, and
     a decoder on its features restores the whole rows; afterwards the decoder is dropped.
-    The loss is ``mean (decoder(body(x~)) - x)^2`` over all numbers of the rows x. No labels
+    The loss is
+
+    ``mean (decoder(body(x~)) - x)^2``
+
+    over all numbers of the rows ``x``, of which ``x~`` are the damaged ones. No labels
     are needed, of any domain.
 
     Parameters

@@ -44,7 +44,7 @@ def info_nce_loss(anchors: Tensor, views: Tensor, temperature: float) -> Tensor:
 def nt_xent_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """Return the loss of two views of each row, of which either is to find the other.
 
-    ``-1/2n sum_i log(exp(s_ij / t) / sum_(k != i) exp(s_ik / t))`` over all 2n views, j the
+    ``-1/(2n) sum_i log(exp(s_ij / t) / sum_(k != i) exp(s_ik / t))`` over all 2n views, j the
     other view of i's row.
     """
     views = F.normalize(torch.cat([first, second]), dim=1)
@@ -66,13 +66,16 @@ class ContrastivePretrainer(BasePretraining):
 
     For tables (SCARF): of every row the share `corruption` of the features gets values
     of other rows of the batch, each feature drawn by itself, and the loss is, with the
-    cosines ``s_ik`` of the projections of row i and of changed row k,
+    cosines ``s_ik`` of the projections of row ``i`` and of changed row ``k``,
+
     ``-1/n sum_i log(exp(s_ii / t) / sum_k exp(s_ik / t))``.
 
     With `augment` (SimCLR), for images and whatever else is to be changed in ways that
     you know: two augmented views of each row look for one another,
-    ``-1/2n sum_i log(exp(s_ij / t) / sum_(k != i) exp(s_ik / t))`` over all views i, with
-    j the other view of the same row.
+
+    ``-1/(2n) sum_i log(exp(s_ij / t) / sum_(k != i) exp(s_ik / t))``
+
+    over all views ``i``, with ``j`` the other view of the same row.
 
     Projections are those of an MLP on the features, which is dropped afterwards.
 

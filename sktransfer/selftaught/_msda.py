@@ -63,10 +63,15 @@ class MarginalizedDenoisingAutoencoder(
     trained on these features carries over. No labels are needed, of either domain, and
     nothing is drawn: the mean over all ways to lose features has a closed form.
 
-    Layer l maps its input ``h_(l-1)`` (the rows at first) to ``h_l = tanh(M'[h_(l-1), 1])``,
-    where M restores all features of ``h_(l-1)`` from those that are left, each lost with
-    probability p (formula at ``denoising_map``), in the least squares over the rows of
-    both domains. The output is ``[x, h_1, ..., h_L]``.
+    Layer ``l`` maps its input ``h_(l-1)`` (the rows at first) by ::
+
+        h_l = tanh(M'[h_(l-1), 1]),   M = (E[Q] + r I)^-1 E[P]
+        E[P]_ij = q_i sum z_i x_j,   E[Q]_ij = q_i q_j sum z_i z_j  (i != j)
+
+    for ``x = h_(l-1)`` and ``z = [x, 1]``, summed over the rows of both domains: ``M``
+    restores all features from those that are left, each lost with probability ``p``, in the least
+    squares. ``q_i = 1 - p``, 1 for the constant; the diagonal ``E[Q]_ii = q_i sum z_i^2`` has
+    the ridge ``r`` added. The output is ``[x, h_1, ..., h_L]``.
 
     With more than `n_frequent` features the first layer restores only those that are most
     often not zero, by the mean of several maps, each from `n_frequent` features or fewer

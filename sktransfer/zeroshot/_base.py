@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
+from .._arguments import refuse_unknown
 from .._docs import BLOCKS
 from .._estimator import AtomicFitMixin
 from .._row_order import make_folds
@@ -106,7 +107,7 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """Return how well each row goes with each vector (n_rows, n_vectors)."""
 
-    def fit(self, X, y) -> Self:
+    def fit(self, X, y, **unknown: Never) -> Self:
         """Learn from rows of the seen classes.
 
         Parameters
@@ -115,6 +116,8 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
             Rows.
         y : array-like of shape (n_rows,)
             Their labels.
+        **unknown : never
+            Any other name is refused.
 
         Returns
         -------
@@ -126,6 +129,7 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             For parameters, descriptions or data that cannot be used.
         """
+        refuse_unknown(unknown, ("X", "y"), f"{type(self).__name__}.fit()")
         fitted = self._begin_fit()
         source = check_domains(fitted, X, y, dtype=FLOATS).source
         fitted._fit(source.X, source.y)

@@ -27,7 +27,7 @@ def class_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
 
 
 def harmonic_mean(a: float, b: float) -> float:
-    """Return ``2ab / (a + b)``, 0 where both are 0."""
+    """Return ``2 a b / (a + b)``, 0 where both are 0."""
     return 2 * a * b / (a + b) if a + b != 0 else 0.0
 
 

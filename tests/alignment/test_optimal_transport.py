@@ -11,11 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from sktransfer import make_transfer_pipeline
 from sktransfer.alignment import OptimalTransport
 from sktransfer.alignment._base import merge_rows
-from sktransfer.alignment._optimal_transport import (
-    gaussian_transport_matrix,
-    transport_cost,
-    transport_plan,
-)
+from sktransfer.alignment._optimal_transport import gaussian_transport_matrix
+from sktransfer.alignment._transport_plans import transport_cost, transport_plan
 from sktransfer.data._domain import Domain
 from tests.alignment.problems import shifted
 
@@ -85,6 +82,15 @@ def test_plans_hold_the_shares_and_rows_go_to_their_barycentres(method):
     for i in (0, 9):
         place = sum(plan[i, j] * target.X[j] for j in range(len(target))) / plan[i].sum()
         np.testing.assert_allclose(aligned[i], place)
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "class_regularized"])
+@pytest.mark.filterwarnings("ignore:Warning. numerical errors")  # POT's own
+def test_a_plan_that_vanishes_is_refused(method):
+    pytest.importorskip("ot")
+    X, y, X_target = shifted()
+    with pytest.raises(ValueError, match=r"no plan with regularization=1e-05.*Raise it.*exact"):
+        OptimalTransport(method, regularization=1e-5).fit(X, y, X_target=X_target)
 
 
 def test_class_regularised_targets_receive_from_fewer_classes():

@@ -17,7 +17,14 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from sklearn.utils import Bunch
 
-from sktransfer.datasets import _mnist, fetch_mnist_m, load_mnist_5k, load_mnist_m_5k, make_mnist_m
+from sktransfer.datasets import (
+    _mnist,
+    _photos,
+    fetch_mnist_m,
+    load_mnist_5k,
+    load_mnist_m_5k,
+    make_mnist_m,
+)
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"
@@ -204,7 +211,7 @@ def test_full_mnist_m_is_made_of_a_folder_of_photos(openml, tmp_path):
 @pytest.mark.skipif(not (REAL / "bsds500_train").exists(), reason="needs BSDS500")
 def test_photos_of_bsds500_can_be_blended(openml, tmp_path):
     folder = REAL / "bsds500_train"
-    assert len(_mnist._read_photos(folder, Image)) == 200
+    assert len(_photos.read_photos(folder, Image)) == 200
     blended = fetch_mnist_m(data_home=tmp_path, photos=folder)
     assert blended.data.shape == (20, 3, 28, 28)
 
@@ -218,7 +225,7 @@ def remote(tmp_path, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/photos.zip"
-        monkeypatch.setattr(_mnist, "BSDS500_URL", url)
+        monkeypatch.setattr(_photos, "BSDS500_URL", url)
         yield folder
         server.shutdown()
 
@@ -283,13 +290,13 @@ def test_a_broken_download_leaves_nothing_behind_and_can_be_tried_again(openml, 
 
 def test_a_process_that_was_faster_is_no_error(openml, remote, tmp_path, monkeypatch):
     zip_files(remote / "photos.zip", **{TRAIN + "0.jpg": as_jpeg(noise_photo(40, 50))})
-    unpack = _mnist._unpack_photos
+    unpack = _photos.unpack_photos
 
     def unpack_late(archive, folder):
         unpack(archive, tmp_path / "home" / "bsds500_train")
         unpack(archive, folder)
 
-    monkeypatch.setattr(_mnist, "_unpack_photos", unpack_late)
+    monkeypatch.setattr(_photos, "unpack_photos", unpack_late)
     assert fetch_mnist_m(data_home=tmp_path / "home").data.shape == (20, 3, 28, 28)
     assert files_below(tmp_path / "home") == ["bsds500_train", "bsds500_train/0.jpg"]
 

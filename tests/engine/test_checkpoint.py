@@ -239,7 +239,7 @@ RESUMED = {
     "DomainConfusionClassifier": SHORT,
     "FineTuneClassifier": STAGED,
     "FineTuneRegressor": STAGED,
-    "HeterogeneousTransferClassifier": {"inner_folds": 0, **SHORT},  # which start anew
+    "HeterogeneousTransferClassifier": {"inner_folds": 2, **SHORT},
     "MCCClassifier": SHORT,
     "MCDClassifier": SHORT,
     "MatchingClassifier": EPISODES,
@@ -279,11 +279,13 @@ def fitted_parts(estimator, rows):
     moments = [v for one in optimizer.values() for v in one.values()]
     tensors = [*estimator.net_.module_.state_dict().values(), *moments]
     tensors += estimator.net_.engine.generators.states
+    tensors += [float(v) for v in getattr(estimator, "inner_scores_", {}).values()]
     return history, [torch.as_tensor(t).clone() for t in tensors], estimator.transform(rows)
 
 
 @pytest.mark.parametrize("name", sorted(RESUMED))
 @pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*the source seems not to help:UserWarning")
 def test_every_estimator_goes_on_from_within_an_epoch(name, domains, tmp_path):
     data = arguments_of(name, domains)
     rows = data[2] if name.startswith("Heterogeneous") else data[0]

@@ -5,7 +5,9 @@ import pickle
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -68,6 +70,21 @@ def test_prototypes_are_where_the_classes_are():
     means = np.array([features[Y_NEW == k].mean(axis=0) for k in clf.classes_])
     nearest = ((features[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal(clf.predict(X_NEW), clf.classes_[nearest])
+
+
+def test_a_support_shown_after_adapting_has_the_features_of_then():
+    def body(shape):
+        return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.ReLU()).double()
+
+    clf = PrototypicalClassifier(body, episodes=5, random_state=0).fit(X_OLD, Y_OLD)
+    moved = 3 * X_NEW + 1
+    before = clf.set_support(moved, Y_NEW).net_.module_.label_head.prototypes.clone()
+    clf.adapt(moved)
+    assert torch.equal(clf.net_.module_.label_head.prototypes, before)
+    features = clf.set_support(moved, Y_NEW).transform(moved)
+    means = np.array([features[Y_NEW == k].mean(axis=0) for k in clf.classes_])
+    np.testing.assert_allclose(clf.net_.module_.label_head.prototypes, means)
+    assert not np.allclose(means, before)
 
 
 def test_simple_shot_is_the_nearest_mean_of_centred_rows_of_length_one():
@@ -189,6 +206,14 @@ def test_other_classifiers_are_fitted_on_each_support_of_one_group():
     assert score.mean == 1
     assert len(Watching.seen) == 20
     assert all(max(classes) < 6 or min(classes) > 6 for classes in Watching.seen)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, scipy.sparse.csr_array, scipy.sparse.coo_array])
+def test_rows_of_an_episode_are_taken_from_any_container(kind):
+    shots = {"n_way": 3, "n_episodes": 20, "random_state": 0}
+    expected = few_shot_score(LogisticRegression(), X_NEW, Y_NEW, **shots)
+    score = few_shot_score(LogisticRegression(), kind(X_NEW), Y_NEW, **shots)
+    np.testing.assert_allclose(score.scores, expected.scores)
 
 
 ONE_EACH = X_OLD[::12], Y_OLD[::12]

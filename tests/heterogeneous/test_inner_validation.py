@@ -108,6 +108,17 @@ def test_does_not_warn_where_the_source_knows_what_few_labels_do_not_tell():
     assert clf.inner_scores_["n_rows"] == 18
 
 
+def test_warnings_of_a_fit_come_once_however_many_folds():
+    X, y, X_target, few = sensors()
+    rare = np.r_[np.flatnonzero(y > 0), np.flatnonzero(y == 0)[:1]]  # one of the classes
+    clf = HeterogeneousTransferClassifier(inner_folds=3, **FAST)
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        clf.fit(X[rare], y[rare], X_target=X_target, y_target=few)
+    texts = [str(warning.message) for warning in record]
+    assert sum(text.startswith("The predicted shares of the target") for text in texts) == 1
+
+
 @pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 def test_two_labels_and_one_fold_are_too_few_to_compare():
     X, y, X_target, few = sensors()

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sktransfer import DANNClassifier, TargetDomain, make_transfer_pipeline
-from sktransfer.alignment import DomainStandardScaler
+from sktransfer.alignment import CORAL, DomainStandardScaler
 
 
 class SeeingDANN(DANNClassifier):
@@ -85,6 +85,16 @@ def test_pipeline_goes_through_copies_and_other_entries(domains, routing):
     features = clone(pipe).fit_transform(X, y, X_target=X_target)
     np.testing.assert_array_equal(features, pipe.transform(X))
     np.testing.assert_array_equal(clone(pipe).fit_predict(X, y, X_target), pipe.predict(X))
+
+
+def test_methods_are_there_where_the_last_step_has_what_they_end_in():
+    transforms = make_transfer_pipeline(StandardScaler(), CORAL())
+    predicts = make_transfer_pipeline(CORAL(), LogisticRegression())
+    assert hasattr(transforms, "fit_transform")
+    assert not hasattr(transforms, "fit_predict")
+    assert hasattr(predicts, "fit_predict")
+    assert not hasattr(predicts, "fit_transform")
+    assert hasattr(make_transfer_pipeline(CORAL(), "passthrough"), "fit_transform")
 
 
 def test_pipeline_without_a_target_warns_as_the_classifier_does(domains, routing):

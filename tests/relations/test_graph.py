@@ -105,6 +105,27 @@ def test_levels_are_one_for_a_row_that_tells_none_and_half_for_the_mean():
     np.testing.assert_allclose(levels(even, np.ones(3), np.ones(3)), 0.5)
 
 
+def test_looking_for_equal_sparse_rows_changes_none():
+    parts = np.array([1.0, 2.0, 0.0, 3.0]), np.array([1, 1, 0, 2]), np.array([0, 3, 4])
+    X = sparse.csr_array(parts, shape=(2, 3))  # a value in two parts, and a zero that is kept
+    before = [part.copy() for part in (X.data, X.indices, X.indptr)]
+    first, inverse = distinct_rows(X)
+    assert X[first][inverse].toarray().tolist() == [[0, 3, 0], [0, 0, 3]]
+    for part, was in zip((X.data, X.indices, X.indptr), before, strict=True):
+        np.testing.assert_array_equal(part, was)
+
+
+def test_levels_by_plain_loops():
+    X, rows = rows_of(0), rows_of(1, 9)
+    mass, told = np.linspace(1, 3, 9), np.linspace(2, 1, 12)
+    votes = vote_shares(*nearest_rows(X, rows, 4), mass)
+    B = votes.toarray()
+    tells = [sum(told[i] * B[i, s] for i in range(12)) / mass[s] for s in range(9)]
+    mean = sum(mass[s] * tells[s] for s in range(9)) / sum(mass)
+    expected = [1 / (1 + tells[s] / mean) for s in range(9)]
+    np.testing.assert_allclose(levels(votes, mass, told), expected, rtol=1e-12)
+
+
 def test_affinity_by_plain_loops():
     rows, mass = rows_of(0), np.linspace(1, 2, 12)
     W = affinity(*nearest_rows(rows, rows, 3, are_same=True), mass).toarray()
