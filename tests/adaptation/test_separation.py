@@ -52,9 +52,8 @@ def test_a_lower_value_is_in_the_lower_group_whatever_the_order(values, random):
     if below.any():
         assert values[below].max() < values[~below].min()
     else:
-        assert (
-            values.max() - values.min() < 1e-300 or len(values) == 1 or values.unique().numel() == 1
-        )
+        # The extremes are one value, or have none between them.
+        assert values.min() >= (values.min() + values.max()) / 2
     order = list(range(len(values)))
     random.shuffle(order)
     assume(values.unique().numel() == len(values))
