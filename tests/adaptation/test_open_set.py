@@ -118,6 +118,17 @@ def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains)
         torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
 
 
+def test_without_groups_lambda_weighs_the_class_confusion_alone(domains):
+    X_target = torch.from_numpy(domains[2])
+    body, head, without = descend(domains, lambda_=0.0, unknown_from="mixtures")
+    _, _, adapted = descend(domains, lambda_=0.7, unknown_from="mixtures")
+    confusion = class_confusion(head(body(X_target)))
+    gradients = torch.autograd.grad(confusion, [body.weight, head.weight])
+    for name, gradient in zip(("body", "label_head"), gradients, strict=True):
+        step = getattr(without, name).weight - getattr(adapted, name).weight
+        torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
+
+
 def test_body_and_head_learn_of_mixtures_by_their_weight(domains):
     without = descend(domains, lambda_=0.0)[2]
     _, _, unmixed = descend(domains, lambda_=0.0, mixture_weight=0.0)
