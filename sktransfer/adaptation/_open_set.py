@@ -131,7 +131,8 @@ class OpenSetClassifier(AdaptationClassifier):
     of the source's classes, of which that of the unknown takes its share.
     ``unknown_from="mixtures"`` leaves out the groups and ``A``, and ``L_c`` acts from the
     beginning. With thousands of images and `lambda_` 0.3 it told unknown digits best; on
-    tables of some hundred rows it ended with nothing unknown.
+    tables of some hundred rows it ended with nothing unknown. The groups, in turn, are found
+    where all rows are known, too: they suppose that some are not.
 
     ``unknown_from="border"`` is open-set back-propagation as it was published: the head learns to
     give every target row the probability ``t`` of being unknown, while the body, behind
