@@ -6,10 +6,11 @@ import pandas as pd
 from _family_problems import CHOICES, CLASS_SETS, FAMILY
 
 GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")  # of the optimizer game_adam
-WITHOUT_TWIN = ("logistic", "target", "dann twin", "coral twin")
+TWINS = ("dann twin", "coral twin", "mcc twin")
+WITHOUT_TWIN = ("logistic", "target", *TWINS)
 LEAST_METHODS = 8  # for a task to stand in a table
 METHODS = ("dann", "cdan", "confusion", "vada", "dirt-t", "coral", "dan", "jan", "jdot")
-ORDER = ("logistic", "dann twin", "coral twin", *METHODS, "mcc", "mcd", "shot", "target")
+ORDER = ("logistic", *TWINS, *METHODS, "mcc", "mcd", "shot", "target")
 SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
 
 
@@ -31,7 +32,8 @@ def read(path):
 
 def twin_of(method):
     """Return whose source-only network a method is compared with."""
-    return "dann twin" if method.removesuffix(" weighted") in GAMES else "coral twin"
+    name = method.removesuffix(" weighted")
+    return "dann twin" if name in GAMES else "coral twin" if name == "coral" else "mcc twin"
 
 
 def to_frame(path):

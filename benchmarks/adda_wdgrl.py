@@ -1,6 +1,6 @@
 """Are ADDA and WDGRL better than DANN anywhere? Both in short, on the package's engine.
 
-    python benchmarks/adda_wdgrl.py RUNS.jsonl [--seeds 0 1 2]
+    python benchmarks/adda_wdgrl.py RUNS.jsonl [--seeds 0 1 2] [--tasks ...]
     python benchmarks/adda_wdgrl.py RUNS.jsonl --table
 
 One line of JSON a run; runs that stand in the file are not made again. DANN and source only are
@@ -159,12 +159,13 @@ def main():
     )
     parser.add_argument("runs", type=Path)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
         print(table(args.runs, COLUMNS, ["method"], "task"))
         return
-    keys = [(task, name, seed) for seed in args.seeds for task in TASKS for name in METHODS]
+    keys = [(task, name, seed) for seed in args.seeds for task in args.tasks for name in METHODS]
     run_missing(args.runs, keys, run)
 
 

@@ -5,9 +5,9 @@
     python benchmarks/family.py RUNS.jsonl --table
 
 Every run adds one line of JSON to the file; a run whose line stands there is not made again, so
-that a killed one goes on where it was. Methods of one optimizer share a twin, which is fitted on
-the source alone. "target" is the same network fitted on half of the target's labels and scored
-on the other half; "weighted" a method with ``class_weighting="target"``.
+that a killed one goes on where it was. Methods of one optimizer and as many epochs share a twin,
+which is fitted on the source alone. "target" is the same network fitted on half of the target's
+labels and scored on the other half; "weighted" a method with ``class_weighting="target"``.
 """
 
 import argparse
@@ -57,8 +57,12 @@ WEIGHTED = {
     if name not in ("mcd", "shot")
 }
 WEIGHTED["shot weighted"] = partial(SHOTClassifier, diversity=False, pseudo_label_weight=0.0)
-TWINS = {"dann twin": DANNClassifier, "coral twin": DeepCORALClassifier}
-KINDS = {**METHODS, **DIRT_T, **WEIGHTED, **TWINS, "target": DeepCORALClassifier}
+TWINS = {
+    "dann twin": DANNClassifier,
+    "coral twin": DeepCORALClassifier,
+    "mcc twin": MCCClassifier,
+}
+KINDS = {**METHODS, **DIRT_T, **WEIGHTED, **TWINS, "target": MCCClassifier}
 RUNS = ["logistic", *TWINS, "target", *METHODS, *DIRT_T, *WEIGHTED]
 DIRT_T_ON = ("moons", "no_shift")
 FACTORS = (1 / 3, 3)  # of the default, where a method's main weight is chosen

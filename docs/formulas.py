@@ -107,16 +107,19 @@ def is_display(text: str) -> bool:
 
 
 def block_to_latex(text: str) -> str:
-    """Return the lines of a displayed formula as one aligned display."""
-    rows: list[str] = []
-    for line in text.strip("\n").splitlines():
-        more_of_the_last = rows and re.match(r" *[+-] ", line)
-        indented = rows and len(line) - len(line.lstrip()) > 4
-        if more_of_the_last or indented:
-            rows[-1] += (" " if more_of_the_last else "  ") + line.strip()
+    """Return the lines of a displayed formula as one aligned display.
+
+    Lines that begin with a sign, or far to the right, go on the one before: below it, or behind
+    it where that leaves a bracket open.
+    """
+    rows: list[list[str]] = []  # how far to the right each is, and what it says
+    for line in filter(str.strip, text.splitlines()):
+        goes_on = re.match(r" *[+-] ", line) or len(line) - len(line.lstrip()) > 4
+        if rows and goes_on and rows[-1][1].count("(") > rows[-1][1].count(")"):
+            rows[-1][1] += " " + line.strip()
         else:
-            rows.append(line.strip())
-    latex = [to_latex(row) for row in rows if row]
+            rows.append([r"\qquad " if rows and goes_on else "", line.strip()])
+    latex = [right + to_latex(row) for right, row in rows]
     if len(latex) == 1:
         return latex[0]
     return "\\begin{aligned}\n" + "\\\\\n".join("& " + row for row in latex) + "\n\\end{aligned}"

@@ -20,6 +20,8 @@ class SetFormulas(SphinxTransform):
             if block.get("language", "none") in ("none", "default"):
                 display(block, block.astext())
         for paragraph in list(self.document.findall(nodes.paragraph)):
+            if isinstance(paragraph.parent, nodes.definition):
+                continue  # what one parameter is
             literals = [child for child in paragraph if isinstance(child, nodes.literal)]
             words = "".join(c.astext() for c in paragraph if not isinstance(c, nodes.literal))
             if literals and not words.strip(" ,.;\n"):

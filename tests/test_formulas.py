@@ -96,7 +96,8 @@ def test_what_cannot_be_read_is_refused(text):
 
 
 def test_lines_that_begin_with_a_sign_go_on_the_one_before():
-    assert block_to_latex("a = b\n    + c") == "a = b + c"
+    assert r"& \qquad + c" in block_to_latex("a = b\n    + c")
+    assert block_to_latex("a = (b\n    + c)") == "a = (b + c)"
     assert block_to_latex("a = b\nc = d").count(r"\\") == 1
 
 

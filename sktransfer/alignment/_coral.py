@@ -41,8 +41,8 @@ class CORAL(OneToOneFeatureMixin, BaseAligner):
         source: (x - m_S) (C_S + r I)^(-1/2) (C_T + r I)^(1/2) + m_T        target: x
 
     with covariances divided by the number of rows. The paper supposes features that were
-    standardised by domain (`DomainStandardScaler`) and sets r = 1. Where features have
-    other units, r = 1 is much or nothing. One linear map for all classes: classes that
+    standardised by domain (`DomainStandardScaler`) and sets ``r = 1``. Where features have
+    other units, ``r = 1`` is much or nothing. One linear map for all classes: classes that
     moved in different ways, or whose shares differ, are not set right by it.
 
     Parameters

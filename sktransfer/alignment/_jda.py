@@ -55,14 +55,14 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     """Find components in which the means of the domains and of each class agree.
 
     Classes of the target are those that a classifier trained on the source's components
-    sees there; components and pseudo-labels are found in turn. With M the sum of
-    ``C d_0 d_0'`` (means of the domains) and ``d_c d_c'`` (means of class c) divided by
+    sees there; components and pseudo-labels are found in turn. With ``M`` the sum of
+    ``C d_0 d_0'`` (means of the domains) and ``d_c d_c'`` (means of class ``c``) divided by
     its Frobenius norm, the components are ``F W`` of::
 
         max tr W'F'HFW    subject to    W' (F'MF + mu I) W = I
 
-    for features F (``kernel=None``) or F = K, with columns of W scaled to one length, at
-    which the mean variance of the components is 1. Pseudo-labels that are wrong at the
+    for features ``F`` (``kernel=None``) or ``F = K``, with columns of ``W`` scaled to one
+    length, at which the mean variance of the components is 1. Pseudo-labels that are wrong at the
     start draw wrong classes together: look at a score without labels before and after.
 
     Parameters

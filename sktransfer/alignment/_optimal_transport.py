@@ -39,15 +39,15 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     """Carry the source to the target at the least cost, each row to where it is needed.
 
     "linear" takes both domains for Gaussians, and needs nothing installed. Of the others a
-    plan G of shares moves source rows to the weighted mean of where they go, at the cost
-    of squared distances M (divided by their mean)::
+    plan ``G`` of shares moves source rows to the weighted mean of where they go, at the cost
+    of squared distances ``M`` (divided by their mean)::
 
         "linear"             m_T + (x - m_S) A,   A C_S A = C_T
         "exact"              sum_j G_ij x_j / sum_j G_ij,   G = argmin <G, M>
         "sinkhorn"           the same, of <G, M> + r sum_ij G_ij log G_ij
         "class_regularized"  the same, plus q sum_j sum_c (.001 + sum_{i in c} G_ij)^(1/2)
 
-    with C + r I (r times the mean variance of both) for the linear map's covariances;
+    with ``C + r I`` (``r`` times the mean variance of both) for the linear map's covariances;
     the target stays as it is. Every share of the source goes somewhere: where the shares
     of classes differ, rows of one class land among those of another. On twelve tasks of
     Office-Caltech10, where they do, "exact" loses .09 of accuracy, "sinkhorn" .03,

@@ -54,7 +54,7 @@ def principal_axes(X, sample_weight, n_components: int):
 class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     """Project each domain to its principal axes, and turn the source's onto the target's.
 
-    With P_S and P_T the leading principal axes of each domain, found on its own centred
+    With ``P_S`` and ``P_T`` the leading principal axes of each domain, found on its own centred
     rows::
 
         source: (x - m_S) P_S P_S' P_T        target: (x - m_T) P_T

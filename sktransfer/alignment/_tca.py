@@ -30,13 +30,13 @@ COMPONENT_CONSTRAINTS: dict[str, list[object]] = {
 class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     """Find components in which the domains' means agree while their rows still vary.
 
-    Over the n rows of both domains, with the kernel K, the centring H = I - 11'/n and d of
-    entries 1/n_S (source) and -1/n_T (target), the components are ``K W`` of::
+    Over the ``n`` rows of both domains, with the kernel ``K``, the centring ``H = I - 11'/n`` and
+    ``d`` of entries ``1/n_S`` (source) and ``-1/n_T`` (target), the components are ``K W`` of::
 
         max tr W'KHKW    subject to    W' (K d d' K + mu I) W = I
 
-    with columns of W scaled to one length, at which the mean variance of the components
-    is 1. With ``kernel=None`` the features take the place of K. Both domains pass through
+    with columns of ``W`` scaled to one length, at which the mean variance of the components
+    is 1. With ``kernel=None`` the features take the place of ``K``. Both domains pass through
     this one map, and new rows through their kernel with the rows of `fit`. It knows no
     classes: where these moved in different ways, the means of the domains agree and
     those of the classes need not (see `JDA`). What tells classes apart may lie outside

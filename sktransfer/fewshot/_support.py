@@ -67,6 +67,12 @@ class SupportMixin(DeepClassifierMixin):
             Before `fit`.
         ValueError, TypeError
             For rows unlike those of `fit`, and for labels that do not fit them.
+
+        Notes
+        -----
+        What is kept are features. After `adapt`, by which those of the same rows become
+        others, show a support of the target's own rows again; rows of the source keep the
+        features that the source's statistics gave them, which is what adapted rows are like.
         """
         X = check_rows_to_predict(self, X, rows=TorchRows(self.num_workers))
         y = _check_labels(y, X.shape[0])

@@ -223,10 +223,12 @@ def n_labels(source: Domain) -> float:
 
 
 def initial_losses(task: SeveralTasks, source: Domain, device: torch.device) -> Tensor:
-    """Return each task's mean loss where all outputs are 0, as before training."""
+    """Return each task's (weighted) mean loss where all outputs are 0, as before training."""
     y = encoded(task, source.labels, device)
     losses = task.label_losses(torch.zeros(len(y), task.n_outputs, device=device), y)
-    means = losses.sum(dim=0) / task.has_label(y).sum(dim=0)
+    weight = torch.ones(len(y)) if source.sample_weight is None else source.sample_weight
+    weight = torch.as_tensor(weight).to(losses)
+    means = (weight @ losses) / (weight @ task.has_label(y).to(losses))
     return torch.where(means > 0, means, torch.ones_like(means))
 
 

@@ -128,6 +128,17 @@ def test_labels_of_the_target_count_in_both_stages(domains):
     assert all("target_label_loss" in epoch for epoch in clf.history_)
 
 
+def test_labels_in_the_second_stage_count_by_their_weight(domains):
+    clf = VADAClassifier(target_weight=0.5, **FAST).fit(*domains)
+    batch, few = a_batch(domains), torch.arange(5)
+    labelled = View(batch.source.X[:5], batch.source.y[:5], few)
+    seen = Batch(View(batch.target.X, None, torch.arange(90)), None, 0.0, labelled=labelled)
+    losses = clf._refinement_losses(clf.net_.module_, nn.Linear(4, 2).double(), seen)
+    log_p = clf.net_.module_(labelled.X).log_softmax(dim=1).tolist()
+    expected = -sum(log_p[i][labelled.y[i]] for i in range(5)) / 5
+    assert losses["target_label_loss"].item() == pytest.approx(0.5 * expected, rel=1e-9)
+
+
 def test_a_teacher_that_weighs_all_keeps_the_network(domains):
     X, y, X_target = domains
     params = {"target_loss": None, "target_vat_weight": 0.0, "teacher_decay": 0.0}
@@ -182,6 +193,16 @@ def test_several_sources_are_moved_each_by_its_own_spread(domains):
     names = np.repeat(["near", "far"], 45)
     clf = VADAClassifier(**FAST).fit(X, y, X_target, domains=names)
     assert "source_vat_loss" in clf.history_[-1]
+    batch = a_batch(domains)
+    batch.source.n_domains = 2
+    batch.source.X[45:] *= 5
+    network, losses = losses_of(clf, batch)
+    torch.manual_seed(0)
+    means = []
+    for X in batch.source.X.split(45):
+        fixed, moved = virtual_adversarial_logits(network, X, network(X), clf.perturbation_radius)
+        means.append(divergences(fixed, moved).mean().item())
+    assert losses["source_vat_loss"].item() == pytest.approx(sum(means) / 2, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,15 @@ def test_no_gradient_flows_into_the_perturbation_nor_from_making_it():
     assert head.weight.grad is None
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_predictions_of_rows_as_they_are_are_held_fixed(dropout):
+    network = nn.Sequential(linear(4, 8), nn.Dropout(dropout), linear(8, 3))
+    X = torch.randn(6, 4).double()
+    fixed, moved = virtual_adversarial_logits(network, X, network(X), 0.1)
+    assert not fixed.requires_grad
+    assert moved.requires_grad
+
+
 @pytest.mark.parametrize(
     "predict",
     [lambda X: torch.zeros(len(X), 3).double(), lambda X: 0 * X[:, :3]],

@@ -1,6 +1,7 @@
 """How tasks share a body: each formula against plain loops."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from sktransfer.data._domain import Domain
 from sktransfer.multitask import MultiTaskRegressor
+from sktransfer.multitask._deep import initial_losses
 from sktransfer.multitask._heads import head_penalty, make_heads
 from sktransfer.multitask._several import SeveralClassifications, SeveralRegressions
 from sktransfer.multitask._weighting import (
     LEAST_WEIGHT,
     WEIGHTS_RATE,
     GradNormStep,
+    PCGradStep,
+    ProjectedWeights,
     balance_gradients,
     loss_of_gradients,
     mean_losses,
@@ -105,6 +110,15 @@ def test_weights_move_as_by_loops_and_keep_their_sum(seed, n_tasks, alpha):
     assert (moved > 0).all()
 
 
+def test_no_weight_falls_below_the_least():
+    weights, norms = torch.tensor([0.01, 1.99]).double(), torch.tensor([100.0, 1.0]).double()
+    ratios = torch.tensor([0.1, 2.0]).double()
+    moved = balance_gradients(weights, norms, ratios, 1.5)
+    assert 0 < moved[0] < 2 * LEAST_WEIGHT
+    expected = gradnorm_by_loops(weights.tolist(), norms.tolist(), ratios.tolist(), 1.5)
+    np.testing.assert_allclose(moved, expected, rtol=1e-10)
+
+
 def test_steps_of_the_weights_lead_to_equal_norms():
     weights, norms = torch.ones(3, dtype=torch.float64), torch.tensor([0.5, 1.0, 2.0]).double()
     for _ in range(300):
@@ -151,11 +165,11 @@ def test_a_loss_of_gradients_sends_these():
         torch.testing.assert_close(parameter.grad, gradient)
 
 
-def make_step(weighting, seed=0):
+def make_step(weighting, seed=0, missing=0.3):
     """Return a step, its network and a batch, as a fit is about to take it."""
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 3))
-    y[rng.random((30, 3)) < 0.3] = np.nan
+    y[rng.random((30, 3)) < missing] = np.nan
     taken = []
 
     class Watched(MultiTaskRegressor):
@@ -217,13 +231,41 @@ def test_a_step_of_pcgrad_sends_the_body_projected_gradients_and_heads_plain_one
         torch.testing.assert_close(sent[name], sum(g[name] for g in by_task))
 
 
+def test_a_step_of_pcgrad_sends_heads_their_penalty():
+    step, before, batch, network = make_step("pcgrad")
+    network.load_state_dict(before.state_dict())
+    head = network.label_head.weight
+    penalised = PCGradStep(replace(step.losses, penalty=lambda: head.square().sum()), step.weights)
+    sent = []
+
+    def update(losses, parameters=None):
+        network.zero_grad()
+        sum(losses.values()).backward()
+        sent.append(head.grad.clone())
+
+    step(batch, update)
+    losses = penalised(batch, update)
+    assert losses["head_penalty"].item() == pytest.approx(head.square().sum().item())
+    torch.testing.assert_close(sent[1], sent[0] + 2 * head.detach())
+
+
+def test_weights_of_projections_are_means_over_the_steps_of_a_task():
+    weights = ProjectedWeights(3)
+    weights.add(torch.tensor([0, 1]), torch.tensor([0.5, 1.0]))
+    weights.add(torch.tensor([1]), torch.tensor([0.2]))
+    assert weights.end_epoch() == pytest.approx([0.5, 0.6, 1.0])
+    weights.add(torch.tensor([2]), torch.tensor([3.0]))
+    assert weights.end_epoch() == pytest.approx([0.5, 0.6, 3.0])
+
+
 def label_losses(network, batch, task):
     outputs, y = network(batch.source.X).detach(), batch.source.y
     return task.label_losses(outputs, y), task.has_label(y)
 
 
-def test_a_step_of_gradnorm_moves_the_weights_as_by_loops():
-    step, before, batch, network = make_step("gradnorm")
+@pytest.mark.parametrize("seed", range(3))
+def test_a_step_of_gradnorm_moves_the_weights_as_by_loops(seed):
+    step, before, batch, network = make_step("gradnorm", seed, missing=[0.8, 0.3, 0.0])
     assert isinstance(step, GradNormStep)
     network.load_state_dict(before.state_dict())
     by_task = gradients_by_loops(copy.deepcopy(before), batch, step.losses.task)
@@ -242,6 +284,17 @@ def test_a_step_of_gradnorm_moves_the_weights_as_by_loops():
 def test_losses_before_training_are_those_of_outputs_zero():
     step, *_ = make_step("gradnorm")
     torch.testing.assert_close(step.initial, torch.ones(3))  # of standardised labels
+
+
+def test_losses_before_training_of_weighted_rows_are_those_of_repeated_ones():
+    y, times = draw(0, 6, 2).numpy(), np.array([1, 3, 2, 1, 1, 5])
+    y[4, 1] = np.nan
+    task = SeveralRegressions(np.zeros(2), np.ones(2), "squared_error")
+    rows, cpu = np.zeros((6, 1)), torch.device("cpu")
+    weighted = initial_losses(task, Domain(rows, y, times.astype(float)), cpu)
+    repeated = Domain(rows.repeat(times, 0), y.repeat(times, 0))
+    torch.testing.assert_close(weighted, initial_losses(task, repeated, cpu))
+    assert not torch.allclose(weighted, initial_losses(task, Domain(rows, y), cpu))
 
 
 # What is learned, and its heads

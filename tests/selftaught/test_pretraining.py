@@ -156,6 +156,11 @@ def test_images_want_augmentation_and_learn_with_it():
 
     model = ContrastivePretrainer(body, augment=shifted, max_epochs=2, random_state=0).fit(X)
     assert model.transform(X).shape == (60, 4 * 36)
+    views = iter([torch.from_numpy(X[:9]), torch.from_numpy(X[9:18])])
+    model.augment, network = (lambda rows: next(views)), model.net_.module_
+    loss = model._loss(network, torch.zeros(9, 1, 8, 8), network(torch.zeros(9, 1, 8, 8)))
+    both = network(torch.from_numpy(X[:9])), network(torch.from_numpy(X[9:18]))
+    torch.testing.assert_close(loss, nt_xent_loss(*both, model.temperature))
     assert torch.equal(body[0].weight, clone(model).backbone[0].weight)  # the user's own stays
 
 

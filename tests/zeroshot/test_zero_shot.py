@@ -133,6 +133,22 @@ def test_sae_solves_its_equation_as_scipy_does(rows):
     assert clf.decision_function(X_unseen[:1])[0] == pytest.approx(scores[1] - scores[0])
 
 
+@pytest.mark.parametrize("direction", ["encoder", "decoder"])
+def test_sae_compares_by_cosines_among_descriptions_or_rows(direction, rows):
+    X, y, X_unseen, _ = rows
+    clf = SemanticAutoencoderClassifier(
+        DESCRIPTIONS, direction=direction, search=None, candidates="all"
+    ).fit(X, y)
+    scores = clf.decision_function(X_unseen[:5])
+    for i, x in enumerate(X_unseen[:5] - X.mean(axis=0)):
+        for k, one in enumerate(sorted(DESCRIPTIONS)):
+            s = np.array(DESCRIPTIONS[one], dtype=float)
+            a, b = (clf.coef_ @ x, s) if direction == "encoder" else (x, clf.coef_.T @ s)
+            norm = sum(a**2) ** 0.5 * sum(b**2) ** 0.5
+            cosine = sum(p * q for p, q in zip(a, b, strict=True)) / norm if norm else 0.0
+            assert scores[i, k] == pytest.approx(cosine, abs=1e-12)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 5), st.integers(1, 6))
 def test_the_sylvester_equation_holds_where_it_can(seed, k, d, n):
