@@ -142,6 +142,8 @@ def over_methods(runs):
     runs = runs[runs["task"].isin(CHOICES) & runs["entropy"].notna() & (runs["method"] != "target")]
     rows = []
     for (task, seed), of in runs.groupby(["task", "seed"], sort=False):
+        if of["method"].nunique() < LEAST_METHODS:
+            continue
         chosen = {
             name: of.loc[of[score].idxmax(), ["method", "last"]] for name, score in SCORERS.items()
         }
