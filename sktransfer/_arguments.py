@@ -32,10 +32,12 @@ def as_array(X, name: str):
     if isinstance(X, TargetDomain):
         X = X.data
     if isinstance(X, (str, bytes)) or hasattr(X, "__fspath__"):
-        raise TypeError(
-            f"{name} is {X!r:.80}, a text; give its rows as an array or frame, for example "
-            "pandas.read_csv(path)."
+        wanted = (
+            f"an array with one for each row, such as frame[{X!r:.40}]"
+            if is_labels
+            else "its rows as an array or frame, for example pandas.read_csv(path)"
         )
+        raise TypeError(f"{name} is {X!r:.80}, a text; give {wanted}.")
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # SciPy's dok is a dict, too
         raise TypeError(
             f"{name} is a {type(X).__name__} of {list(X)[:5]}; give one array with a row for each "

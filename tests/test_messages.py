@@ -189,6 +189,13 @@ LEARNERS = [
 ONE_TYPE = r"make them labels of one type, by \.astype"
 
 
+@pytest.mark.parametrize("name", ["y", "y_target", "domains"])
+def test_a_column_s_name_is_told_to_be_its_values(name):
+    given = {"y": ys, "X_target": Xt, name: "label"}
+    with pytest.raises(TypeError, match=rf"{name} is 'label', a text; give .*frame\['label'\]"):
+        DANNClassifier(**FAST).fit(Xs, **given)
+
+
 @pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize(
     ("change", "error", "message"),

@@ -72,6 +72,21 @@ def test_prototypes_are_where_the_classes_are():
     np.testing.assert_array_equal(clf.predict(X_NEW), clf.classes_[nearest])
 
 
+def test_a_support_shown_after_adapting_has_the_features_of_then():
+    def body(shape):
+        return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.ReLU()).double()
+
+    clf = PrototypicalClassifier(body, episodes=5, random_state=0).fit(X_OLD, Y_OLD)
+    moved = 3 * X_NEW + 1
+    before = clf.set_support(moved, Y_NEW).net_.module_.label_head.prototypes.clone()
+    clf.adapt(moved)
+    assert torch.equal(clf.net_.module_.label_head.prototypes, before)
+    features = clf.set_support(moved, Y_NEW).transform(moved)
+    means = np.array([features[Y_NEW == k].mean(axis=0) for k in clf.classes_])
+    np.testing.assert_allclose(clf.net_.module_.label_head.prototypes, means)
+    assert not np.allclose(means, before)
+
+
 def test_simple_shot_is_the_nearest_mean_of_centred_rows_of_length_one():
     clf = NearestPrototypeClassifier().fit(X_OLD, Y_OLD).set_support(X_NEW, Y_NEW)
     placed = X_NEW - X_OLD.mean(axis=0)
