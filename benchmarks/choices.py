@@ -39,6 +39,7 @@ SETTINGS = {
     "dann 3": ("dann", {"lambda_": 3.0}),
     "coral 1": ("coral", {}),
     "coral 10": ("coral", {"lambda_": 10.0}),
+    "mcc 1": ("mcc", {}),
 }
 SCORERS = (NeighborAgreementScorer, SNDScorer, ClassAMIScorer, InfoMaxScorer, EntropyScorer)
 TASKS = 2
@@ -98,6 +99,7 @@ def chosen_accuracies(line):
         "the ensemble": line["ensemble"],
         "no choice: DANNClassifier()": accuracy[DEFAULT],
         "no choice: DeepCORALClassifier()": accuracy["coral 1"],
+        "no choice: MCCClassifier()": accuracy["mcc 1"],
         "source only": accuracy[TWIN],
         "a choice at random": accuracy.mean(),
         "best": accuracy.max(),

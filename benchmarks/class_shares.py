@@ -1,12 +1,12 @@
 """When does `class_weighting="auto"` act? What predicted shares explain of the gap, by data set.
 
-    python benchmarks/class_shares.py RUNS.csv [--seeds 0 1] [--datasets moons digits,objects ...]
+    python benchmarks/class_shares.py RUNS.csv [--method dann] [--seeds 0 1] [--datasets moons ...]
     python benchmarks/class_shares.py RUNS.csv --table
 
-DANN at its defaults is ended after a twentieth of its epochs, where it looks first: for how many
-classes are predicted shares of the target grossly others than the source's, and how much of what
-is between the domains do they explain? It acts where there is such a class and at .9 or more. Each
-fit adds a line to the file; those that stand there are not made again.
+DANN (or CORAL) at its defaults is ended after a twentieth of its epochs, where it looks first: for
+how many classes are predicted shares of the target grossly others than the source's, and how much
+of what is between the domains do they explain? It acts where there is such a class and at .9 or
+more. Each fit adds a line to the file; those that stand there are not made again.
 """
 
 import argparse
@@ -39,10 +39,10 @@ class EndEarly(Callback):
             raise KeyboardInterrupt
 
 
-def look(problem, inputs, seed):
+def look(problem, inputs, method, seed):
     """Return the number of classes whose shares differ grossly, and what the shares explain."""
     Xs, ys, Xt, _ = problem.rows(seed, inputs)
-    clf = make_estimator(problem, "dann", {"callbacks": [EndEarly()]}, seed)
+    clf = make_estimator(problem, method, {"callbacks": [EndEarly()]}, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clf.fit(Xs, ys, X_target=Xt)
@@ -76,6 +76,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("runs", type=Path)
+    parser.add_argument("--method", choices=["dann", "coral"], default="dann")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--table", action="store_true")
@@ -90,7 +91,8 @@ def main():
             for seed in args.seeds:
                 key = (problem.dataset, problem.task, inputs, seed)
                 if key not in done:
-                    row = pd.DataFrame([[*key, *look(problem, inputs, seed)]], columns=COLUMNS)
+                    seen = look(problem, inputs, args.method, seed)
+                    row = pd.DataFrame([[*key, *seen]], columns=COLUMNS)
                     row.to_csv(args.runs, mode="a", header=False, index=False)
                     print(row.to_string(header=False, index=False), flush=True)
     print(table(args.runs))

@@ -4,10 +4,11 @@
     python benchmarks/holds.py RUNS.jsonl --table
 
 Every run adds one line of JSON to the file; a run whose line stands there is not made again, so
-that a killed one goes on where it was. ``--method NAME --params JSON`` runs a method with other
-parameters than its defaults. The twin of a method is its `source_only()`, with the same
-parameters, fitted on the source alone. All target rows are scored; their labels are seen by
-nothing else.
+that a killed one goes on where it was. ``--method NAME --params JSON [JSON ...]`` runs a method
+with other parameters than its defaults; ``{"random_state": 1}`` is another start on the same rows,
+and ``weight_decay`` stands for an optimizer AdamW with the method's momentum. The twin of a method
+is its `source_only()`, with the same parameters, fitted on the source alone. All target rows are
+scored; their labels are seen by nothing else.
 """
 
 import argparse
@@ -15,12 +16,13 @@ import json
 import time
 import warnings
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from _holds_problems import INPUTS, PROBLEMS
-from _holds_tables import TWIN, make_tables, twin_params
+from _holds_tables import TWIN, file_of, make_tables, twin_params
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
@@ -36,6 +38,7 @@ from sktransfer import (
     SHOTClassifier,
     VADAClassifier,
 )
+from sktransfer.engine._optimizers import OPTIMIZERS
 
 METHODS = {
     "dann": DANNClassifier,
@@ -93,17 +96,26 @@ def run_logistic(problem, inputs, seed):
     return {"last": clf.score(flat[1], yt), "seconds": time.perf_counter() - start}
 
 
+def with_weight_decay(optimizer, weight_decay):
+    """Return decoupled weight decay beside the optimizer of this name."""
+    momentum = getattr(OPTIMIZERS[optimizer], "keywords", {})  # none are Adam's own
+    return partial(torch.optim.AdamW, **momentum, weight_decay=weight_decay, fused=True)
+
+
 def make_estimator(problem, method, params, seed):
     """Return the estimator with what the problem and the parameters say."""
-    params = {**problem.settings, **params}
+    params = {"random_state": seed, **problem.settings, **params}
+    if "weight_decay" in params:
+        given = METHODS[method]().optimizer
+        params["optimizer"] = with_weight_decay(given, params.pop("weight_decay"))
     if problem.body is not None:
         torch.manual_seed(seed)
         params["feature_extractor"] = problem.body()
-    return METHODS[method](**params, random_state=seed)
+    return METHODS[method](**params)
 
 
-def run(problem, inputs, seed, method, params, twin):
-    """Return what one fit gave."""
+def run(problem, inputs, seed, method, params, twin, probabilities=None):
+    """Return what one fit gave; write its probabilities on the target to this file."""
     Xs, ys, Xt, yt = problem.rows(seed, inputs)
     clf = make_estimator(problem, method, params, seed)
     clf = clf.source_only() if twin else clf
@@ -114,6 +126,9 @@ def run(problem, inputs, seed, method, params, twin):
         clf.fit(Xs, ys, X_target=None if twin else Xt)
     seconds = time.perf_counter() - start
     final = clf.predict(Xt)
+    if probabilities is not None:
+        answers = np.searchsorted(clf.classes_, yt)
+        np.savez_compressed(probabilities, p=clf.predict_proba(Xt).astype("f4"), y=answers)
     # The estimator works with a copy of the callback that it is given.
     curve = next(c for _, c in clf.net_.callbacks_ if isinstance(c, TargetCurve))
     accuracies, history = curve.accuracies(), clf.history_
@@ -157,32 +172,40 @@ def main():
     )
     parser.add_argument("runs", type=Path)
     parser.add_argument("--method", nargs="+", default=RUNS)
-    parser.add_argument("--params", type=json.loads, default={})
+    parser.add_argument("--params", type=json.loads, nargs="+", default=[{}])
+    parser.add_argument("--grid", type=Path, help="a file of settings by method, for --params")
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--tasks", type=int, help="so many tasks of each data set")
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--probabilities", type=Path, help="a folder for those of each fit")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
-        print(make_tables(read(args.runs)))
+        print(make_tables(read(args.runs), args.probabilities))
         return
     done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in args.seeds:
-        for problem in chosen(args):
-            for inputs in args.inputs:
-                if inputs not in problem.inputs:
-                    continue
-                for method in args.method:
-                    params = params_of(method, args.params)
-                    key = key_of(problem, inputs, method, params, seed)
-                    if json.dumps(key) in done:
-                        continue
-                    record = {"key": key, **make_run(problem, inputs, seed, method, params)}
-                    with args.runs.open("a") as file:
-                        file.write(json.dumps(record) + "\n")
-                    figures = [round(record[name], 3) for name in ("last", "seconds")]
-                    print(*key, *figures, flush=True)
+    for seed, problem, inputs, method, given in wanted(args):
+        params = params_of(method, given)
+        key = key_of(problem, inputs, method, params, seed)
+        if json.dumps(key) in done:
+            continue
+        file = None if args.probabilities is None else file_of(key, args.probabilities)
+        record = {"key": key, **make_run(problem, inputs, seed, method, params, file)}
+        done.add(json.dumps(key))
+        with args.runs.open("a") as runs:
+            runs.write(json.dumps(record) + "\n")
+        print(*key, *(round(record[name], 3) for name in ("last", "seconds")), flush=True)
+
+
+def wanted(args):
+    """Yield seed, problem, inputs, method and parameters of the runs that are asked for."""
+    grid = {} if args.grid is None else json.loads(args.grid.read_text())
+    for seed, problem, inputs in product(args.seeds, chosen(args), args.inputs):
+        if inputs in problem.inputs:
+            for method in args.method:
+                for params in grid.get(method.removesuffix(TWIN), args.params):
+                    yield seed, problem, inputs, method, params
 
 
 def params_of(method, params):
@@ -205,12 +228,12 @@ def chosen(args):
     return problems
 
 
-def make_run(problem, inputs, seed, method, params):
+def make_run(problem, inputs, seed, method, params, probabilities=None):
     """Make one run of a method, of its twin, or of logistic regression."""
     if method == "logistic":
         return run_logistic(problem, inputs, seed)
     twin = method.endswith(TWIN)
-    return run(problem, inputs, seed, method.removesuffix(TWIN), params, twin)
+    return run(problem, inputs, seed, method.removesuffix(TWIN), params, twin, probabilities)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ QUESTIONS = [
     (
         "Has the target classes\nthat the source lacks?",
         "OpenSetClassifier",
-        "unknown; digits: HOS .69 to .76",
+        "unknown; photos: HOS .81",
     ),
     (
         "Does it lack classes\nof the source?",

@@ -125,7 +125,8 @@ VARIANTS = [
     DeepCORALRegressor(**FAST),
     SHOTClassifier(**FAST),
     OpenSetClassifier(**FAST),
-    OpenSetClassifier(batch_norm_body, unknown_from="border", **FAST),
+    OpenSetClassifier(unknown_from="border", **FAST),
+    OpenSetClassifier(batch_norm_body, unknown_from="mixtures", **FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(

@@ -21,7 +21,7 @@ from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, Sampler, View
+from ..data._sampler import Batch, DomainRows, Sampler, View
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -218,10 +218,14 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         source, target = self._domain_rows(domains.source), domains.target
         if target is None:
             return self._sampler(source, None, seed)
-        rows = self._domain_rows(Domain(target.X))
+        rows = self._target_rows(target)
         learned = self._learned_target(domains)
         labelled = None if learned is None else self._labelled_rows(learned, rows)
         return self._sampler(source, rows, seed, labelled)
+
+    def _target_rows(self, target: Domain) -> DomainRows:
+        """Put the target's rows on the device, without labels."""
+        return self._domain_rows(Domain(target.X))
 
     def _learned_target(self, domains: Domains) -> Domain | None:
         """Return the target where the label head learns from labels of it."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
 from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, unknown_loss
+from sktransfer.adaptation._separation import known_certainties, lower_group
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.metrics import open_set_score
 
@@ -27,6 +28,9 @@ def test_unknown_loss_equals_the_formula_by_plain_loops(unknown):
         expected -= (t * math.log(p) + (1 - t) * math.log(1 - p)) / 5
     loss = unknown_loss(torch.from_numpy(Z), unknown, t)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
+    of_rows = [unknown_loss(torch.from_numpy(Z[i : i + 1]), unknown, i / 4) for i in range(5)]
+    by_row = unknown_loss(torch.from_numpy(Z), unknown, torch.arange(5, dtype=torch.float64) / 4)
+    torch.testing.assert_close(by_row, torch.stack(of_rows).mean())
 
 
 @given(logits, st.permutations(range(6)), st.floats(0.05, 0.95))
@@ -79,8 +83,8 @@ def test_one_class_has_no_mixtures_and_these_no_loss():
     assert not features.grad.any()
 
 
-def one_step(domains, **params):
-    """Return body and head as they were, and the network after one step of gradient descent."""
+def descend(domains, n_steps=1, **params):
+    """Return body and head as they were, and the network after steps of gradient descent."""
     torch.manual_seed(0)
     body, head = nn.Linear(4, 6).double(), nn.Linear(6, 3).double()
     clf = OpenSetClassifier(
@@ -91,28 +95,44 @@ def one_step(domains, **params):
         optimizer=torch.optim.SGD,
         learning_rate=0.1,
         batch_size=90,
-        max_epochs=1,
+        max_epochs=n_steps,
         random_state=0,
         **params,
     )
     return body, head, clf.fit(*domains).net_.module_
 
 
-def test_lambda_weighs_the_target_and_not_the_mixtures(domains):
-    X_target = torch.from_numpy(domains[2])
-    body, head, without = one_step(domains, lambda_=0.0)
-    _, _, adapted = one_step(domains, lambda_=0.7)
-    confusion = class_confusion(head(body(X_target)))
-    for module, before, after in (
-        (body, without.body, adapted.body),
-        (head, without.label_head, adapted.label_head),
-    ):
-        (gradient,) = torch.autograd.grad(confusion, module.weight, retain_graph=True)
-        step = before.weight - after.weight
+def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains):
+    X_target, unknown = torch.from_numpy(domains[2]), 1  # of "down", "unknown", "up"
+    before = descend(domains, lambda_=0.0)[2]  # in the first of two epochs it learns the source
+    without = descend(domains, n_steps=2, lambda_=0.0)[2]
+    adapted = descend(domains, n_steps=2, lambda_=0.7)[2]
+    logits = before.label_head(before.body(X_target))
+    groups = lower_group(known_certainties(logits.detach(), unknown)).double()
+    assert 0 < groups.mean() < 1
+    added = class_confusion(logits) + unknown_loss(logits, unknown, groups)
+    for name in ("body", "label_head"):
+        weights = [getattr(net, name).weight for net in (before, without, adapted)]
+        (gradient,) = torch.autograd.grad(added, weights[0], retain_graph=True)
+        step = weights[1] - weights[2]
         torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
 
-    _, _, unmixed = one_step(domains, lambda_=0.0, mixture_weight=0.0)
-    _, _, mixed = one_step(domains, lambda_=0.0, mixture_weight=2.0)
+
+def test_without_groups_lambda_weighs_the_class_confusion_alone(domains):
+    X_target = torch.from_numpy(domains[2])
+    body, head, without = descend(domains, lambda_=0.0, unknown_from="mixtures")
+    _, _, adapted = descend(domains, lambda_=0.7, unknown_from="mixtures")
+    confusion = class_confusion(head(body(X_target)))
+    gradients = torch.autograd.grad(confusion, [body.weight, head.weight])
+    for name, gradient in zip(("body", "label_head"), gradients, strict=True):
+        step = getattr(without, name).weight - getattr(adapted, name).weight
+        torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
+
+
+def test_body_and_head_learn_of_mixtures_by_their_weight(domains):
+    without = descend(domains, lambda_=0.0)[2]
+    _, _, unmixed = descend(domains, lambda_=0.0, mixture_weight=0.0)
+    _, _, mixed = descend(domains, lambda_=0.0, mixture_weight=4.0)
     for name in ("body", "label_head"):
         weights = [getattr(net, name).weight for net in (unmixed, without, mixed)]
         once, four_times = weights[0] - weights[1], weights[0] - weights[2]
@@ -122,8 +142,8 @@ def test_lambda_weighs_the_target_and_not_the_mixtures(domains):
 
 def test_the_head_goes_to_the_border_and_the_body_away_from_it(domains):
     X_target = domains[2]
-    body, head, without = one_step(domains, lambda_=0.0, unknown_from="border")
-    _, _, adapted = one_step(domains, lambda_=0.7, unknown_from="border")
+    body, head, without = descend(domains, lambda_=0.0, unknown_from="border")
+    _, _, adapted = descend(domains, lambda_=0.7, unknown_from="border")
     loss = unknown_loss(head(body(torch.from_numpy(X_target))), 1)  # of "down", "unknown", "up"
     of_body, of_head = torch.autograd.grad(loss, [body.weight, head.weight])
     step = adapted.body.weight - without.body.weight

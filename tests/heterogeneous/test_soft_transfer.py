@@ -16,6 +16,7 @@ from torch import nn
 
 import sktransfer
 from sktransfer import HeterogeneousTransferClassifier, TargetDomain
+from sktransfer.data._sampler import Batch, View
 from sktransfer.heterogeneous._soft_transfer import class_means, soft_transfer_loss
 
 FAST = {"max_epochs": 20, "learning_rate": 0.01, "hidden_layer_sizes": (32,), "inner_folds": 0}
@@ -69,6 +70,36 @@ def test_equal_domains_have_no_loss_and_shares_no_gradient():
     assert features.grad.abs().sum() > 0
     assert shares.grad is None
     assert torch.equal(class_means(features, torch.zeros(6, 2).double()), torch.zeros(2, 3))
+
+
+def test_a_step_weighs_the_gap_by_lambda_and_unknown_rows_by_progress():
+    X, y, X_target, y_target, _ = sensors()
+    clf = HeterogeneousTransferClassifier(**{**FAST, "max_epochs": 1}, random_state=0)
+    clf.fit(X, y, X_target=X_target, y_target=y_target)
+    network, few = clf.net_.module_, torch.arange(6)
+    target = View(torch.from_numpy(X_target), None, torch.arange(90))
+    labelled = View(target.X[:6], torch.from_numpy(y_target[:6]), few)
+    batch = Batch(
+        View(torch.from_numpy(X), torch.from_numpy(y), torch.arange(120)), target, 0.25, labelled
+    )
+    network.forward_domains(batch)
+    batch.lambda_ = 3.0
+    loss = clf._domain_losses(network, batch)["domain_loss"]
+    views = [batch.source, batch.target, batch.labelled]
+    found = torch.autograd.grad(loss, [view.features for view in views])
+
+    copies = [view.features.detach().requires_grad_() for view in views]
+    shares = 0.25 * network.label_head(copies[1]).softmax(dim=1).detach()
+    known = torch.eye(3, dtype=shares.dtype)
+    expected = soft_transfer_loss(
+        copies[0],
+        known[batch.source.y],
+        torch.cat(copies[1:]),
+        torch.cat([shares, known[labelled.y]]),
+    )
+    torch.testing.assert_close(loss, expected)
+    for mine, plain in zip(found, torch.autograd.grad(expected, copies), strict=True):
+        torch.testing.assert_close(mine, 3.0 * plain)
 
 
 def test_rows_of_either_domain_are_predicted():
