@@ -21,7 +21,9 @@ def fit_sktransfer(problem):
         problem.make_body(),
         label_classifier=problem.make_label_classifier(),
         domain_classifier=problem.make_domain_classifier(),
-        gradient_penalty=0.0,  # what the others do not do
+        gradient_penalty=0.0,  # this and what follows the others do not do
+        target_loss=None,
+        class_weighting=None,
         average_weights=0.0,
         optimizer="adam",
         max_epochs=problem.epochs,

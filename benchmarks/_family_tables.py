@@ -142,6 +142,8 @@ def over_methods(runs):
     runs = runs[runs["task"].isin(CHOICES) & runs["entropy"].notna() & (runs["method"] != "target")]
     rows = []
     for (task, seed), of in runs.groupby(["task", "seed"], sort=False):
+        if of["method"].nunique() < LEAST_METHODS:
+            continue
         chosen = {
             name: of.loc[of[score].idxmax(), ["method", "last"]] for name, score in SCORERS.items()
         }
@@ -162,7 +164,7 @@ def print_tables(path):
         print(f"\n{n_seeds} seed(s): accuracy on the target [tasks]\n")
         print(by_dataset(own, accuracy))
         print(f"\n{n_seeds} seed(s): gain over the twin (worst task) [tasks]\n")
-        print(by_dataset(own[own["gain"].notna()], gain))
+        print(by_dataset(own[~own["method"].isin(WITHOUT_TWIN)], gain))
     if sets.any():
         print("\nOther class sets, seed by seed\n")
         print(class_sets(at_defaults[sets]))

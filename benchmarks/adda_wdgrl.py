@@ -28,7 +28,10 @@ from sktransfer.adaptation._classifier import AdaptationClassifier
 from sktransfer.adaptation._dann import DANNMixin
 from sktransfer.engine._stage import AlternatingStep, GradientStep, Move, Stage
 
-TASKS = ("moons: 20 degrees", *CHOICES[:3], "digits,objects: MNIST -> USPS")
+PIXELS = tuple(
+    f"digits,objects: {pair}" for pair in ("MNIST -> USPS", "USPS -> MNIST", "COIL1 -> COIL2")
+)
+TASKS = ("moons: 20 degrees", *CHOICES[:3], *PIXELS)
 PROBLEMS = {problem.name: problem for problem in FAMILY if problem.name in TASKS}
 COLUMNS = ["task", "method", "seed"]
 

@@ -43,14 +43,14 @@ QUESTIONS = [
     ),
     (
         "Does the shift carry rows\nover borders (moons)?",
-        "VADAClassifier,\nDeepJDOTClassifier",
-        "moons +.23, +.22; MCC -.02",
+        "DeepJDOTClassifier",
+        "moons +.22; DANN +.18, MCC -.02",
     ),
 ]
 LAST = (
     "DANNClassifier",
-    "nowhere below the source alone; and, whichever it is,\n"
-    "compare with source_only() by a scorer without labels",
+    "in our table nowhere .01 below the source alone; and,\n"
+    "whichever it is, compare it with its source_only()",
 )
 WIDTH, ROW, INK, ASKED, TAKEN = 3.9, 0.98, "#1b2a3a", "#e8eef5", "#fff3d6"
 

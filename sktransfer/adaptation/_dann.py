@@ -178,8 +178,9 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     barrier. It costs accuracy where a shift has put many rows across the border at
     the start, such as moons turned by 50 degrees. A target that lacks classes of the source is
     noticed where their absence is all that is between the domains (`class_weighting`);
-    where the rows of a class look different besides, or each domain's columns were
-    standardised by themselves, the method loses, and ``class_weighting="target"`` is for that.
+    where the rows of a class look different besides, as they do once the columns are
+    standardised by each domain, the method loses; ``class_weighting="target"`` is for that,
+    and helps, but not always enough.
 
     Parameters
     ----------

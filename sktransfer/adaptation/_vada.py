@@ -39,7 +39,8 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     The first stage minimises ::
 
         L_y + lambda (L_d + R)
-        R = target_loss_weight H + source_vat_weight V_source + target_vat_weight V_target
+        R = target_loss_weight H
+            + source_vat_weight V_source + target_vat_weight V_target
 
     with the mean cross-entropy ``L_y`` on the source, the domain classifier's loss ``L_d``
     behind a gradient reversal as in `DANNClassifier`, the mean entropy ``H`` of the predictions
