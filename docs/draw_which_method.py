@@ -19,7 +19,7 @@ QUESTIONS = [
     (
         "Has the target classes\nthat the source lacks?",
         "OpenSetClassifier",
-        "unknown; photos: HOS .81",
+        "unknown; digits: HOS .82, .92",
     ),
     (
         "Does it lack classes\nof the source?",
