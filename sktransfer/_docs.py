@@ -90,8 +90,9 @@ class_weighting : {"auto", "target"} or None, default={class_weighting}
     of the epochs (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
     weights multiply the losses). Predictions that are wrong about the shares feed on
     themselves. "auto" looks at the shares ``q_k`` of predicted classes, before each epoch from
-    a twentieth to three twentieths of them all, and draws by the first to the end of which
-    two things hold: some class has a fifth of its share in the source or five times as much, and
+    a twentieth to three twentieths of them all (not before the fourth), and draws by the first
+    to the end of which two things hold: some class has a fifth of its share in the source or
+    five times as much, and
     ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
     ``m_T`` of the target and ``m_k`` of the source's classes, so that the shares are nearly all
     that is between the domains. Else it does nothing.

@@ -21,6 +21,8 @@ from ._diagnosis import gross_shares
 # makes the domains alike has not yet carried the target's rows to classes that they lack.
 FIRST_LOOK, LAST_LOOK = 0.05, 0.15
 
+LEAST_EPOCHS = 3  # that have gone by: after one or two, errors of predictions look like shares
+
 # Other shares explain what is between the domains, where they do so much of it.
 LEAST_EXPLAINED = 0.9
 
@@ -160,15 +162,17 @@ class TargetShares(ClassWeighting):
 class ExplainingShares(ClassWeighting):
     """Weighs the source's classes by those predicted for the target, if that explains the gap.
 
-    It looks before each epoch from a twentieth to three twentieths of them all. Weights are set
-    once, where the predicted shares differ grossly from the source's and explain nine tenths
-    of the gap between the domains: then the rows of a class look alike in both, and what
-    makes the domains alike would mix classes up. Else the source stays as it is.
+    It looks before each epoch from a twentieth to three twentieths of them all, and not before
+    the fourth. Weights are set once, where the predicted shares differ grossly from the
+    source's and explain nine tenths of the gap between the domains: then the rows of a class
+    look alike in both, and what makes the domains alike would mix classes up. Else the source
+    stays as it is.
     """
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Look, if it is time."""
-        first, last = (max(1, round(p * net.max_epochs)) for p in (FIRST_LOOK, LAST_LOOK))
+        looks = (FIRST_LOOK, LAST_LOOK)
+        first, last = (max(LEAST_EPOCHS, round(p * net.max_epochs)) for p in looks)
         if not self.found and first <= self.n_epochs <= last:
             self.found = self._explaining_shares(net)
             if self.found:
