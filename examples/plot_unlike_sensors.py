@@ -104,7 +104,7 @@ with warnings.catch_warnings(record=True) as caught:
     transfer.set_params(inner_folds=3).fit(X, y, X_target=X_target, y_target=few)
     tied.set_params(inner_folds=3).fit(X, y, X_target=X_target, y_target=few)
 for clf, name in ((transfer, "both sensors"), (tied, "both sensors, shared bands")):
-    print(f"{name}:", ", ".join(f"{of} {score:.2f}" for of, score in clf.inner_scores_.items()))
+    print(f"{name}:", ", ".join(f"{of} {score:.2g}" for of, score in clf.inner_scores_.items()))
 for warning in caught:
     print(textwrap.fill(f"warned: {warning.message}", 88))
 

@@ -143,7 +143,8 @@ def test_a_class_that_the_target_lacks_is_announced():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 300)
     X = rng.normal(size=(300, 2)) + 8 * np.eye(3)[y][:, :2]
-    clf = DeepCORALClassifier(max_epochs=15, learning_rate=0.01, random_state=0)
+    settings = {"class_weighting": None, "max_epochs": 15, "learning_rate": 0.01}
+    clf = DeepCORALClassifier(**settings, random_state=0)
     with pytest.warns(UserWarning, match=r"shares of the target's classes .*2 0.0% \(source 3"):
         clf.fit(X, y, X_target=X[y != 2])
 
