@@ -53,7 +53,7 @@ def make_problem(name):
     rng = np.random.default_rng(0)
     shape, n_rows, epochs, n_features = {
         "tabular": ((20,), 64 * 100, 3, 100),
-        "images": ((3, 28, 28), 64 * 20, 1, 512),
+        "images": ((3, 28, 28), 64 * 20, 5, 512),
     }[name]
     X = rng.normal(size=(n_rows, *shape)).astype(np.float32)
     y = (X.reshape(n_rows, -1)[:, 0] > 0).astype(np.int64)
