@@ -21,9 +21,9 @@ PACKAGES = ("torch", "scikit-learn", "skorch", "skada", "transformers", "peft", 
 PARTS = {
     "speed": (
         "Speed",
-        "Medians over interleaved repeats; ratios are taken within a repeat. When training is over, "
-        "`fit` looks once\nat up to 2,000 rows of each domain (the shares of their classes). That is "
-        "spread over the steps here; in a\nfit of one epoch of these images it is a third.",
+        "Medians over interleaved repeats; ratios are taken within a repeat. When training is "
+        "over, `fit` looks\nonce at up to 2,000 rows of each domain (the shares of their classes). "
+        "That is spread over the steps here;\nin a fit of one epoch of these images it is a third.",
     ),
     "footprint": ("Footprint", ""),
     "accuracy": ("Accuracy", "MNIST -> MNIST-M on the shipped digits."),
