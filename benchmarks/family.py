@@ -21,48 +21,22 @@ import numpy as np
 import torch
 from _family_problems import CHOICES, CLASS_SETS, FAMILY
 from _family_tables import print_tables, read
+from holds import METHODS as OF_HOLDS
 from sklearn.linear_model import LogisticRegression
 
-from sktransfer import (
-    CDANClassifier,
-    DANNClassifier,
-    DeepCORALClassifier,
-    DeepJDOTClassifier,
-    DeepMMDClassifier,
-    DomainConfusionClassifier,
-    MCCClassifier,
-    MCDClassifier,
-    SHOTClassifier,
-    VADAClassifier,
-)
+from sktransfer import SHOTClassifier
 from sktransfer.model_selection import EntropyScorer, NeighborAgreementScorer
 
-METHODS = {
-    "dann": DANNClassifier,
-    "coral": DeepCORALClassifier,
-    "mcc": MCCClassifier,
-    "cdan": CDANClassifier,
-    "dan": DeepMMDClassifier,
-    "jan": partial(DeepMMDClassifier, joint=True),
-    "jdot": DeepJDOTClassifier,
-    "mcd": MCDClassifier,
-    "shot": SHOTClassifier,
-    "confusion": DomainConfusionClassifier,
-    "vada": VADAClassifier,
-}
-DIRT_T = {"dirt-t": partial(VADAClassifier, dirt_t_epochs=30)}
+DIRT_T = {"dirt-t": OF_HOLDS["dirt-t"]}
+METHODS = {name: kind for name, kind in OF_HOLDS.items() if name not in DIRT_T}
 WEIGHTED = {
     f"{name} weighted": partial(kind, class_weighting="target")
     for name, kind in METHODS.items()
     if name not in ("mcd", "shot")
 }
 WEIGHTED["shot weighted"] = partial(SHOTClassifier, diversity=False, pseudo_label_weight=0.0)
-TWINS = {
-    "dann twin": DANNClassifier,
-    "coral twin": DeepCORALClassifier,
-    "mcc twin": MCCClassifier,
-}
-KINDS = {**METHODS, **DIRT_T, **WEIGHTED, **TWINS, "target": MCCClassifier}
+TWINS = {f"{name} twin": METHODS[name] for name in ("dann", "coral", "mcc")}
+KINDS = {**METHODS, **DIRT_T, **WEIGHTED, **TWINS, "target": METHODS["mcc"]}
 RUNS = ["logistic", *TWINS, "target", *METHODS, *DIRT_T, *WEIGHTED]
 DIRT_T_ON = ("moons", "no_shift")
 FACTORS = (1 / 3, 3)  # of the default, where a method's main weight is chosen
