@@ -45,7 +45,9 @@ def lower_group(values: Tensor) -> Tensor:
     """
     border = (values.min() + values.max()) / 2
     below = values < border
-    while bool(below.any()):
+    for _ in range(len(values)):  # the border moves one way: it passes each value once at most
+        if not below.any():
+            break
         border = (values[below].mean() + values[~below].mean()) / 2
         again = values < border
         if torch.equal(again, below):
