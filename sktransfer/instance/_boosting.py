@@ -108,13 +108,13 @@ class BaseTrAdaBoost(WrapperMixin, BaseTransferEstimator):
     def _fit_once(self, source: Domain) -> np.ndarray:
         """Fit the plain estimator, where there is no target."""
         random_state, weights = check_random_state(self.random_state), source.sample_weight
-        if weights is not None and not takes_sample_weight(self._inner()):
-            labels = getattr(self, "classes_", None)
-            fitted = fit_round(self._inner(), source.X, source.y, weights, random_state, labels)
-        else:
+        if weights is None or takes_sample_weight(self._inner()):
             fitted = clone(self._inner())
             seed_estimator(fitted, random_state)
             fit_weighted(fitted, source.X, source.y, weights)
+        else:
+            y, labels = source.labels, getattr(self, "classes_", None)
+            fitted = fit_round(self._inner(), source.X, y, weights, random_state, labels)
         self.estimators_ = [fitted]
         self.estimator_weights_ = np.ones(1)
         self.estimator_errors_ = np.zeros(0)
