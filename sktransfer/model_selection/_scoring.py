@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
@@ -26,7 +26,7 @@ class ScorerType(ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        _, *own = inspect.signature(cls.__init__).parameters.values()
+        _, *own = inspect.signature(cast(Any, cls).__init__).parameters.values()
         return inspect.Signature(own)
 
 
