@@ -8,7 +8,7 @@ from _family_problems import CHOICES, CLASS_SETS, FAMILY
 GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")  # of the optimizer game_adam
 TWINS = ("dann twin", "coral twin", "mcc twin")
 WITHOUT_TWIN = ("logistic", "target", *TWINS)
-LEAST_METHODS = 8  # for a task to stand in a table
+LEAST_METHODS = 12  # for a task to stand in a table
 METHODS = ("dann", "cdan", "confusion", "vada", "dirt-t", "coral", "dan", "jan", "jdot")
 ORDER = ("logistic", *TWINS, *METHODS, "mcc", "mcd", "shot", "target")
 SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
