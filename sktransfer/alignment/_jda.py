@@ -181,7 +181,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
     def _label(self, features, source, target) -> np.ndarray:
         """Train the classifier on the source's components; return labels of the target."""
-        components = self._to_components(features)
+        components = self._scaled(features @ self.components_)
         estimator = KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
         takes_weights = has_fit_parameter(estimator, "sample_weight")
         weights = {"sample_weight": source.sample_weight} if takes_weights else {}
@@ -192,8 +192,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         known = target.has_label
         return target.y if known is None else np.where(known, target.y, labels)
 
-    def _to_components(self, features):
-        components = features @ self.components_
+    def _scaled(self, components):
         return normalize(components, copy=False) if self.normalize else components
 
     @property
@@ -201,7 +200,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         return self.components_.shape[1]
 
     def _map_source(self, X):
-        return self._to_components(self._kernel_map.transform(X))
+        return self._scaled(self._kernel_map.project(X, self.components_))
 
     _map_target = _map_source
 

@@ -129,6 +129,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         return self.components_.shape[1]
 
     def _map_source(self, X):
-        return self._kernel_map.transform(X) @ self.components_
+        return self._kernel_map.project(X, self.components_)
 
     _map_target = _map_source

@@ -149,7 +149,7 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         return LogisticRegression(max_iter=1000)
 
     def _fit(self, domains: Domains) -> None:
-        source, target = domains.source, domains.target
+        source, target = domains.source.weighted(), domains.target
         if not hasattr(self._inner(), "predict_proba"):
             raise TypeError(
                 f"estimator is {type(self._inner()).__name__}, which has no predict_proba. Wrap it "
