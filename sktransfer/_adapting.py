@@ -57,7 +57,7 @@ class LaterAdaptation(metaclass=ABCMeta):
 
         - Without labels and with batch normalisation, its statistics become those of
           the rows, ``(N s + n t) / (N + n)`` with the present ones ``s``, those of the
-          `n` rows ``t`` and ``N = 16``. No weight moves.
+          ``n`` rows ``t`` and ``N = 16``. No weight moves.
         - Without labels and without batch normalisation, the body of a classifier learns
           under a label head that stays as it is, as `HypothesisTransfer` tells.
         - With labels, the network is trained on the labelled rows from where it is,

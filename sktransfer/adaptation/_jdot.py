@@ -127,6 +127,7 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     ----------
     Damodaran et al., "DeepJDOT: Deep Joint Distribution Optimal Transport for
     Unsupervised Domain Adaptation", ECCV 2018, eqs. 5-8. https://arxiv.org/abs/1803.10081
+
     Nguyen et al., "Improving Mini-batch Optimal Transport via Partial Transportation", ICML
     2022, eqs. 4-6. https://arxiv.org/abs/2108.09645
 

@@ -101,6 +101,7 @@ class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     ----------
     Long et al., "Learning Transferable Features with Deep Adaptation Networks", ICML
     2015, eqs. 1-5. https://arxiv.org/abs/1502.02791
+
     Long et al., "Deep Transfer Learning with Joint Adaptation Networks", ICML 2017,
     eqs. 9-10. https://arxiv.org/abs/1605.06636
 

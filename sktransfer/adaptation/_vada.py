@@ -111,6 +111,7 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     ----------
     Shu et al., "A DIRT-T Approach to Unsupervised Domain Adaptation", ICLR 2018, eqs. 5-13.
     https://arxiv.org/abs/1802.08735
+
     Miyato et al., "Virtual Adversarial Training", TPAMI 2018, eqs. 5-12.
     https://arxiv.org/abs/1704.03976
 

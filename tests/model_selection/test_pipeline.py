@@ -24,7 +24,7 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sktransfer import DANNClassifier, TargetDomain, make_transfer_pipeline
@@ -143,8 +143,22 @@ def test_sparse_and_frame_targets_stay_what_they_are(domains, routing):
 def test_plain_pipeline_hands_the_target_on_untransformed(domains):
     X, y, X_target = domains
     pipe = make_pipeline(StandardScaler(), DANN)
-    pipe.fit(X, y, seeingdann__X_target=X_target)
+    with pytest.warns(UserWarning, match="past \\['standardscaler'\\] .*make_transfer_pipeline"):
+        pipe.fit(X, y, seeingdann__X_target=X_target)
     np.testing.assert_array_equal(pipe[-1].seen_[1], X_target)
+
+
+def test_plain_pipeline_that_transforms_nothing_or_the_target_too_does_not_warn(domains):
+    X, y, X_target = domains
+    for step in ("passthrough", None):
+        Pipeline([("step", step), ("dann", clone(DANN))]).fit(X, y, dann__X_target=X_target)
+    steps = [("scale", StandardScaler()), ("dann", clone(DANN))]
+    with config_context(enable_metadata_routing=True):
+        pipe = Pipeline(steps, transform_input=["X_target"]).fit(X, y, X_target=X_target)
+        scaled = pipe[0].transform(X_target)
+        np.testing.assert_array_equal(pipe[-1].seen_[1], scaled)
+        with pytest.warns(UserWarning, match="past \\['scale'\\]"):
+            Pipeline(steps).fit(X, y, X_target=X_target)
 
 
 class Recorder(TransformerMixin, BaseEstimator):
