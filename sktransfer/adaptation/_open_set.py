@@ -123,15 +123,15 @@ class OpenSetClassifier(AdaptationClassifier):
 
     But rows of the unknown need not look like mixtures. So, when half of the epochs are over
     and only the source has been learned, the target's rows are set apart, once, by a score
-    ``s_i = (z_i[k_i] - mean of z_i) / d_i``: by how much the most likely class ``k_i`` of the
-    source leads among the outputs ``z_i`` of the label head, over the mean distance ``d_i`` of
-    the row's features to the five nearest of the source, all scaled to length 1. Expectation
-    maximisation finds one normal distribution for the unknown, and one for the known rows of
-    each class:
+    ``s_i = (z_i[k_i] - mean of z_i) / (1 + d_i / mean of d)``: by how much the most likely class
+    ``k_i`` of the source leads among the outputs ``z_i`` of the label head, and how near that is
+    to the source, ``d_i`` the square of the mean distance of the row's features to the five
+    nearest of the source, all scaled to length 1. Expectation maximisation finds one normal
+    distribution for the unknown, and one for the known rows of each class:
 
     ``p(s_i) = a_k N(s_i; m, v) + (1 - a_k) N(s_i; m_k, v_k)`` with ``k = k_i``.
 
-    Is anything unknown at all? These groups must explain the scores better, by BIC and 0.035
+    Is anything unknown at all? These groups must explain the scores better, by BIC and 0.04
     nats a row more, than one group a class that a power transformation makes normal, as the
     known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known.
 

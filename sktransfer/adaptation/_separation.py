@@ -44,11 +44,32 @@ def class_leads(logits: np.ndarray, unknown: int) -> tuple[np.ndarray, np.ndarra
     return known.max(axis=1) - logits.mean(axis=1), classes
 
 
-def neighbour_distances(features: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Return the mean distance of each row to its `N_NEIGHBOURS` nearest of the source.
+def resemblances(leads: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return ``s_i = l_i / (1 + d_i / mean of d)`` of leads ``l`` and squared distances ``d``.
 
-    It is that of the rows scaled to length 1, ``sqrt(2 - 2 cos)`` of the angle between, and no
-    less than a hundredth of the mean of all. A row of length 0 has a cosine of 0 with any other.
+    A network's outputs grow with the length of the features, far from every row that it has
+    learned, too: who leads far off resembles the class less than who leads near by.
+
+    Parameters
+    ----------
+    leads : ndarray of shape (n,)
+    distances : ndarray of shape (n,)
+        Squared, to the source; 0 or more.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    mean = distances.mean()
+    scores: np.ndarray = leads / (1 + (distances / mean if mean > 0 else 0))
+    return scores
+
+
+def squared_distances(features: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Return the square of the mean distance of each row to its nearest ones of the source.
+
+    There are `N_NEIGHBOURS` of them, and rows are scaled to length 1: a distance is
+    ``sqrt(2 - 2 cos)`` of the angle. A row of length 0 has a cosine of 0 with any other.
 
     Parameters
     ----------
@@ -69,7 +90,7 @@ def neighbour_distances(features: np.ndarray, source: np.ndarray) -> np.ndarray:
         nearest = -np.partition(-cosines, n_nearest - 1, axis=1)[:, :n_nearest]
         apart = np.sqrt(np.maximum(2 - 2 * nearest, 0))
         distances[start : start + CHUNK] = apart.mean(axis=1)
-    return np.maximum(distances, max(0.01 * distances.mean(), np.finfo(float).eps))
+    return np.square(distances)
 
 
 def of_length_1(rows: np.ndarray) -> np.ndarray:
@@ -109,7 +130,7 @@ class Separation(Callback):
             features = forward(network, network.features, self.rows)
             source, _ = even_rows(self.source).look(net, network.source_features)
             leads, classes = class_leads(logits, self.unknown)
-            scores = leads / neighbour_distances(features, source)
+            scores = resemblances(leads, squared_distances(features, source))
             said = unknown_probabilities(scores, classes, logits.shape[1], self.share)
             self.probabilities.copy_(torch.from_numpy(said))
         self.n_epochs += 1

@@ -10,7 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import yeojohnson
 
 # So many nats a row, and what two more parameters cost by BIC, are two groups to explain better.
-LEAST_GAIN = 0.035
+# For MNIST -> USPS and photos it was 0.03 at most where all rows were known, else 0.09 at least.
+LEAST_GAIN = 0.04
 
 LEAST_ROWS = 10  # of a predicted class, from which it tells of groups
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
 from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, separation_loss
-from sktransfer.adaptation._separation import class_leads, neighbour_distances
+from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.adaptation._two_groups import unknown_probabilities
 from sktransfer.metrics import open_set_score
@@ -121,7 +121,7 @@ def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains)
     logits = before.label_head(features)
     leads, classes = class_leads(logits.detach().numpy(), unknown)
     of_source = before.body(torch.from_numpy(domains[0])).detach().numpy()
-    scores = leads / neighbour_distances(features.detach().numpy(), of_source)
+    scores = resemblances(leads, squared_distances(features.detach().numpy(), of_source))
     said = unknown_probabilities(scores, classes, 3, 0.4)
     assert said.sum() == 36
     apart = separation_loss(logits, unknown, torch.from_numpy(said))
