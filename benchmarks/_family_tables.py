@@ -8,9 +8,10 @@ from _family_problems import CHOICES, CLASS_SETS, FAMILY
 GAMES = ("dann", "cdan", "confusion", "vada", "dirt-t")  # of the optimizer game_adam
 TWINS = ("dann twin", "coral twin", "mcc twin")
 WITHOUT_TWIN = ("logistic", "target", *TWINS)
-LEAST_METHODS = 8  # for a task to stand in a table
+LEAST_METHODS = 12  # for a task to stand in a table
 METHODS = ("dann", "cdan", "confusion", "vada", "dirt-t", "coral", "dan", "jan", "jdot")
 ORDER = ("logistic", *TWINS, *METHODS, "mcc", "mcd", "shot", "target")
+WEIGHTS = {"lambda_", "pseudo_label_weight"}  # what is chosen without labels
 SCORERS = {"Entropy": "entropy", "NeighborAgreement": "neighbors"}
 
 
@@ -121,7 +122,7 @@ def class_sets(runs):
 
 def choices(runs):
     """Return what a choice of the main weight among three gives, by method."""
-    runs = runs[runs["task"].isin(CHOICES) & ~runs["method"].isin(WITHOUT_TWIN)]
+    runs = runs[~runs["method"].isin(WITHOUT_TWIN)]
     rows = []
     for (task, seed, method), of in runs.groupby(["task", "seed", "method"], sort=False):
         if len(of) == 3:
@@ -139,7 +140,7 @@ def choices(runs):
 
 def over_methods(runs):
     """Return what the scorers make of all runs of a task, methods and weights alike."""
-    runs = runs[runs["task"].isin(CHOICES) & runs["entropy"].notna() & (runs["method"] != "target")]
+    runs = runs[runs["entropy"].notna() & (runs["method"] != "target")]
     rows = []
     for (task, seed), of in runs.groupby(["task", "seed"], sort=False):
         if of["method"].nunique() < LEAST_METHODS:
@@ -168,7 +169,8 @@ def print_tables(path):
     if sets.any():
         print("\nOther class sets, seed by seed\n")
         print(class_sets(at_defaults[sets]))
-    tried = runs[runs["task"].isin(CHOICES)]
+    of_weights = runs["params"].map(lambda params: set(json.loads(params)) <= WEIGHTS)
+    tried = runs[runs["task"].isin(CHOICES) & of_weights]
     if (tried.groupby(["task", "seed", "method"]).size() == 3).any():
         print("\nA choice of the main weight among three\n")
         print("\n\n".join(choices(tried)))

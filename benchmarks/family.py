@@ -107,7 +107,7 @@ def planned(args):
                 continue
             for method in args.method or (METHODS if args.grid else RUNS):
                 if is_run(problem, method):
-                    for params in grid(method) if args.grid else [args.params]:
+                    for params in grid(method) if args.grid else args.params:
                         yield problem, seed, method, params
 
 
@@ -131,7 +131,7 @@ def main():
     )
     parser.add_argument("runs", type=Path)
     parser.add_argument("--method", nargs="+", choices=RUNS)
-    parser.add_argument("--params", type=json.loads, default={})
+    parser.add_argument("--params", type=json.loads, nargs="+", default=[{}])
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--tasks", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])

@@ -16,8 +16,9 @@ from .._parameters import parameters
 from .._task import Classification
 from .._validation import Interval, Real
 from .._warning import warn
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows, Sampler
+from ..data._sampler import DomainRows, Sampler
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._classifier import AdaptationClassifier

@@ -8,11 +8,15 @@ import numpy as np
 import scipy.linalg
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
 from ..data._domain import Domain
 
 KERNELS = ("cosine", "laplacian", "linear", "rbf")
+
+# Kernels that are computed together where rows are mapped: 64 MB.
+KERNELS_AT_ONCE = 2**23
 
 
 class KernelMap:
@@ -71,6 +75,24 @@ class KernelMap:
         Z = X if self.nystroem is None else self.nystroem.transform(X)
         return Z if self.turn is None else Z @ self.turn
 
+    def project(self, X: np.ndarray, components: np.ndarray) -> np.ndarray:
+        """Return ``transform(X) @ components``, a block of kernels at a time."""
+        if self.turn is not None:
+            components = self.turn @ components
+        if self.nystroem is not None:
+            components = self.nystroem.normalization_.T @ components
+            landmarks = self.nystroem.components_
+        elif self.basis is not None:
+            components = self.weights[:, None] * components
+            landmarks = self.basis
+        else:
+            return X @ components
+        projected = np.empty((len(X), components.shape[1]))
+        for rows in gen_batches(len(X), max(1, KERNELS_AT_ONCE // len(landmarks))):
+            kernel = pairwise_kernels(X[rows], landmarks, metric=self.kernel, **self._arguments())
+            projected[rows] = kernel @ components
+        return projected
+
     def _turn(self, Z: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return ``Z V S``: with ``sqrt(weights) Z = Q S V'``, the kernel is ``Q S S Q'``."""
         scaled = Z * np.sqrt(weights)[:, None]
@@ -121,7 +143,7 @@ def transfer_components(features, weights, differences, regularization, n_compon
     differences : ndarray of shape (n_rows, n_differences)
         Each column gives a difference of means.
     regularization : float
-        The formula's mu.
+        The formula's ``mu``.
     n_components : int
         Most components; those that do not vary are left out, unless none is left.
 

@@ -76,7 +76,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     gamma : float or None, default=None
         Of "rbf" and "laplacian"; None for ``1 / (n_features * variance of all values)``.
     regularization : float, default=1.0
-        The formula's mu.
+        The formula's ``mu``.
     normalize : bool, default=False
         Scale each row of the components to length 1, as the authors' code does before
         its neighbours; `transform` does as well.
@@ -91,7 +91,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     Attributes
     ----------
     components_ : ndarray of shape (n_kernel_features, n_components)
-        The formula's W.
+        The formula's ``W``.
     estimator_ : classifier or None
         The one of the last round; None without a target.
     n_iter_ : int
@@ -105,8 +105,8 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
     Notes
     -----
-    The paper sums ``M_0 + ... + M_C``; C before M_0 and the norm are in its authors' code,
-    which also begins with M_0 alone. `y_target` stands in the place of pseudo-labels for
+    The paper sums ``M_0 + ... + M_C``; ``C`` before ``M_0`` and the norm are in its authors'
+    code, which also begins with ``M_0`` alone. `y_target` stands in the place of pseudo-labels for
     the rows that it labels; a label that the source has not pulls nothing.
 
     References
@@ -181,7 +181,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
     def _label(self, features, source, target) -> np.ndarray:
         """Train the classifier on the source's components; return labels of the target."""
-        components = self._to_components(features)
+        components = self._scaled(features @ self.components_)
         estimator = KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
         takes_weights = has_fit_parameter(estimator, "sample_weight")
         weights = {"sample_weight": source.sample_weight} if takes_weights else {}
@@ -192,8 +192,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         known = target.has_label
         return target.y if known is None else np.where(known, target.y, labels)
 
-    def _to_components(self, features):
-        components = features @ self.components_
+    def _scaled(self, components):
         return normalize(components, copy=False) if self.normalize else components
 
     @property
@@ -201,7 +200,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         return self.components_.shape[1]
 
     def _map_source(self, X):
-        return self._to_components(self._kernel_map.transform(X))
+        return self._scaled(self._kernel_map.project(X, self.components_))
 
     _map_target = _map_source
 

@@ -46,6 +46,12 @@ class Domain:
         parts = (self.y, self.sample_weight, self.has_label, self.domains)
         return Domain(self.X[rows], *(None if part is None else part[rows] for part in parts))
 
+    def weighted(self) -> Domain:
+        """Return the domain of the rows that weigh something."""
+        if self.sample_weight is None or self.sample_weight.all():
+            return self
+        return self.take(np.flatnonzero(self.sample_weight))
+
     def labelled(self) -> Domain:
         """Return the domain of the rows with a label."""
         if self.has_label is None:

@@ -16,6 +16,9 @@ from ._rows import effective_size
 
 KERNEL_TYPES: Any = [np.float64, np.float32]
 
+# A ratio up to this is taken for none; where one of 0 needs a logarithm, it counts as this.
+LEAST_RATIO = 1e-12
+
 
 class BaseDensityRatio(BaseTransferEstimator):
     """Estimates ``p_target(x) / p_source(x)``, by which rows of the source are to be weighed."""
@@ -43,21 +46,26 @@ class BaseDensityRatio(BaseTransferEstimator):
                 f"{type(self).__name__} was fitted without X_target: all weights are 1. Pass the "
                 "target's rows, fit(X, X_target=X_target)."
             )
-        if domains.target is None:
-            self.weights_ = np.ones(len(source))
-        else:
-            random_state = check_random_state(self.random_state)
-            self.weights_ = self._estimate(source, domains.target.X, random_state)
-        weights = self.weights_
-        if not weights.any():
+        self.weights_ = np.ones(len(source))
+        if domains.target is not None:
+            self._weigh(source, domains.target.X)
+        given = 1.0 if source.sample_weight is None else source.sample_weight
+        self.effective_size_ = effective_size(given * self.weights_)
+
+    def _weigh(self, source: Domain, X_target: Any) -> None:
+        """Set the weights; rows that weigh nothing teach nothing, and get theirs as new rows do."""
+        seen = source.weighted()
+        weights = self._estimate(seen, X_target, check_random_state(self.random_state))
+        if weights.max() <= LEAST_RATIO:
             warn(
                 f"{type(self).__name__} found no row of the source that is like the target's: all "
                 "weights would be 0, so all are 1. Scale the features, or align the domains first."
             )
-            self.weights_ = weights = np.ones(len(source))
-        if source.sample_weight is not None:
-            weights = weights * source.sample_weight
-        self.effective_size_ = effective_size(weights)
+        elif seen is source:
+            self.weights_ = weights
+        else:
+            weighs = np.asarray(source.sample_weight) > 0
+            self.weights_[weighs], self.weights_[~weighs] = weights, self._ratio(source.X[~weighs])
 
     def predict(self, X):
         """Return the weights of rows of the source.

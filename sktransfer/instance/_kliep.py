@@ -8,10 +8,10 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.metrics.pairwise import rbf_kernel
 
-from .._row_order import draw_rows
+from .._row_order import shuffle_rows
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
-from ._density_ratio import BaseDensityRatio, normalized
+from ._density_ratio import LEAST_RATIO, BaseDensityRatio, normalized
 from ._rows import median_distance
 from ._ulsif import BANDWIDTHS
 
@@ -21,9 +21,6 @@ N_FOLDS = 5
 
 # Relative change of the likelihood that ends a fit by which bandwidths are compared.
 LOOSE = 1e-6
-
-# A ratio of 0 has no logarithm: it counts as this.
-LEAST_RATIO = 1e-12
 
 
 def fit_log_ratio(
@@ -52,16 +49,32 @@ def fit_log_ratio(
         options={"maxiter": 500, "ftol": tolerance, "gtol": 1e-6},
     )
     coefficients = found.x / means
-    return coefficients / max(coefficients @ source_mean, np.finfo(float).tiny)
+    mean = coefficients @ source_mean
+    return coefficients / mean if mean > LEAST_RATIO else coefficients  # no row to have mean 1 on
 
 
-def held_out_log_ratio(target: np.ndarray, source_mean: np.ndarray) -> float:
-    """Return the mean ``log w(z)`` of rows in folds that ``w`` was not fitted to."""
+def held_out_log_ratio(target: np.ndarray, source_mean: np.ndarray, own: np.ndarray) -> float:
+    """Return the mean ``log w(z)`` of rows in folds that ``w`` was not fitted to.
+
+    A row that is held out is no centre either: at its own one every narrow Gaussian is 1.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_rows, n_centers)
+        Basis functions at the rows.
+    source_mean : ndarray of shape (n_centers,)
+        Their means over the source.
+    own : ndarray of int of shape (n_centers,)
+        The row that each centre is, -1 where it is none of these.
+    """
     folds = np.array_split(np.arange(len(target)), min(N_FOLDS, len(target)))
     logs = []
     for fold in folds:
-        coefficients = fit_log_ratio(np.delete(target, fold, axis=0), source_mean, LOOSE)
-        logs.append(np.log(target[fold] @ coefficients + LEAST_RATIO))
+        others = ~np.isin(own, fold)
+        if others.any():
+            basis, means = target[:, others], source_mean[others]
+            coefficients = fit_log_ratio(np.delete(basis, fold, axis=0), means, LOOSE)
+            logs.append(np.log(basis[fold] @ coefficients + LEAST_RATIO))
     return float(np.concatenate(logs).mean())
 
 
@@ -75,7 +88,9 @@ class KLIEP(BaseDensityRatio):
         max_a  1/m sum_j log w(z_j),   a >= 0,   1/n sum_i w(x_i) = 1
 
     for ``n`` rows ``x`` of the source and ``m`` rows ``z`` of the target. The problem is convex.
-    The bandwidth has the greatest likelihood of held-out rows of the target, in 5 folds.
+    The bandwidth has the greatest likelihood of rows of the target, in 5 folds, that are held out:
+    as rows to fit and as centres, other than in the paper, whose likelihood of a row at its own
+    centre prefers the narrowest Gaussians.
 
     Parameters
     ----------
@@ -105,7 +120,7 @@ class KLIEP(BaseDensityRatio):
     Notes
     -----
     In hundreds of dimensions it may harm: on eleven tasks with 256 to 2,000 columns (texts, digits,
-    photos, spectra; logistic regression) its weights moved the accuracy on the target by -.027 in
+    photos, spectra; logistic regression) its weights moved the accuracy on the target by -.031 in
     the mean, those of ``ULSIF(alpha=0.5)`` by .000.
 
     References
@@ -137,21 +152,41 @@ class KLIEP(BaseDensityRatio):
 
     def _estimate(self, source: Domain, X_target: Any, random_state: Any) -> np.ndarray:
         X, shares = source.X, normalized(source.sample_weight, len(source))
-        self.centers_ = draw_rows(X_target, self.n_centers, random_state)
+        centers = shuffle_rows(X_target, random_state)[: self.n_centers]
+        self.centers_ = X_target[centers]
         self.bandwidth_ = self.bandwidth
         if self.bandwidth is None:
             widths = np.multiply(BANDWIDTHS, median_distance(X, X_target, random_state))
-            self.bandwidth_ = widths[-2]
-            if X_target.shape[0] > 1:
-                compared = draw_rows(X_target, MOST_ROWS_COMPARED, random_state)
-                scores = [
-                    held_out_log_ratio(self._basis(compared, w), shares @ self._basis(X, w))
-                    for w in widths
-                ]
-                self.bandwidth_ = float(widths[int(np.argmax(scores))])
+            self.bandwidth_ = self._choose(widths, X, shares, X_target, centers, random_state)
         of_source = self._basis(X, self.bandwidth_)
         self.coef_ = fit_log_ratio(self._basis(X_target, self.bandwidth_), shares @ of_source)
         return of_source @ self.coef_
+
+    def _choose(
+        self,
+        widths: np.ndarray,
+        X: Any,
+        shares: np.ndarray,
+        X_target: Any,
+        centers: np.ndarray,
+        random_state: Any,
+    ) -> float:
+        """Return the bandwidth of the likeliest held-out rows."""
+        n_target = X_target.shape[0]
+        if n_target == 1:
+            return float(widths[-2])
+        compared = shuffle_rows(X_target, random_state)[:MOST_ROWS_COMPARED]
+        place = np.full(n_target, -1)
+        place[compared] = np.arange(len(compared))
+        likelihoods = [
+            held_out_log_ratio(
+                self._basis(X_target[compared], width),
+                shares @ self._basis(X, width),
+                place[centers],
+            )
+            for width in widths
+        ]
+        return float(widths[int(np.argmax(likelihoods))])
 
     def _basis(self, X: Any, bandwidth: float) -> np.ndarray:
         basis = rbf_kernel(X, self.centers_, gamma=1 / (2 * bandwidth**2))

@@ -114,8 +114,9 @@ class KMM(BaseDensityRatio):
 
     References
     ----------
-    Huang et al., "Correcting sample selection bias by unlabeled data", NIPS 2006, eq. 6. In blocks:
-    Miao et al., "Ensemble kernel mean matching", ICDM 2015.
+    Huang et al., "Correcting sample selection bias by unlabeled data", NIPS 2006, eq. 6.
+
+    In blocks: Miao et al., "Ensemble kernel mean matching", ICDM 2015.
 
     Examples
     --------

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 
-from .._estimator import BaseTransferEstimator
 from .._validation import check_rows_to_predict
-from .._warning import warn
-from .._wrapping import WrapperMixin, check_labelled_target, find_classes
+from .._wrapping import check_labelled_target, find_classes
 from ..data._domain import Domain, Domains
 from ._boosting import (
-    BOOSTING_CONSTRAINTS,
     LEAST_ERROR,
-    fit_alone,
+    BaseTrAdaBoost,
     fit_round,
     last_half,
     source_factor,
@@ -39,7 +36,7 @@ def update_weights(
     return weights * factors / (weights * factors).sum()
 
 
-class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator):
+class TrAdaBoostClassifier(ClassifierMixin, BaseTrAdaBoost):
     """TrAdaBoost: rows of the source that are wrong for the target fade from round to round.
 
     Each of the ``N`` rounds fits the estimator on both domains. Rows of the target that it gets
@@ -90,8 +87,10 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
 
     References
     ----------
-    Dai et al., "Boosting for transfer learning", ICML 2007, figure 1. For several classes: Zhu et
-    al., "Multi-class AdaBoost", Statistics and Its Interface 2 (2009), algorithm 2.
+    Dai et al., "Boosting for transfer learning", ICML 2007, figure 1.
+
+    For several classes: Zhu et al., "Multi-class AdaBoost", Statistics and Its Interface 2 (2009),
+    algorithm 2.
 
     Examples
     --------
@@ -106,8 +105,6 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
     True
     """
 
-    _parameter_constraints: ClassVar = BOOSTING_CONSTRAINTS
-
     def __init__(self, estimator=None, n_estimators=10, *, random_state=None):
         self.estimator = estimator
         self.n_estimators = n_estimators
@@ -118,19 +115,10 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
 
     def _fit(self, domains: Domains) -> None:
         target = check_labelled_target(self, domains)
-        self.classes_ = find_classes(domains.source, target)
-        if target is None and self._transfers():
-            warn(
-                "TrAdaBoostClassifier was fitted without X_target: its estimator was fitted once, "
-                "on the source. Pass labelled rows of the target, fit(X, y, X_target=X_target, "
-                "y_target=y_target)."
-            )
-        if target is None:
-            fit_alone(self, domains.source)
-        else:
-            self._boost(domains.source, target)
+        self.classes_ = find_classes(domains.source.weighted(), target)
+        super()._fit(domains)
 
-    def _boost(self, source: Domain, target: Domain) -> None:
+    def _boost(self, source: Domain, target: Domain) -> np.ndarray:
         random_state = check_random_state(self.random_state)
         n_source, n_classes = len(source), len(self.classes_)
         X, y, weights = stack_domains(source, target)
@@ -148,7 +136,7 @@ class TrAdaBoostClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         if not self.estimator_weights_.any():  # no better than chance, all of them
             self.estimator_weights_ = np.ones(len(self.estimators_))
         self.estimator_errors_ = np.array(errors)
-        self.source_weights_ = weights[:n_source] * n_rows
+        return weights[:n_source] * n_rows
 
     def _votes(self, X: Any) -> np.ndarray:
         votes = np.zeros((X.shape[0], len(self.classes_)))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 
-from .._estimator import BaseTransferEstimator
 from .._validation import check_rows_to_predict
-from .._warning import warn
-from .._wrapping import WrapperMixin, check_labelled_target
-from ..data._domain import Domain, Domains
+from ..data._domain import Domain
 from ._boosting import (
-    BOOSTING_CONSTRAINTS,
     LEAST_ERROR,
-    fit_alone,
+    BaseTrAdaBoost,
     fit_round,
     last_half,
     source_factor,
@@ -56,7 +52,34 @@ def weighted_median(predictions: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return predictions[rows, order[rows, middle]]
 
 
-class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
+class MedianOfRoundsMixin(RegressorMixin):
+    """Predicts by the weighted median of rounds, by default those of a tree."""
+
+    estimators_: list[Any]
+    estimator_weights_: np.ndarray
+
+    def _default_estimator(self) -> Any:
+        return DecisionTreeRegressor(max_depth=6)
+
+    def predict(self, X):
+        """Predict the weighted median of the rounds' predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows of the target.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Values.
+        """
+        X = check_rows_to_predict(self, X)
+        predictions = np.column_stack([fitted.predict(X) for fitted in self.estimators_])
+        return weighted_median(predictions, self.estimator_weights_)
+
+
+class TrAdaBoostRegressor(MedianOfRoundsMixin, BaseTrAdaBoost):
     """TrAdaBoost.R2: rows of the source that are far off for the target fade from round to round.
 
     Each of the ``N`` rounds fits the estimator on both domains and weighs rows by their errors,
@@ -118,30 +141,12 @@ class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
     np.True_
     """
 
-    _parameter_constraints: ClassVar = BOOSTING_CONSTRAINTS
-
     def __init__(self, estimator=None, n_estimators=10, *, random_state=None):
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.random_state = random_state
 
-    def _default_estimator(self) -> Any:
-        return DecisionTreeRegressor(max_depth=6)
-
-    def _fit(self, domains: Domains) -> None:
-        target = check_labelled_target(self, domains)
-        if target is None and self._transfers():
-            warn(
-                "TrAdaBoostRegressor was fitted without X_target: its estimator was fitted once, "
-                "on the source. Pass rows of the target with values, fit(X, y, X_target=X_target, "
-                "y_target=y_target)."
-            )
-        if target is None:
-            fit_alone(self, domains.source)
-        else:
-            self._boost(domains.source, target)
-
-    def _boost(self, source: Domain, target: Domain) -> None:
+    def _boost(self, source: Domain, target: Domain) -> np.ndarray:
         random_state = check_random_state(self.random_state)
         n_source = len(source)
         X, y, weights = stack_domains(source, target)
@@ -167,21 +172,4 @@ class TrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
         self.estimators_ = last_half(fitted)
         self.estimator_weights_ = np.array(last_half(votes))
         self.estimator_errors_ = np.array(errors)
-        self.source_weights_ = weights[:n_source] * n_rows
-
-    def predict(self, X):
-        """Predict the weighted median of the rounds' predictions.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-            Rows of the target.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Values.
-        """
-        X = check_rows_to_predict(self, X)
-        predictions = np.column_stack([fitted.predict(X) for fitted in self.estimators_])
-        return weighted_median(predictions, self.estimator_weights_)
+        return weights[:n_source] * n_rows

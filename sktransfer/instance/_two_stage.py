@@ -6,18 +6,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
-from sklearn.base import RegressorMixin
-from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 
-from .._estimator import BaseTransferEstimator
 from .._row_order import shuffle_rows
-from .._validation import Integral, Interval, check_rows_to_predict
-from .._warning import warn
-from .._wrapping import WrapperMixin, check_labelled_target
+from .._validation import Integral, Interval
 from ..data._domain import Domain, Domains
-from ._boosting import BOOSTING_CONSTRAINTS, LEAST_ERROR, fit_alone, fit_round, stack_domains
-from ._tradaboost_r2 import odds_of_error, relative_errors, weighted_median
+from ._boosting import LEAST_ERROR, BaseTrAdaBoost, fit_round, stack_domains
+from ._tradaboost_r2 import (
+    MedianOfRoundsMixin,
+    odds_of_error,
+    relative_errors,
+    weighted_median,
+)
 
 
 def fade(weights: np.ndarray, errors: np.ndarray, total: float) -> np.ndarray:
@@ -79,7 +79,7 @@ def boost_target(
     return fitted, np.array(votes)
 
 
-class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEstimator):
+class TwoStageTrAdaBoostRegressor(MedianOfRoundsMixin, BaseTrAdaBoost):
     """Two-stage TrAdaBoost.R2: the source fades in steps, and cross-validation says how far.
 
     Step ``k`` of ``S`` gives the target the share ::
@@ -149,7 +149,7 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
     """
 
     _parameter_constraints: ClassVar = {
-        **BOOSTING_CONSTRAINTS,
+        **BaseTrAdaBoost._parameter_constraints,
         "n_steps": [Interval(Integral, 2, None, closed="left")],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
     }
@@ -163,24 +163,11 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
         self.n_folds = n_folds
         self.random_state = random_state
 
-    def _default_estimator(self) -> Any:
-        return DecisionTreeRegressor(max_depth=6)
-
     def _fit(self, domains: Domains) -> None:
-        target = check_labelled_target(self, domains)
-        if target is None and self._transfers():
-            warn(
-                "TwoStageTrAdaBoostRegressor was fitted without X_target: its estimator was fitted "
-                "once, on the source. Pass rows of the target with values, fit(X, y, "
-                "X_target=X_target, y_target=y_target)."
-            )
-        if target is None:
-            fit_alone(self, domains.source)
-            self.best_step_ = 0
-        else:
-            self._fit_steps(domains.source, target)
+        self.best_step_ = 0
+        super()._fit(domains)
 
-    def _fit_steps(self, source: Domain, target: Domain) -> None:
+    def _boost(self, source: Domain, target: Domain) -> np.ndarray:
         random_state = check_random_state(self.random_state)
         X, y, weights = stack_domains(source, target)
         n_source, total = len(source), weights.sum()
@@ -202,10 +189,10 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
         self.estimator_errors_ = np.array(errors)
         self.best_step_ = int(np.argmin(errors))
         best = steps[self.best_step_]
-        self.source_weights_ = best[:n_source] * total
         self.estimators_, self.estimator_weights_ = boost_target(
             self._inner(), X, y, best, n_source, self.n_estimators, np.random.RandomState(seed)
         )
+        return best[:n_source] * total
 
     def _held_out_error(
         self, X: Any, y: np.ndarray, weights: np.ndarray, n_source: int, folds: Any, seed: int
@@ -227,20 +214,3 @@ class TwoStageTrAdaBoostRegressor(RegressorMixin, WrapperMixin, BaseTransferEsti
             predictions = np.column_stack([each.predict(X[fold]) for each in fitted])
             squared.append((weighted_median(predictions, votes) - y[fold]) ** 2)
         return float(np.concatenate(squared).mean())
-
-    def predict(self, X):
-        """Predict the weighted median of the rounds' predictions.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-            Rows of the target.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Values.
-        """
-        X = check_rows_to_predict(self, X)
-        predictions = np.column_stack([fitted.predict(X) for fitted in self.estimators_])
-        return weighted_median(predictions, self.estimator_weights_)

@@ -6,12 +6,15 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
 from .._docs import with_shared_docs
 from ._scoring import BaseTargetScorer, predict_target_proba
+
+# Similarities that are computed together: more leave the processor's cache.
+NUMBERS_AT_ONCE = 2**18
 
 
 def mean_entropy(probabilities: np.ndarray) -> float:
@@ -33,14 +36,20 @@ def soft_neighborhood_density(probabilities: np.ndarray, temperature: float) -> 
     """Return the mean entropy of each row's softmax similarity to all other rows."""
     rows = probabilities / np.linalg.norm(probabilities, axis=1, keepdims=True)
     n_rows = len(rows)
-    # Of a chunk's rows against all, a few arrays stand in memory at once.
-    chunk = int(get_config()["working_memory"] * 2**20 // (8 * 4 * n_rows))
+    # A chunk's rows against all are held twice: as logits and as their exponentials.
+    at_once = int(min(get_config()["working_memory"] * 2**20 / (8 * 2), NUMBERS_AT_ONCE) // n_rows)
     total = 0.0
-    for part in gen_batches(n_rows, max(1, chunk)):
-        logits = rows[part] @ rows.T / temperature
-        logits[np.arange(part.stop - part.start), np.arange(part.start, part.stop)] = -np.inf
-        neighbours = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
-        total += float(entr(neighbours).sum())
+    for part in gen_batches(n_rows, max(1, at_once)):
+        logits = rows[part] @ rows.T
+        logits /= temperature
+        itself = np.arange(part.stop - part.start), np.arange(part.start, part.stop)
+        logits[itself] = -np.inf
+        logits -= logits.max(axis=1, keepdims=True)
+        weights = np.exp(logits)
+        logits[itself] = 0.0  # 0 log 0 counts nothing
+        sums = weights.sum(axis=1)
+        # With s = e^l / Z, the entropy -sum s log s is log Z - sum e^l l / Z.
+        total += float((np.log(sums) - (weights * logits).sum(axis=1) / sums).sum())
     return total / n_rows
 
 
@@ -166,8 +175,8 @@ class SNDScorer(BaseTargetScorer):
     1, ``s_ij`` is the softmax over ``j != i`` of ``f_i . f_j / temperature``, and the
     score is ``-1/n sum_i sum_j s_ij log s_ij``, at most ``log(n - 1)``. It is highest
     where all rows are predicted alike, so it tells apart only models that have
-    not collapsed. Takes n^2 operations; memory stays within scikit-learn's
-    `working_memory`.
+    not collapsed. Takes n^2 operations, and some megabytes; less where
+    scikit-learn's `working_memory` is less.
 
     Parameters
     ----------

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 MOST_GRAM_VALUES = 2e7  # of the tasks' second moments, 160 MB
 MOST_FEATURES = 1000  # whose mean second moments are decomposed, to step by
@@ -102,6 +103,27 @@ class SquaredLosses:
         return V @ F.T
 
 
+def principal_moments(
+    tasks: list[TaskRows], means: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return eigenvalues and eigenvectors of ``1/T sum_t sum_i s_i (x_i - m_t) (x_i - m_t)'``.
+
+    ``m_t`` is a task's row of `means`. Of more features than are decomposed each value is the mean
+    of the diagonal, and there are no vectors.
+    """
+    n_tasks, n_features = means.shape
+    total = np.array([task.shares.sum() for task in tasks])
+    if n_features > MOST_FEATURES:
+        squares = sum(float(task.shares @ row_norms(task.X, squared=True)) for task in tasks)
+        mean = (squares - float(total @ (means**2).sum(axis=1))) / (n_tasks * n_features)
+        return np.full(n_features, max(mean, 0.0)), None
+    moments = -(means.T * total) @ means
+    for X, _, shares in tasks:
+        moments += safe_sparse_dot(X.T, sparse.diags_array(shares) @ X, dense_output=True)
+    values, vectors = np.linalg.eigh(moments / n_tasks)
+    return np.maximum(values, 0.0), vectors
+
+
 class LogisticLosses:
     """``L(W, b) = sum_t sum_i -s_i log softmax(W_t x_i + b_t)[y_i]`` over each task's classes.
 
@@ -114,6 +136,13 @@ class LogisticLosses:
         self.has_class = has_class  # (n_tasks, n_classes)
         self.fit_intercept = fit_intercept
         self.intercepts = np.zeros(has_class.shape)
+        total = np.array([task.shares.sum() for task in tasks])
+        self.total = np.where(total > 0, total, 1.0)
+        self.means = np.zeros((len(tasks), tasks[0].X.shape[1]))
+        if fit_intercept:
+            sums = [task.shares @ task.X for task in tasks]
+            self.means = np.array(sums) / self.total[:, np.newaxis]
+        self.values, self.vectors = principal_moments(tasks, self.means)
 
     def value_and_slopes(
         self, W: np.ndarray, b: np.ndarray
@@ -138,22 +167,40 @@ class LogisticLosses:
         return value, of_W, of_b
 
     def solve(self, covariance: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-        """Return the ``W`` of least ``L(W, b) + tr(W A^-1 W')``, with its ``b`` in `intercepts`."""
+        """Return the ``W`` of least ``L(W, b) + tr(W A^-1 W')``, with its ``b`` in `intercepts`.
+
+        Searched for are ``V`` of ``W = V F'``, along the principal directions of the features, and
+        the logits at a task's mean, ``b + W m``, both scaled by the curvature: so features far from
+        zero, or of unequal scales, take no more steps than others.
+        """
         F = factor(covariance)
-        n_features = self.tasks[0].X.shape[1]
-        shape = (self.has_class.shape[1] * n_features, F.shape[1])
-        size = shape[0] * shape[1]
+        n_tasks, n_classes = self.has_class.shape
+        shape = n_classes, len(self.values), F.shape[1]
+        size = int(np.prod(shape))
+        along, of_level = self.step_lengths((F**2).sum(axis=0))
+
+        def unpack(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            V = self.turned(along * parameters[:size].reshape(shape))
+            W = (V @ F.T).reshape(-1, n_tasks)
+            levels = of_level * parameters[size:].reshape(n_tasks, n_classes)
+            return V, W, levels - self.logits_at_means(W)
 
         def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            V = parameters[:size].reshape(shape)
-            b = parameters[size:].reshape(self.has_class.shape)
-            value, of_W, of_b = self.value_and_slopes(V @ F.T, b)
-            of_V = of_W @ F + 2 * V
+            V, W, b = unpack(parameters)
+            value, of_W, of_b = self.value_and_slopes(W, b)
             of_b = of_b if self.fit_intercept else np.zeros_like(b)
-            return value + float((V**2).sum()), np.concatenate([of_V.ravel(), of_b.ravel()])
+            of_W = of_W.reshape(n_classes, -1, n_tasks) - np.einsum("tk,td->kdt", of_b, self.means)
+            of_V = along * self.turned(of_W @ F + 2 * V, back=True)
+            slopes = np.concatenate([of_V.ravel(), (of_level * of_b).ravel()])
+            return value + float((V**2).sum()), slopes
 
-        V = np.zeros(shape) if start is None else start @ (F / (F**2).sum(axis=0))
-        first = np.concatenate([V.ravel(), self.intercepts.ravel()])
+        V, levels = np.zeros(shape), self.intercepts
+        if start is not None:
+            V = (start @ (F / (F**2).sum(axis=0))).reshape(shape)
+            levels = levels + self.logits_at_means(start)
+        first = np.concatenate(
+            [(self.turned(V, back=True) / along).ravel(), (levels / of_level).ravel()]
+        )
         found = minimize(
             objective,
             first,
@@ -161,5 +208,27 @@ class LogisticLosses:
             method="L-BFGS-B",
             options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-10},
         ).x
-        self.intercepts = found[size:].reshape(self.has_class.shape)
-        return found[:size].reshape(shape) @ F.T
+        _, W, self.intercepts = unpack(found)
+        return W
+
+    def step_lengths(self, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return by what ``V`` and the logits at the means are scaled, so that all curve alike.
+
+        The curvature of the softmax is taken for that at equal probabilities, ``(K - 1) / K^2``.
+        """
+        n_classes = self.has_class.sum(axis=1).mean()
+        curvature = (n_classes - 1) / n_classes**2
+        along = 1 / np.sqrt(1 + curvature / 2 * np.outer(self.values, prior))
+        return along, np.sqrt(2 / (curvature * self.total))[:, np.newaxis]
+
+    def turned(self, V: np.ndarray, back: bool = False) -> np.ndarray:
+        """Return coefficients of the principal directions as those of the features, or `back`."""
+        if self.vectors is None:
+            return V
+        turned: np.ndarray = (self.vectors.T if back else self.vectors) @ V
+        return turned
+
+    def logits_at_means(self, W: np.ndarray) -> np.ndarray:
+        """Return ``W_t m_t``, shape (n_tasks, n_classes)."""
+        by_class = W.reshape(self.has_class.shape[1], -1, len(self.means))
+        return np.einsum("kdt,td->tk", by_class, self.means)

@@ -12,6 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 # Of the residual, relative to the right-hand side: far below what a label turns on.
 TOLERANCE = 1e-10
 
+# Of more columns a tree takes longer than all pairs (with 10, and 20,000 rows, three times).
+MOST_COLUMNS_OF_A_TREE = 6
+
 
 def nearest_rows(
     X: Any, rows: Any, n_neighbors: int, *, are_same: bool = False
@@ -36,7 +39,11 @@ def nearest_rows(
     k = min(n_neighbors, rows.shape[0] - are_same)
     if k == 0:
         return np.empty((X.shape[0], 0)), np.empty((X.shape[0], 0), dtype=np.intp)
-    search = NearestNeighbors(n_neighbors=k).fit(rows)
+    if not sparse.issparse(rows):  # far from zero, squares of distances would lose digits
+        middle = rows.mean(axis=0)
+        X, rows = X - middle, rows - middle
+    algorithm = "auto" if rows.shape[1] <= MOST_COLUMNS_OF_A_TREE else "brute"
+    search = NearestNeighbors(n_neighbors=k, algorithm=algorithm).fit(rows)
     distances, neighbors = search.kneighbors(None if are_same else X)
     return distances, neighbors
 

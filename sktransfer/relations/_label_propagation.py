@@ -133,8 +133,9 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
     ----------
     X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
     harmonic functions", ICML 2003, sections 2 (clamped labels), 4 (class mass normalization) and
-    5 (what rows are told from outside). Scales: L. Zelnik-Manor, P. Perona, "Self-tuning spectral
-    clustering", NIPS 2004.
+    5 (what rows are told from outside).
+
+    Scales: L. Zelnik-Manor, P. Perona, "Self-tuning spectral clustering", NIPS 2004.
 
     Examples
     --------

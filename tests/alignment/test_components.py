@@ -48,13 +48,18 @@ def test_a_small_mu_holds_the_means_together():
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf", "laplacian", "cosine"])
 @pytest.mark.parametrize("n_landmarks", [None, 29])
-def test_kernel_features_span_the_kernel(kernel, n_landmarks):
+def test_kernel_features_span_the_kernel(kernel, n_landmarks, monkeypatch):
     # All but one row for landmarks, or the features for a linear kernel.
     X = np.random.default_rng(0).normal(size=(30, 4))
     weights = np.random.default_rng(1).uniform(0.5, 2, 30)
     kernel_map = KernelMap(kernel, 0.01, n_landmarks, 0)
     F = kernel_map.fit(X, weights)
     np.testing.assert_allclose(kernel_map.transform(X), F)
+    V = np.random.default_rng(2).normal(size=(F.shape[1], 3))
+    np.testing.assert_allclose(kernel_map.project(X, V), F @ V, rtol=1e-6, atol=1e-8)
+    with monkeypatch.context() as few:  # two rows at a time
+        few.setattr("sktransfer.alignment._components.KERNELS_AT_ONCE", 60)
+        np.testing.assert_allclose(kernel_map.project(X, V), F @ V, rtol=1e-6, atol=1e-8)
     gamma = {"gamma": 0.01} if kernel in {"rbf", "laplacian"} else {}
     K = pairwise_kernels(X, metric=kernel, **gamma) * np.sqrt(weights)
     if n_landmarks is None or kernel in {"linear", "cosine"}:  # these have rank 4

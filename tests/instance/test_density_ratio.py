@@ -104,6 +104,30 @@ def test_row_of_weight_two_is_two_rows(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_row_of_weight_zero_is_no_row(method):
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(40, 2)), rng.normal(0.5, 1, size=(30, 2))
+    times = rng.integers(0, 2, 40).astype(float)
+    X[times == 0] += 100  # such rows would move the median, the scale and the folds
+    weighted = method(random_state=0).fit(X, X_target=X_target, sample_weight=times)
+    alone = method(random_state=0).fit(X[times > 0], X_target=X_target)
+    np.testing.assert_array_equal(weighted.weights_[times > 0], alone.weights_)
+    np.testing.assert_array_equal(weighted.weights_[times == 0], alone.predict(X[times == 0]))
+    np.testing.assert_array_equal(weighted.predict(X), alone.predict(X))
+    assert weighted.effective_size_ == pytest.approx(alone.effective_size_)
+
+
+def test_says_so_where_what_is_like_the_target_weighs_nothing():
+    X, X_target = np.repeat([[0.0], [1e6]], 10, axis=0), np.full((20, 1), 1e6)
+    with pytest.warns(UserWarning, match="no row of the source that is like"):
+        ratio = ULSIF(bandwidth=1.0, random_state=0).fit(
+            X, X_target=X_target, sample_weight=X[:, 0] == 0
+        )
+    np.testing.assert_array_equal(ratio.weights_, 1)
+    assert ratio.effective_size_ == pytest.approx(10)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_without_a_target_all_weights_are_one(method):
     X = np.random.default_rng(0).normal(size=(10, 2))
     with pytest.warns(UserWarning, match="fitted without X_target"):
@@ -118,6 +142,16 @@ def test_says_so_where_domains_share_nothing():
     with pytest.warns(UserWarning, match="no row of the source that is like"):
         ratio = ULSIF(bandwidth=1.0, random_state=0).fit(X, X_target=X_target)
     np.testing.assert_array_equal(ratio.weights_, 1)
+
+
+@pytest.mark.parametrize("method", [KLIEP, ULSIF])
+def test_domains_without_any_overlap_are_told_and_have_finite_ratios(method):
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(30, 3)), rng.normal(size=(20, 3)) + 1e6
+    with pytest.warns(UserWarning, match="no row of the source that is like"):
+        ratio = method(bandwidth=1.0, random_state=0).fit(X, X_target=X_target)
+    np.testing.assert_array_equal(ratio.weights_, 1)
+    assert np.isfinite(ratio.predict(np.concatenate([X, X_target]))).all()
 
 
 def test_a_refused_fit_leaves_the_old_one():

@@ -51,7 +51,43 @@ def test_held_out_likelihood_is_that_of_refits():
         rest = [i for i in range(10) if i not in (first, first + 1)]
         coef = fit_log_ratio(target[rest], mean)
         logs += [np.log(target[i] @ coef) for i in (first, first + 1)]
-    assert held_out_log_ratio(target, mean) == pytest.approx(np.mean(logs), abs=1e-3)
+    elsewhere = np.full(3, -1)
+    assert held_out_log_ratio(target, mean, elsewhere) == pytest.approx(np.mean(logs), abs=1e-3)
+
+
+def test_held_out_rows_are_no_centres():
+    rng = np.random.default_rng(0)
+    target, mean = rng.random((10, 3)) + 0.1, rng.random(3) + 0.1
+    own = np.array([5, -1, 8])
+    logs = []
+    for first in range(0, 10, 2):
+        fold = (first, first + 1)
+        rest = [i for i in range(10) if i not in fold]
+        kept = [k for k in range(3) if own[k] not in fold]
+        coef = fit_log_ratio(target[np.ix_(rest, kept)], mean[kept])
+        logs += [np.log(target[i, kept] @ coef) for i in fold]
+    assert held_out_log_ratio(target, mean, own) == pytest.approx(np.mean(logs), abs=1e-3)
+
+
+def test_folds_of_which_all_centres_are_held_out_are_passed_over():
+    rng = np.random.default_rng(0)
+    target, mean = rng.random((10, 1)) + 0.1, np.ones(1)
+    expected = np.log(np.delete(target, [4, 5]))  # a single function of mean 1 has factor 1
+    found = held_out_log_ratio(target, mean, np.array([4]))
+    assert found == pytest.approx(expected.mean(), abs=1e-3)
+
+
+def test_chosen_bandwidth_is_nearer_to_the_true_ratio_than_equal_weights():
+    errors, variances = [], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, X_target = rng.normal(size=(300, 4)), rng.normal(0.35, 0.8, size=(300, 4))
+        log_ratio = (X**2).sum(axis=1) / 2 - ((X - 0.35) ** 2).sum(axis=1) / (2 * 0.8**2)
+        true = np.exp(log_ratio) / np.exp(log_ratio).mean()
+        weights = KLIEP(random_state=0).fit(X, X_target=X_target).weights_
+        errors.append(((weights - true) ** 2).mean())
+        variances.append(true.var())
+    assert np.mean(errors) < 0.8 * np.mean(variances)  # by rows at their own centres, twice that
 
 
 def test_weighted_mean_is_one():

@@ -160,3 +160,17 @@ def test_tiny_targets_have_shares():
     clf = LabelShiftClassifier(n_bootstraps=10, random_state=0).fit(X, y, X_target=X[:1])
     assert clf.target_priors_.sum() == pytest.approx(1)
     assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_row_of_weight_zero_is_no_row():
+    rng = np.random.default_rng(0)
+    y, y_target = rng.integers(0, 3, 90), rng.integers(0, 2, 60)
+    X, X_target = (rng.normal(size=(len(of), 2)) + of[:, None] for of in (y, y_target))
+    kept = (y < 2) & (rng.random(90) < 0.8)
+    clf = LabelShiftClassifier(n_bootstraps=5, random_state=0)
+    weighted = clf.fit(X, y, X_target=X_target, sample_weight=kept)
+    probabilities, interval = weighted.predict_proba(X_target), weighted.target_priors_interval_
+    alone = clf.fit(X[kept], y[kept], X_target=X_target)
+    np.testing.assert_array_equal(alone.classes_, [0, 1])
+    np.testing.assert_array_equal(probabilities, alone.predict_proba(X_target))
+    np.testing.assert_array_equal(interval, alone.target_priors_interval_)

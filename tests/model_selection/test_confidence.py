@@ -1,6 +1,7 @@
 """Scores of predicted probabilities: plain loops, bounds and known orders."""
 
 import math
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,10 +119,19 @@ def test_only_entropy_and_density_take_a_collapsed_model_for_the_best():
 
 
 def test_density_is_the_same_in_small_chunks():
-    P = np.random.default_rng(0).dirichlet(np.ones(3), size=2500)
-    whole = soft_neighborhood_density(P, 0.05)
-    with config_context(working_memory=1):  # 13 rows at once
+    P = np.random.default_rng(0).dirichlet(np.ones(3), size=500)
+    whole = soft_neighborhood_density(P, 0.05)  # 524 rows would be one chunk
+    with config_context(working_memory=0.05):  # 6 rows at once
         assert soft_neighborhood_density(P, 0.05) == pytest.approx(whole, rel=1e-12)
+
+
+def test_density_of_many_rows_takes_megabytes():
+    P = np.random.default_rng(0).dirichlet(np.ones(3), size=3000)
+    tracemalloc.start()
+    soft_neighborhood_density(P, 0.05)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20  # all pairs at once are 72 MB
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf, "warm"])

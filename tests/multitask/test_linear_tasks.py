@@ -180,6 +180,64 @@ def test_many_features_are_solved_without_moments_alike(monkeypatch):
     np.testing.assert_allclose(again, plain, rtol=1e-5)
 
 
+@pytest.mark.parametrize("shrink_intercept", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_classifiers_of_many_features_are_solved_without_moments_alike(
+    monkeypatch, shrink_intercept, form
+):
+    X, y, task = make_tasks(n_features=5)
+    clf = MeanRegularizedClassifier(shrink_intercept=shrink_intercept)
+    plain = clf.fit(form(X), y > 1, task=task).coef_
+    monkeypatch.setattr("sktransfer.multitask._linear.MOST_FEATURES", 0)
+    np.testing.assert_allclose(clf.fit(form(X), y > 1, task=task).coef_, plain, atol=1e-6)
+
+
+CLASSIFIERS = [MeanRegularizedClassifier, TaskRelationshipClassifier]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_features_far_from_zero_change_no_probability(classifier):
+    X, y, task = make_tasks(n_features=5)
+    y = np.digitize(y, [-0.5, 0.5])
+    clf = classifier(0.1, shrink_intercept=False)
+    expected = clf.fit(X, y, task=task).predict_proba(X, task=task)
+    for offset in (5.0, 100.0):
+        moved = clf.fit(X + offset, y, task=task).predict_proba(X + offset, task=task)
+        np.testing.assert_allclose(moved, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shrink_intercept", [True, False])
+def test_classifiers_of_unequal_scales_are_where_the_loss_is_flat(shrink_intercept):
+    X, y, task = make_tasks(n_features=5)
+    X, y = X * np.logspace(-1, 1, 5) + 3, np.digitize(y, [-0.5, 0.5])
+    clf = MeanRegularizedClassifier(0.5, mean_strength=0.2, shrink_intercept=shrink_intercept)
+    clf.fit(X, y, task=task)
+    for code, name in enumerate(clf.tasks_):
+        slopes, of_levels = np.zeros((3, 5)), np.zeros(3)
+        for row, label, of in zip(X, y, task, strict=True):
+            if of == name:
+                p = clf.predict_proba(row[np.newaxis], task=[of])[0]
+                error = p - (np.arange(3) == label)
+                slopes += np.outer(error, row) / len(y)
+                of_levels += error / len(y)
+        n_tasks = len(clf.tasks_)
+        slopes += 2 * 0.5 / n_tasks * (clf.coef_[code] - clf.mean_coef_)
+        np.testing.assert_allclose(slopes, 0, atol=1e-7)
+        if not shrink_intercept:
+            np.testing.assert_allclose(of_levels, 0, atol=1e-7)
+
+
+def test_a_task_whose_rows_weigh_nothing_takes_the_mean():
+    X, y, task = make_tasks()
+    y = y > 1
+    absent = task == task[0]
+    for shrink_intercept in (True, False):
+        clf = MeanRegularizedClassifier(shrink_intercept=shrink_intercept)
+        clf.fit(X, y, task=task, sample_weight=np.where(absent, 0.0, 1.0))
+        code = clf.tasks_.tolist().index(task[0])
+        np.testing.assert_allclose(clf.coef_[code], clf.mean_coef_, atol=1e-6)
+
+
 @pytest.mark.parametrize("model", VARIANTS, ids=lambda m: type(m).__name__)
 def test_sparse_rows_pickles_and_weights_change_nothing(model):
     X, y, task = make_tasks()

@@ -73,6 +73,17 @@ def test_nearest_rows_are_those_that_a_loop_finds(are_same):
         assert neighbors[i].tolist() == [j for _, j in pairs]
 
 
+@pytest.mark.parametrize("n_columns", [6, 7, 20])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_nearest_rows_are_those_of_a_loop_in_trees_and_without_and_far_from_zero(n_columns, offset):
+    rng = np.random.default_rng(n_columns)
+    X, rows = (rng.normal(size=(n, n_columns)) + offset for n in (15, 30))
+    distances, neighbors = nearest_rows(X, rows, 4)
+    for i, pairs in enumerate(nearest_by_loops(X, rows, 4)):
+        np.testing.assert_allclose(distances[i], [d for d, _ in pairs], rtol=1e-7)
+        assert neighbors[i].tolist() == [j for _, j in pairs]
+
+
 def test_there_are_no_more_neighbours_than_rows():
     X = rows_of(0, 4)
     assert nearest_rows(X, X, 10)[0].shape == (4, 4)
