@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval, Real
-from ..data._sampler import Batch, RowMetric
+from ..data._batch import Batch, RowMetric
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval, Real
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch
 from ..engine._average import MovingAverage, WeightAverage
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage

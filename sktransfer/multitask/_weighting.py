@@ -10,7 +10,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..engine._net import TransferNet
 from ..engine._stage import Update
 from ..network._network import TransferNetwork

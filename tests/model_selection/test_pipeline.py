@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 from sklearn import config_context, get_config
@@ -323,6 +324,22 @@ def test_target_rows_with_a_label_train_a_last_step_that_knows_no_target(domains
     with pytest.warns(UserWarning, match="by the rows that y_target labels"):
         sparse.fit(csr(X), y, csr(X_target), y_target)
     assert sparse[-1].seen_[0].shape == (len(X) + 2, X.shape[1])
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_stay_frames_where_labelled_rows_join(domains, frame):
+    X, y, X_target = (part.copy() for part in domains)
+    X_target[:, 0] = X_target[:, 0].round()
+    source = frame({"a": X[:, 0], "b": X[:, 1]})
+    target = frame({"a": X_target[:, 0].astype(int), "b": X_target[:, 1]})  # types of its own
+    few = np.full(len(X_target), None)
+    few[:2] = np.unique(y)[:2]
+    pipe = make_transfer_pipeline("passthrough", LogisticRegression())
+    with pytest.warns(UserWarning, match="No step of the pipeline takes X_target"):
+        pipe.fit(source, y, X_target=target, y_target=few)
+    assert pipe[-1].feature_names_in_.tolist() == ["a", "b"]
+    both = np.concatenate([X[:, :2], X_target[:2, :2]]), np.concatenate([y, np.unique(y)[:2]])
+    np.testing.assert_array_equal(pipe[-1].coef_, LogisticRegression().fit(*both).coef_)
 
 
 def test_labels_without_rows_or_of_another_length_are_refused(domains):
