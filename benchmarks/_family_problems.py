@@ -5,6 +5,7 @@ from functools import partial
 from itertools import permutations
 
 import torch
+from _holds_features import LastBlock, office_caltech_maps
 from _holds_problems import IMAGES, PROBLEMS, Problem, arrays, grey_body, some, spectra, tasks
 from other_classes import PAIRS, make_case
 from torch import nn
@@ -14,6 +15,8 @@ ROWS_OF = {"mnist": 2000, "usps": 1800}  # the sample of Long et al., 2013
 TAKEN = {"moons", "spectra", "newsgroups", "office", "digits,objects", "no_shift"}
 FIRST = {"visual_words": 2, "windows": 2}
 CLASS_SETS = ("partial", "shares")
+# What a pretrained network learns on with: small steps, and few of them.
+END_TO_END = {"max_epochs": 10, "learning_rate": 1e-4}
 # Of most data sets one task: what is chosen without labels is tried on these.
 CHOICES = (
     "moons: 35 degrees",
@@ -84,6 +87,9 @@ def _family():
     for source, target in (("mnist", "usps"), ("usps", "mnist")):
         load = partial(digit_pair, source, target)
         problems.append(Problem("lenet", f"{source} -> {target}", load, IMAGES, lenet, ("raw",)))
+    pairs = [("amazon", "dslr"), ("webcam", "amazon")]
+    options = {"settings": END_TO_END, "body": LastBlock, "inputs": ("raw",)}
+    problems += tasks("end_to_end", office_caltech_maps, pairs, **options)
     for case in CLASS_SETS:
         for pair in PAIRS:
             load = partial(class_set, case, pair)

@@ -47,7 +47,7 @@ PARTS = {
         "file; memory is\nthe peak of what is no file's, above that of a fit on 1,000 rows.",
     ),
 }
-HEAD = """# Benchmark results
+HEAD = """# Speed, memory and accuracy beside others
 
 Written by `make bench`, of which each part can be run by itself (`python benchmarks/run.py speed`)
 and says when it was. Seconds depend on what else the machine does; compare within a table. What

@@ -11,7 +11,7 @@ from sphinx_gallery.utils import scale_image
 import sktransfer
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))  # for the extension of this folder
+sys.path.insert(0, str(DOCS))  # for the extensions of this folder
 
 # Examples that take minutes are shown as they stand, with a picture that a run has left.
 NOT_RUN = {
@@ -43,6 +43,9 @@ ON_THE_CARD = {
     "plot_zero_shot": (0, 0, 1, 1),
 }
 
+# Methods that estimators, torch and skorch call.
+HOOKS = {"extra_repr", "forward", "of", "optimizer"}
+
 project = "sktransfer"
 copyright = "The sktransfer developers"
 version = release = sktransfer.__version__
@@ -50,6 +53,7 @@ version = release = sktransfer.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "dress_pages",
     "set_formulas",
     "sphinx-mathjax-offline",  # MathJax out of the build: pages need no network
     "sphinx.ext.autodoc",
@@ -107,10 +111,12 @@ html_theme_options = {
 }
 
 
-def skip_what_is_scikit_learns(app, what, name, obj, skip, options):
-    """Leave out methods that come from elsewhere, and properties, which are Attributes."""
+def skip_what_users_do_not_call(app, what, name, obj, skip, options):
+    """Leave out methods from elsewhere, hooks, and properties, which are Attributes."""
     if what != "class":
         return None
+    if name in HOOKS or name.startswith("on_"):
+        return True
     module = getattr(obj, "__module__", None) or ""
     return isinstance(obj, property) or not module.startswith("sktransfer") or None
 
@@ -170,7 +176,7 @@ def let_pictures_scroll(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Connect what is above."""
-    app.connect("autodoc-skip-member", skip_what_is_scikit_learns)
+    app.connect("autodoc-skip-member", skip_what_users_do_not_call)
     app.connect("builder-inited", bring_results)
     app.connect("builder-inited", add_thumbnails, priority=900)  # after the gallery's
     app.connect("source-read", add_picture)

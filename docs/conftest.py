@@ -1,3 +1,3 @@
 """Leave to Sphinx what only its environment can import."""
 
-collect_ignore = ["conf.py", "set_formulas.py"]
+collect_ignore = ["conf.py", "dress_pages.py", "set_formulas.py"]

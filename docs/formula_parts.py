@@ -50,7 +50,8 @@ def subscript(parts: list[str]) -> str:
     if first in GREEK:
         latex = GREEK[first]
     else:
-        latex = first if len(first) < 3 or first.isdigit() else rf"\text{{{first}}}"
+        is_index = len(first) < 3 or first.isdigit() or re.fullmatch("[i-m]{3}", first)
+        latex = first if is_index else rf"\text{{{first}}}"
     return latex + (rf"_{{{subscript(rest)}}}" if rest else "")
 
 

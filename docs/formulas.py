@@ -118,7 +118,7 @@ def block_to_latex(text: str) -> str:
         if rows and goes_on and rows[-1][1].count("(") > rows[-1][1].count(")"):
             rows[-1][1] += " " + line.strip()
         else:
-            rows.append([r"\qquad " if rows and goes_on else "", line.strip()])
+            rows.append([r"\qquad {} " if rows and goes_on else "", line.strip()])
     latex = [right + to_latex(row) for right, row in rows]
     if len(latex) == 1:
         return latex[0]

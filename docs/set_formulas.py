@@ -5,6 +5,7 @@ from formulas import block_to_latex, is_display, is_formula, to_latex
 from sphinx.transforms import SphinxTransform
 
 OF_USERS = ("auto_examples/", "benchmarks/", "whats_new")  # output, tables and the changelog stay
+ARGUMENTS = ("X", "y")  # which stand beside `X_target` in the guide
 
 
 class SetFormulas(SphinxTransform):
@@ -27,7 +28,8 @@ class SetFormulas(SphinxTransform):
             if literals and not words.strip(" ,.;\n"):
                 display(paragraph, "\n".join(one_line(literal) for literal in literals))
         for literal in list(self.document.findall(nodes.literal)):
-            if not literal.get("classes") and is_formula(one_line(literal)):
+            argument = self.env.docname.startswith("user_guide/") and one_line(literal) in ARGUMENTS
+            if not (argument or literal.get("classes")) and is_formula(one_line(literal)):
                 latex = to_latex(one_line(literal))
                 literal.replace_self(nodes.math(latex, latex))
 

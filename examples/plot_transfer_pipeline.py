@@ -35,8 +35,7 @@ def make_machines(seed):
 
 # %%
 # Three ways to fit. A plain pipeline takes the target as an argument of its last step, and hands
-# it on as it is. Nothing fails; at most there is a warning that the fit did not adapt, which one
-# can overlook, and which names the symptom rather than the cause.
+# it on as it is. Nothing fails, but the classifier sees who called it, and warns.
 
 accuracy, warned = {}, {}
 for seed in SEEDS:

@@ -16,9 +16,10 @@ from ._arguments import as_array
 from ._target_labels import with_labels
 from ._task import Task
 from ._validation import check_rows_to_predict, refuse_booleans
+from .data._batch import Batch
 from .data._checks import TorchRows
 from .data._domain import Domain, Domains
-from .data._sampler import Batch, DomainRows, Sampler
+from .data._sampler import DomainRows, Sampler
 from .engine._checks import check_device
 from .engine._net import TransferNet, callback_dataset
 from .engine._processes import Processes, draw_seeds, join_processes
@@ -57,7 +58,7 @@ class LaterAdaptation(metaclass=ABCMeta):
 
         - Without labels and with batch normalisation, its statistics become those of
           the rows, ``(N s + n t) / (N + n)`` with the present ones ``s``, those of the
-          `n` rows ``t`` and ``N = 16``. No weight moves.
+          ``n`` rows ``t`` and ``N = 16``. No weight moves.
         - Without labels and without batch normalisation, the body of a classifier learns
           under a label head that stays as it is, as `HypothesisTransfer` tells.
         - With labels, the network is trained on the labelled rows from where it is,

@@ -278,6 +278,12 @@ def with_shared_docs(cls: T) -> T:
             block = textwrap.indent(text.rstrip(), "    ").lstrip()
             doc = doc.replace(f"{{{name}}}", block)
         parameters = inspect.signature(cls).parameters
-        doc = re.sub(r"default=\{(\w+)\}", lambda m: f"default={parameters[m[1]].default!r}", doc)
+        defaults = {name: _written(parameter.default) for name, parameter in parameters.items()}
+        doc = re.sub(r"default=\{(\w+)\}", lambda m: f"default={defaults[m[1]]}", doc)
         cls.__doc__ = doc
     return cls
+
+
+def _written(default: object) -> str:
+    """Return a default as docstrings write it, strings in double quotes."""
+    return f'"{default}"' if isinstance(default, str) else repr(default)

@@ -43,9 +43,9 @@ in all). `weighting` says what the body learns:
 - "uniform": ``w_t = 1``, every label counts alike. `sample_weight` changes that.
 - "uncertainty": the noise of each task is learned, ``sum_t d e^-s_t l_t + n_t/n s_t/2`` with
   ``d`` 1/2 for squared errors and 1 for other losses (Kendall et al.); ``w_t = d e^-s_t``.
-- "pcgrad": a task's gradient loses what it has against that of another, ``g_i -= (g_i . g_j) /
-  ||g_j||^2 g_j`` where ``g_i . g_j < 0``, the others in random order and each as it was (Yu et
-  al.). ``w_t`` is what ``g_t`` is multiplied by in the sum of what is left.
+- "pcgrad": a task's gradient loses what it has against that of another, ``g_i -= (g_i .
+  g_j)/||g_j||^2 g_j`` where ``g_i . g_j < 0``, the others in random order and each as it was (Yu
+  et al.). ``w_t`` is what ``g_t`` is multiplied by in the sum of what is left.
 - "gradnorm": the ``w_t`` move towards norms of the gradients of the body's last layer in
   proportion to ``r_t^alpha``, with ``r_t`` the ratio of a task's loss to that of outputs 0, over
   the tasks' mean (Chen et al.); their sum stays ``T``.

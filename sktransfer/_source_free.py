@@ -18,8 +18,9 @@ from ._naming import named
 from ._settings import Settings
 from ._task import encoded
 from ._validation import Integral, Interval, Real
+from .data._batch import Batch
 from .data._domain import Domain
-from .data._sampler import Batch, DomainRows, Sampler
+from .data._sampler import DomainRows, Sampler
 from .engine._average import WeightAverage
 from .engine._net import TransferNet
 from .engine._stage import AlternatingStep, Move, Stage

@@ -105,6 +105,12 @@ class TargetDomain:
         return f"TargetDomain({type(self.data).__name__} of shape {self.shape})"
 
 
+def warn_where_scikit_learn_came_between(X_target, n_source: int, n_target: int | None) -> None:
+    """Warn where a search may have cut the target, and where a pipeline let it pass by."""
+    warn_where_folds_may_have_cut(X_target, n_source, n_target)
+    warn_where_a_pipeline_let_it_pass()
+
+
 def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None) -> None:
     """Warn where a search fits a fold, and a bare target is exactly as long as that.
 
@@ -123,3 +129,24 @@ def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None)
         "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
         "and it stays whole."
     )
+
+
+def warn_where_a_pipeline_let_it_pass() -> None:
+    """Warn where scikit-learn's `Pipeline` fits its last step and has transformed `X` alone.
+
+    Nothing that arrives says so; the caller does.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != "sklearn.pipeline":
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_name not in {"fit", "fit_predict", "fit_transform"}:
+        return  # a step before the last is asked by another function
+    pipeline = frame.f_locals["self"]
+    passed = [name for name, step in pipeline.steps[:-1] if step not in (None, "passthrough")]
+    if passed and "X_target" not in (getattr(pipeline, "transform_input", None) or ()):
+        warn(
+            f"X_target came as it is past {passed} of scikit-learn's Pipeline, which transformed X "
+            "alone: the domains now differ by that, and predict transforms rows of the target. "
+            "Use sktransfer.make_transfer_pipeline(...).fit(X, y, X_target=X_target), which takes "
+            "the target through the same steps."
+        )

@@ -26,7 +26,7 @@ from ._arguments import (
 )
 from ._measured import check_classes
 from ._naming import check_values, named
-from ._target_domain import is_dataset, warn_where_folds_may_have_cut
+from ._target_domain import is_dataset, warn_where_scikit_learn_came_between
 from ._target_labels import (
     check_all_labelled,
     in_type_of,
@@ -119,7 +119,7 @@ def check_domains(
         sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
     target = None
     if X_target is not None:
-        warn_where_folds_may_have_cut(X_target, X.shape[0], n_rows_of(X_target))
+        warn_where_scikit_learn_came_between(X_target, X.shape[0], n_rows_of(X_target))
         X_target = as_array(X_target, "X_target")
         check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))

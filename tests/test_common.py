@@ -125,8 +125,8 @@ VARIANTS = [
     DeepCORALRegressor(**FAST),
     SHOTClassifier(**FAST),
     OpenSetClassifier(**FAST),
-    OpenSetClassifier(unknown_from="border", **FAST),
-    OpenSetClassifier(batch_norm_body, unknown_from="mixtures", **FAST),
+    OpenSetClassifier(unknown_share=0.2, **FAST),
+    OpenSetClassifier(batch_norm_body, mixture_weight=0.5, **FAST),
     FineTuneClassifier(),
     FineTuneClassifier(batch_norm_body, **FAST_STAGES),
     FineTuneClassifier(

@@ -58,6 +58,8 @@ OBJECTIVES = {
         ("target_weight L_T", r"\mathtt{target\_weight} \, L_{T}"),
         ("dL_y/dtheta_f", r"\frac{\mathrm{d}L_{y}}{\mathrm{d}\theta_{f}}"),
         ("<gamma, M> >= 0", r"\langle \gamma, M \rangle \geq 0"),
+        ("n_s/n_t d(f) / (1 - d(f))", r"\frac{\frac{n_{s}}{n_{t}} \, d(f)}{1 - d(f)}"),
+        ("cos_ijk - x_max", r"\cos_{ijk} - x_{\text{max}}"),
         ("a <- 1e-4 x~", r"a \leftarrow 10^{-4} \, \tilde x"),
     ],
 )
@@ -96,7 +98,7 @@ def test_what_cannot_be_read_is_refused(text):
 
 
 def test_lines_that_begin_with_a_sign_go_on_the_one_before():
-    assert r"& \qquad + c" in block_to_latex("a = b\n    + c")
+    assert r"& \qquad {} + c" in block_to_latex("a = b\n    + c")
     assert block_to_latex("a = (b\n    + c)") == "a = (b + c)"
     assert block_to_latex("a = b\nc = d").count(r"\\") == 1
 

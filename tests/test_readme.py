@@ -27,7 +27,7 @@ def test_example_gives_the_figures_it_claims(capsys):
         without = clone(pipe).set_params(dannclassifier__lambda_=0.0)
         fits = (fit.fit(Xs, ys, X_target=Xt) for fit in (pipe, without))
         scores.append([fit.score(Xt, yt) for fit in fits])
-    # Three draws of such moons gave 0.92 to 0.93 adapted, 0.73 to 0.78 without.
+    # Seeds 0, 1, 2 gave 0.86, 0.91 and 0.96 adapted; without 0.77, 0.73 and 0.78.
     means = np.mean(scores, axis=0)
     assert means[0] > means[1] + 0.04
     assert means[0] == pytest.approx(adapted, abs=0.1)

@@ -20,8 +20,9 @@ from .._task import Task
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
+from ..data._batch import Batch, View
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows, Sampler, View
+from ..data._sampler import DomainRows, Sampler
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset

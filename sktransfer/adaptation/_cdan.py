@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
-from ..data._sampler import Batch, RowMetric
+from ..data._batch import Batch, RowMetric
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier

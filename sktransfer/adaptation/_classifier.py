@@ -10,8 +10,8 @@ from torch import Tensor
 from .._classifier import DeepClassifierMixin
 from .._parameters import parameters
 from .._validation import Interval, Real, StrOptions
+from ..data._batch import Batch
 from ..data._domain import Domains
-from ..data._sampler import Batch
 from ..engine._optimizers import look_up
 from ..engine._stage import Stage
 from ..layers import scale_gradient

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .._docs import with_shared_docs
 from .._parameters import parameters
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin

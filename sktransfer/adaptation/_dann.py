@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval, Real
-from ..data._sampler import Batch, RowMetric
+from ..data._batch import Batch, RowMetric
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
@@ -223,8 +223,10 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     ----------
     Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
     (2016), eqs. 9, 13-18. https://jmlr.org/papers/v17/15-239.html
+
     Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML
     2018, eqs. 9-10 (the zero-centred penalty, here on both domains and scaled).
+
     Shu et al., "A DIRT-T Approach to Unsupervised Domain Adaptation", ICLR 2018, eq. 8
     (the entropy beside a domain-adversarial loss).
 

@@ -11,7 +11,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 
 # A domain loss that changes by less than this share of itself stands still.
 LEAST_CHANGE = 1e-6

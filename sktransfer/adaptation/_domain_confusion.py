@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Interval, Real
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..engine._stage import AlternatingStep, Move, Step, Update
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin

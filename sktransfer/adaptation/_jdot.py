@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Interval, Real
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
@@ -127,6 +127,7 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     ----------
     Damodaran et al., "DeepJDOT: Deep Joint Distribution Optimal Transport for
     Unsupervised Domain Adaptation", ECCV 2018, eqs. 5-8. https://arxiv.org/abs/1803.10081
+
     Nguyen et al., "Improving Mini-batch Optimal Transport via Partial Transportation", ICML
     2022, eqs. 4-6. https://arxiv.org/abs/2108.09645
 

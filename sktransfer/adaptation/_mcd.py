@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval
-from ..data._sampler import Batch, View
+from ..data._batch import Batch, View
 from ..engine._stage import AlternatingStep, GradientStep, Move, Step, Update
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork

@@ -11,7 +11,7 @@ from torch import Tensor
 from .._docs import with_shared_docs
 from .._kernels import mean_of_powers
 from .._parameters import parameters
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
@@ -106,6 +106,7 @@ class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     ----------
     Long et al., "Learning Transferable Features with Deep Adaptation Networks", ICML
     2015, eqs. 1-5. https://arxiv.org/abs/1502.02791
+
     Long et al., "Deep Transfer Learning with Joint Adaptation Networks", ICML 2017,
     eqs. 9-10. https://arxiv.org/abs/1605.06636
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -13,18 +14,26 @@ from torch import Tensor
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._task import Classification
-from .._validation import Interval, Real, StrOptions
+from .._validation import Interval, Real
+from .._warning import warn
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows, Sampler
+from ..data._sampler import DomainRows, Sampler
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._classifier import AdaptationClassifier
-from ._separation import UNDECIDED, UNKNOWN, Separation
+from ._separation import Separation
 from ._target_losses import class_confusion
 
+# A row of the target is set apart where it is known or unknown with this probability.
+SURE = 0.9
 
-def unknown_loss(logits: Tensor, unknown: int, share: float | Tensor = 0.5) -> Tensor:
-    """Return ``-1/n sum_i (t log p_iu + (1 - t) log(1 - p_iu))``, of logits with softmax ``p``.
+
+def separation_loss(logits: Tensor, unknown: int, probabilities: Tensor) -> Tensor:
+    """Return ``-1/m (sum over U of log p_iu + sum over K of log(1 - p_iu))``, softmax ``p``.
+
+    ``U`` and ``K`` are the rows that are unknown and known with a probability of `SURE`, ``m``
+    together; 0 where there are none.
 
     Parameters
     ----------
@@ -32,13 +41,15 @@ def unknown_loss(logits: Tensor, unknown: int, share: float | Tensor = 0.5) -> T
         Of target rows.
     unknown : int
         The class ``u`` of all that is unknown.
-    share : float, or Tensor of shape (n,), in [0, 1]
-        ``t``, or that of each row: least is the loss where each ``p_iu`` is that.
+    probabilities : Tensor of shape (n,), in [0, 1]
+        Of being unknown.
     """
     log_probabilities = logits.log_softmax(dim=1)
     of_known = [log_probabilities[:, :unknown], log_probabilities[:, unknown + 1 :]]
-    known = torch.cat(of_known, dim=1).logsumexp(dim=1)
-    return -(share * log_probabilities[:, unknown] + (1 - share) * known).mean()
+    as_known = torch.cat(of_known, dim=1).logsumexp(dim=1)
+    is_unknown, is_known = probabilities >= SURE, probabilities <= 1 - SURE
+    apart = torch.cat([log_probabilities[is_unknown, unknown], as_known[is_known]])
+    return -apart.sum() / max(1, len(apart))
 
 
 def class_mixtures(features: Tensor, labels: Tensor) -> Tensor:
@@ -111,10 +122,19 @@ class OpenSetClassifier(AdaptationClassifier):
     of the classes, are to be confused as little as can be (:class:`MCCClassifier`), which
     sends each row to the side where rows like it are.
 
-    But rows of the unknown need not look like mixtures. So, when a quarter of the epochs are
-    over, the target's rows are set apart before each epoch into two groups (k-means in one
-    dimension) by how sure the network is of a class of the source; those of the less sure
-    group are to be unknown and those of the other are not.
+    But rows of the unknown need not look like mixtures. So, when half of the epochs are over
+    and only the source has been learned, the target's rows are set apart, once, by a score
+    ``s_i = (z_i[k_i] - mean of z_i) / (1 + d_i / mean of d)``: by how much the most likely class
+    ``k_i`` of the source leads among the outputs ``z_i`` of the label head, and how near that is
+    to the source, ``d_i`` the square of the mean distance of the row's features to the five
+    nearest of the source, all scaled to length 1. Expectation maximisation finds one normal
+    distribution for the unknown, and one for the known rows of each class:
+
+    ``p(s_i) = a_k N(s_i; m, v) + (1 - a_k) N(s_i; m_k, v_k)`` with ``k = k_i``.
+
+    Is anything unknown at all? These groups must explain the scores better, by BIC and 0.04
+    nats a row more, than one group a class that a power transformation makes normal, as the
+    known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known.
 
     The loss is ``L_y + mixture_weight L_m + lambda (L_c + A)`` with ``L_y`` the mean cross-entropy
     on the source, ``L_c`` the class confusion of the predictions for the target, the unknown one
@@ -122,25 +142,15 @@ class OpenSetClassifier(AdaptationClassifier):
 
     ``L_m = mean over i with y_i != y_(i-1) of -log softmax(h((f_i + f_(i-1)) / 2))_u``,
 
-    ``f`` the features and ``h`` the label head; and with ``t_i = 1`` for a target row of the less
-    sure group, 0 for one of the other, and ``p_iu`` its probability of being unknown
+    ``f`` the features and ``h`` the label head; and over the ``m`` target rows that are unknown
+    (``U``) or known (``K``) with a probability of 0.9, ``p_iu`` the network's for the unknown,
 
-    ``A = -1/n' sum_target (t_i log p_iu + (1 - t_i) log(1 - p_iu))``.
+    ``A = -1/m (sum over U of log p_iu + sum over K of log(1 - p_iu))``.
 
-    ``L_c`` and ``A`` begin with the groups. A row is as sure as the largest of its probabilities
-    of the source's classes, of which that of the unknown takes its share.
-    ``unknown_from="mixtures"`` leaves out the groups and ``A``, and ``L_c`` acts from the
-    beginning. With thousands of images and `lambda_` 0.3 it told unknown digits best; on
-    tables of some hundred rows it ended with nothing unknown. The groups, in turn, are found
-    where all rows are known, too: they suppose that some are not.
-
-    ``unknown_from="border"`` is open-set back-propagation as it was published: the head learns to
-    give every target row the probability ``t`` of being unknown, while the body, behind
-    a gradient reversal, learns to move each row away from that border: to the classes that it
-    resembles, or to the unknown. With one ``t`` for all rows in ``A``, in one step the label head
-    goes down ``L_y + A`` and the body down ``L_y - lambda A`` (``optimizer="game_adam"`` suits
-    the two players). Within some hundred steps on digits the pull of all rows to one border
-    tore known classes apart: it takes long training on many rows.
+    ``L_c`` and ``A`` begin once rows are set apart; those of which it is not sure are left to
+    ``L_c``. What scores as the known do is not found, and a class of the source that has become
+    another in the target may be taken for the unknown. Where you know how many rows are unknown,
+    `unknown_share` says so, and as many are taken that are most likely it.
 
     `predict` answers `unknown_label` for what is unknown; it is one of `classes_`, and
     `predict_proba` has a column for it. Without `X_target` nothing is unknown, and it
@@ -153,13 +163,10 @@ class OpenSetClassifier(AdaptationClassifier):
     unknown_label : str, int, float or None, default=None
         What `predict` answers for rows of no class of the source. None is -1 for
         numbers and "unknown" for text.
-    unknown_from : {"groups", "mixtures", "border"}, default={unknown_from}
-        What teaches the unknown: mixtures of classes and groups of target rows, the
-        mixtures alone, or the game about a border.
     mixture_weight : float, default={mixture_weight}
         Weight of the mixtures. Higher values call more rows unknown.
-    unknown_share : float in (0, 1), default={unknown_share}
-        The border ``t`` of the game. Higher values call more rows unknown.
+    unknown_share : float in [0, 1] or None, default=None
+        Share of the target's rows that are unknown. None finds out, and whether any are.
     {label_classifier_parameter}
     {target_loss_parameters}
     {adaptation_parameters}
@@ -170,6 +177,9 @@ class OpenSetClassifier(AdaptationClassifier):
     ----------
     unknown_label_ : str, int, float or None
         The label of what is unknown; None where there was no `X_target`.
+    unknown_share_ : float or None
+        Share of the target's rows that are unknown, as it was told or estimated: the mean of
+        their probabilities. None where they were not looked at.
     {classes_attribute}
     {fitted_attributes}
 
@@ -181,8 +191,8 @@ class OpenSetClassifier(AdaptationClassifier):
     Warns
     -----
     UserWarning
-        Where there is no `X_target`, and where the domain loss, here ``L_c`` or ``A``, has
-        not moved or sends no gradient to the features.
+        Where there is no `X_target`, where one epoch leaves none for it, and where the domain
+        loss, here ``L_c``, has not moved or sends no gradient to the features.
 
     See Also
     --------
@@ -197,8 +207,10 @@ class OpenSetClassifier(AdaptationClassifier):
     https://arxiv.org/abs/1912.03699
     Liu et al., "Separate to Adapt: Open Set Domain Adaptation via Progressive Separation", CVPR
     2019 (rows set apart by a source model; there by binary classifiers and a game).
-    Saito et al., "Open Set Domain Adaptation by Backpropagation", ECCV 2018, eqs. 2-6
-    (the border). https://arxiv.org/abs/1804.10427
+    Vaze et al., "Open-Set Recognition: A Good Closed-Set Classifier Is All You Need?", ICLR 2022
+    (logits instead of probabilities). https://arxiv.org/abs/2110.06207
+    Yeo and Johnson, "A New Family of Power Transformations to Improve Normality or Symmetry",
+    Biometrika 87 (2000).
 
     Examples
     --------
@@ -215,38 +227,41 @@ class OpenSetClassifier(AdaptationClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "unknown_label": [str, Real, None],
-        "unknown_from": [StrOptions({"groups", "mixtures", "border"})],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
-        "unknown_share": [Interval(Real, 0, 1, closed="neither")],
+        "unknown_share": [Interval(Real, 0, 1, closed="both"), None],
     }
 
     unknown_label: Any = None
-    unknown_from: str = "groups"
     mixture_weight: float = 1.0
-    unknown_share: float = 0.5
+    unknown_share: float | None = None
 
     def _fit(self, domains: Domains) -> None:
-        classes, self.unknown_label_ = np.unique(domains.source.labels), None
+        classes = np.unique(domains.source.labels)
+        self.unknown_label_: Any = None
+        self.unknown_share_: float | None = None
         if domains.target is not None:
             self.unknown_label_ = label_for_unknown(self.unknown_label, classes)
         super()._fit(domains)
 
     def _task_of(self, domain: Domain, name: str) -> Classification:
-        task = super()._task_of(domain, name)
         if self.unknown_label_ is None:
-            return task
-        return Classification(np.unique([*task.classes.tolist(), self.unknown_label_]))
+            return super()._task_of(domain, name)
+        # One class of the source will do: the unknown is the second.
+        return Classification(np.unique([*domain.labels.tolist(), self.unknown_label_]))
 
     def _target_rows(self, target: Domain) -> DomainRows:
         rows = super()._target_rows(target)
-        groups = torch.full((len(rows),), UNDECIDED, device=self.net_.engine.device)
-        return replace(rows, y=groups)
+        nothing_said = torch.full((len(rows),), torch.nan, device=self.net_.engine.device)
+        return replace(rows, y=nothing_said)
 
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         unknown = self._unknown_class()
-        if sampler.target is None or unknown is None or self.unknown_from != "groups":
+        if sampler.target is None or unknown is None:
             return []
-        return [("separation", Separation(sampler.target, unknown))]
+        return [("separation", Separation(sampler, unknown, self.unknown_share))]
+
+    def _supposes_equal_shares(self) -> bool:
+        return False  # of rows that may be unknown it does not
 
     def _unknown_class(self) -> int | None:
         if self.unknown_label_ is None:
@@ -255,18 +270,18 @@ class OpenSetClassifier(AdaptationClassifier):
         return classes.index(self.unknown_label_)
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-        """Return the losses that teach the unknown, weighed for the body by lambda."""
-        unknown = self._unknown_class()
+        """Return the losses that teach the unknown; what the target adds is weighed by lambda."""
+        unknown, target = self._unknown_class(), batch.target
         assert unknown is not None
-        if self.unknown_from == "border":
-            return self._border_losses(network, batch, unknown)
-        mixture_loss = self._mixture_loss(network, batch, unknown)
-        if self.unknown_from == "groups":
-            of_target = self._group_losses(network, batch, unknown)
-        else:
-            logits = scale_gradient(network.target_outputs(batch), batch.lambda_)
-            of_target = {"domain_loss": class_confusion(logits)}
-        return {**of_target, "mixture_loss": self.mixture_weight * mixture_loss}
+        assert target is not None
+        assert target.y is not None
+        is_apart = not bool(target.y[0].isnan())  # all rows are set apart at once
+        logits = scale_gradient(network.target_outputs(batch), batch.lambda_ if is_apart else 0.0)
+        return {
+            "domain_loss": class_confusion(logits),
+            "separation_loss": separation_loss(logits, unknown, target.y),
+            "mixture_loss": self.mixture_weight * self._mixture_loss(network, batch, unknown),
+        }
 
     def _mixture_loss(self, network: TransferNetwork, batch: Batch, unknown: int) -> Tensor:
         """Return the loss of mixtures of the source's classes."""
@@ -277,26 +292,18 @@ class OpenSetClassifier(AdaptationClassifier):
         of_both = network.label_head(torch.cat([source.features, mixtures]))
         return mixture_loss(of_both[len(source) :], unknown)
 
-    def _group_losses(
-        self, network: TransferNetwork, batch: Batch, unknown: int
-    ) -> dict[str, Tensor]:
-        """Return the class confusion, and the loss of groups, which say what is unknown."""
-        assert batch.target is not None
-        groups, outputs = batch.target.y, network.target_outputs(batch)
-        assert groups is not None
-        is_apart = bool(groups[0] != UNDECIDED)  # all rows are set apart at once
-        logits = scale_gradient(outputs, batch.lambda_ if is_apart else 0.0)
-        shares = (groups == UNKNOWN).to(outputs.dtype)
-        return {
-            "domain_loss": class_confusion(logits),
-            "separation_loss": unknown_loss(logits, unknown, shares),
-        }
-
-    def _border_losses(
-        self, network: TransferNetwork, batch: Batch, unknown: int
-    ) -> dict[str, Tensor]:
-        """Return the loss at the border of the unknown, its gradient reversed for the body."""
-        assert batch.target is not None
-        features = scale_gradient(batch.target.features, -batch.lambda_)
-        logits = network.label_head(features)
-        return {"domain_loss": unknown_loss(logits, unknown, self.unknown_share)}
+    def _warn_of_failure(self, network: TransferNetwork, sampler: Sampler) -> None:
+        """Say how many rows are unknown, and where they were not looked at."""
+        assert sampler.target is not None
+        assert sampler.target.y is not None
+        share = float(sampler.target.y.mean())
+        if not math.isnan(share):
+            self.unknown_share_ = share
+        elif self._transfers():
+            warn(
+                "OpenSetClassifier never set rows of X_target apart, as it does after half of the "
+                f"epochs and one at least: of max_epochs={self.max_epochs} none was left. What is "
+                "unknown it knows of the source's mixtures alone; raise max_epochs."
+            )
+            return
+        super()._warn_of_failure(network, sampler)

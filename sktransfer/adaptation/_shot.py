@@ -19,8 +19,8 @@ from .._source_free import HypothesisTransfer
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
+from ..data._batch import Batch
 from ..data._domain import Domains
-from ..data._sampler import Batch
 from ..engine._average import WeightAverage
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage

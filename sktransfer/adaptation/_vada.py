@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from .._docs import with_shared_docs
 from .._parameters import parameters
 from .._validation import Integral, Interval, Real
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch
 from ..engine._average import MovingAverage, WeightAverage
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage
@@ -111,6 +111,7 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     ----------
     Shu et al., "A DIRT-T Approach to Unsupervised Domain Adaptation", ICLR 2018, eqs. 5-13.
     https://arxiv.org/abs/1802.08735
+
     Miyato et al., "Virtual Adversarial Training", TPAMI 2018, eqs. 5-12.
     https://arxiv.org/abs/1704.03976
 

@@ -143,7 +143,7 @@ def transfer_components(features, weights, differences, regularization, n_compon
     differences : ndarray of shape (n_rows, n_differences)
         Each column gives a difference of means.
     regularization : float
-        The formula's mu.
+        The formula's ``mu``.
     n_components : int
         Most components; those that do not vary are left out, unless none is left.
 

@@ -20,7 +20,7 @@ def coral_matrix(source_covariance, target_covariance, regularization: float) ->
     ----------
     source_covariance, target_covariance : ndarray of shape (n_features, n_features)
     regularization : float
-        The formula's r.
+        The formula's ``r``.
 
     Returns
     -------
@@ -48,7 +48,7 @@ class CORAL(OneToOneFeatureMixin, BaseAligner):
     Parameters
     ----------
     regularization : float, default=1.0
-        The formula's r, in squared units of the features. At 0 covariances become equal,
+        The formula's ``r``, in squared units of the features. At 0 covariances become equal,
         and few rows decide directions in which the source hardly varies.
     align_means : bool, default=True
         Move the mean as well. False is the paper's map, ``x A``, for features that have

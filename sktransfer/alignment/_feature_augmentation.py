@@ -63,7 +63,7 @@ class FeatureAugmentation(OneToOneFeatureMixin, BaseAligner):
 
     References
     ----------
-    H. Daume III, "Frustratingly Easy Domain Adaptation", ACL 2007, eq. 1.
+    Daumé III, "Frustratingly Easy Domain Adaptation", ACL 2007, eq. 1.
 
     Examples
     --------

@@ -76,7 +76,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     gamma : float or None, default=None
         Of "rbf" and "laplacian"; None for ``1 / (n_features * variance of all values)``.
     regularization : float, default=1.0
-        The formula's mu.
+        The formula's ``mu``.
     normalize : bool, default=False
         Scale each row of the components to length 1, as the authors' code does before
         its neighbours; `transform` does as well.
@@ -91,7 +91,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     Attributes
     ----------
     components_ : ndarray of shape (n_kernel_features, n_components)
-        The formula's W.
+        The formula's ``W``.
     estimator_ : classifier or None
         The one of the last round; None without a target.
     n_iter_ : int
@@ -105,8 +105,8 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
     Notes
     -----
-    The paper sums ``M_0 + ... + M_C``; C before M_0 and the norm are in its authors' code,
-    which also begins with M_0 alone. `y_target` stands in the place of pseudo-labels for
+    The paper sums ``M_0 + ... + M_C``; ``C`` before ``M_0`` and the norm are in its authors'
+    code, which also begins with ``M_0`` alone. `y_target` stands in the place of pseudo-labels for
     the rows that it labels; a label that the source has not pulls nothing.
 
     References

@@ -58,15 +58,15 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     method : {"linear", "exact", "sinkhorn", "class_regularized"}, default="linear"
         The map. "class_regularized" needs y.
     regularization : float, default=0.1
-        The formulas' r; "exact" does not use it. Small ones move each row to few others and
+        The formulas' ``r``; "exact" does not use it. Small ones move each row to few others and
         take long.
     class_regularization : float, default=0.1
-        The formula's q: a target row receives from few classes.
+        The formula's ``q``: a target row receives from few classes.
 
     Attributes
     ----------
     matrix_ : ndarray of shape (n_features, n_features)
-        The formula's A; of "linear".
+        The formula's ``A``; of "linear".
     source_mean_, target_mean_ : ndarray of shape (n_features,)
         Means; of "linear".
     source_rows_, transported_rows_ : ndarray of shape (n_distinct_source, n_features)
@@ -96,8 +96,9 @@ class OptimalTransport(OneToOneFeatureMixin, BaseAligner):
     References
     ----------
     N. Courty, R. Flamary, D. Tuia, A. Rakotomamonjy, "Optimal Transport for Domain
-    Adaptation", IEEE TPAMI 39 (2017), eq. 7, 12 and 14. Linear map: G. Peyre, M. Cuturi,
-    "Computational Optimal Transport" (2019), remark 2.31.
+    Adaptation", IEEE TPAMI 39 (2017), eq. 7, 12 and 14.
+
+    Linear map: G. Peyre, M. Cuturi, "Computational Optimal Transport" (2019), remark 2.31.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     Attributes
     ----------
     source_axes_, target_axes_ : ndarray of shape (n_features, n_components)
-        The formula's P_S and P_T; without a target the same.
+        The formula's ``P_S`` and ``P_T``; without a target the same.
     alignment_ : ndarray of shape (n_components, n_components)
         ``P_S' P_T``, the cosines between the axes.
     source_mean_, target_mean_ : ndarray of shape (n_features,)

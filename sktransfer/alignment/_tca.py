@@ -51,7 +51,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     gamma : float or None, default=None
         Of "rbf" and "laplacian"; None for ``1 / (n_features * variance of all values)``.
     regularization : float, default=1.0
-        The formula's mu: a small one holds the means together at any price.
+        The formula's ``mu``: a small one holds the means together at any price.
     n_landmarks : int or None, default=1000
         Where both domains have more distinct rows, the kernel is approximated by so many
         of them (Nystroem); None for never. "linear" with fewer features than rows, and
@@ -62,7 +62,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     Attributes
     ----------
     components_ : ndarray of shape (n_kernel_features, n_components)
-        The formula's W.
+        The formula's ``W``.
     n_target_rows_ : int
         Number of target rows in `fit`; without any, d = 0: kernel PCA of the source.
     n_features_in_ : int

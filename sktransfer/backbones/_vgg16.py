@@ -55,8 +55,9 @@ class VGG16(nn.Module):
     References
     ----------
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-    Recognition", ICLR 2015, configuration D. He et al., "Delving Deep into
-    Rectifiers", ICCV 2015, eq. 10 (initial weights).
+    Recognition", ICLR 2015, configuration D.
+
+    He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 10 (initial weights).
 
     Examples
     --------

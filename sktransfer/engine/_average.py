@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 
 
 class WeightAverage:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 
 
 def decay_rate(learning_rate: float, weight_decay: float, n_rows: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data._sampler import RowMetric
+from ..data._batch import RowMetric
 
 # Steps whose losses are fetched from the device together.
 STEPS_PER_FETCH = 100

@@ -12,7 +12,7 @@ import torch
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ._checkpoint import Journal
 from ._net import TransferNet
 from ._recording import EpochRecorder, diverged, total

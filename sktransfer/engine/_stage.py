@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 
 # The losses of a batch by name; training minimises their sum.
 Objective = Callable[[Batch], dict[str, Tensor]]

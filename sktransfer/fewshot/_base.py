@@ -19,8 +19,9 @@ from .._parameters import parameters
 from .._task import Classification, encoded
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, StrOptions
+from ..data._batch import Batch
 from ..data._domain import Domain
-from ..data._sampler import Batch, DomainRows
+from ..data._sampler import DomainRows
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
 from ..network._augment import features_of

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from .._row_order import order_rows
+from ..data._batch import Batch, View
 from ..data._rows import take_each
-from ..data._sampler import Batch, DomainRows, View
+from ..data._sampler import DomainRows
 from ..data._streams import draw_counts, scale_weights
 
 

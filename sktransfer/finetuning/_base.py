@@ -20,8 +20,9 @@ from .._task import encoded
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, Real
 from .._warning import warn
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, DomainRows, Sampler
+from ..data._sampler import DomainRows, Sampler
 from ..engine._net import callback_dataset
 from ..engine._stage import Follower, GradientStep, Stage
 from ..network._augment import features_of

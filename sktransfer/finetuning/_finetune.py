@@ -90,12 +90,19 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     References
     ----------
     Yosinski et al., "How transferable are features in deep neural networks?",
-    NeurIPS 2014. Howard and Ruder, "Universal Language Model Fine-tuning", ACL
-    2018 (`unfreezing`). Li et al., "Explicit Inductive Bias
-    for Transfer Learning with Convolutional Networks", ICML 2018, eq. 3 (``l2_sp``;
-    the head, which the paper shrinks as well, is left free here). Hu et al.,
-    "LoRA", ICLR 2022. Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR
-    2019, eqs. 4-9 (``relational_weight``). Lee, "Pseudo-Label", ICML workshops 2013.
+    NeurIPS 2014.
+
+    Howard and Ruder, "Universal Language Model Fine-tuning", ACL 2018 (`unfreezing`).
+
+    Li et al., "Explicit Inductive Bias for Transfer Learning with Convolutional Networks",
+    ICML 2018, eq. 3 (``l2_sp``; the head, which the paper shrinks as well, is left free here).
+
+    Hu et al., "LoRA", ICLR 2022.
+
+    Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR 2019, eqs. 4-9
+    (``relational_weight``).
+
+    Lee, "Pseudo-Label", ICML workshops 2013.
 
     Examples
     --------

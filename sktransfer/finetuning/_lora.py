@@ -35,8 +35,8 @@ def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
 def add_lora(network: nn.Module, layers: Sequence[str], rank: int) -> None:
     """Put an adapter around each of these layers of ``network.body`` that has none.
 
-    A layer's weight becomes ``W + B A`` with `A` of `rank` rows, drawn at random,
-    and `B` zero at first; ``W`` stays as it is (Hu et al., "LoRA: Low-Rank
+    A layer's weight becomes ``W + B A`` with ``A`` of `rank` rows, drawn at random,
+    and ``B`` zero at first; ``W`` stays as it is (Hu et al., "LoRA: Low-Rank
     Adaptation of Large Language Models", ICLR 2022, eq. 3, with alpha = rank).
     """
     try:

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from ..engine._net import TransferNet
+from ..engine._progress import is_in_notebook
 from ..network._build import make_body, make_head
 from ._blocks import idle_modules
 from ._freezing import unfrozen_layers
@@ -41,6 +42,8 @@ class FineTunedParts:
     def summary(self, input_shape=None) -> FineTuneSummary:
         """Print the layers and how many parameters learn in each stage of training.
 
+        In a notebook what is returned shows itself, as tables, and nothing is printed.
+
         Parameters
         ----------
         input_shape : tuple of int or None, default=None
@@ -50,7 +53,7 @@ class FineTunedParts:
         Returns
         -------
         FineTuneSummary
-            What was printed, which is its ``str``: ``layers`` (each with ``name``,
+            What is printed, which is its ``str``: ``layers`` (each with ``name``,
             ``type``, ``output_shape`` of one row, ``n_parameters``) in forward
             order, ``stages`` (each with ``name``, ``n_trainable``, ``n_frozen``)
             and ``n_parameters`` in all, without running statistics. Before `fit` it
@@ -88,7 +91,8 @@ class FineTunedParts:
         """
         describe = self._summarize_fit if hasattr(self, "net_") else self._summarize_plan
         summary = describe(input_shape)
-        print(summary)
+        if not is_in_notebook():
+            print(summary)
         return summary
 
     def _summarize_fit(self, input_shape) -> FineTuneSummary:

@@ -134,7 +134,7 @@ class HeldOut(Settings):
 class LoRA(Settings):
     """Low-rank additions that learn in place of the weights of the layers to unfreeze.
 
-    A layer's weight becomes ``W + B A`` with `A` of `rank` rows (Hu et al., "LoRA",
+    A layer's weight becomes ``W + B A`` with ``A`` of `rank` rows (Hu et al., "LoRA",
     ICLR 2022, eq. 3, with alpha = rank). Needs the extra ``lora``.
 
     Parameters

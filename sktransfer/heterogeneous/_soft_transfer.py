@@ -16,8 +16,8 @@ from .._resuming import checkpoint_of_part
 from .._validation import Integral, Interval
 from .._warning import quiet, warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
+from ..data._batch import Batch
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch
 from ..layers import scale_gradient
 from ..network._build import check_layer_sizes
 from ..network._network import TransferNetwork

@@ -16,6 +16,9 @@ from ._rows import effective_size
 
 KERNEL_TYPES: Any = [np.float64, np.float32]
 
+# A ratio up to this is taken for none; where one of 0 needs a logarithm, it counts as this.
+LEAST_RATIO = 1e-12
+
 
 class BaseDensityRatio(BaseTransferEstimator):
     """Estimates ``p_target(x) / p_source(x)``, by which rows of the source are to be weighed."""
@@ -53,7 +56,7 @@ class BaseDensityRatio(BaseTransferEstimator):
         """Set the weights; rows that weigh nothing teach nothing, and get theirs as new rows do."""
         seen = source.weighted()
         weights = self._estimate(seen, X_target, check_random_state(self.random_state))
-        if not weights.any():
+        if weights.max() <= LEAST_RATIO:
             warn(
                 f"{type(self).__name__} found no row of the source that is like the target's: all "
                 "weights would be 0, so all are 1. Scale the features, or align the domains first."

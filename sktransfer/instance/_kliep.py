@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from .._row_order import shuffle_rows
 from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
-from ._density_ratio import BaseDensityRatio, normalized
+from ._density_ratio import LEAST_RATIO, BaseDensityRatio, normalized
 from ._rows import median_distance
 from ._ulsif import BANDWIDTHS
 
@@ -21,9 +21,6 @@ N_FOLDS = 5
 
 # Relative change of the likelihood that ends a fit by which bandwidths are compared.
 LOOSE = 1e-6
-
-# A ratio of 0 has no logarithm: it counts as this.
-LEAST_RATIO = 1e-12
 
 
 def fit_log_ratio(
@@ -52,7 +49,8 @@ def fit_log_ratio(
         options={"maxiter": 500, "ftol": tolerance, "gtol": 1e-6},
     )
     coefficients = found.x / means
-    return coefficients / max(coefficients @ source_mean, np.finfo(float).tiny)
+    mean = coefficients @ source_mean
+    return coefficients / mean if mean > LEAST_RATIO else coefficients  # no row to have mean 1 on
 
 
 def held_out_log_ratio(target: np.ndarray, source_mean: np.ndarray, own: np.ndarray) -> float:

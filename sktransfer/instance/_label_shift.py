@@ -98,9 +98,14 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
     References
     ----------
     Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori
-    probabilities", Neural Computation 14 (2002), eq. 2.9. Lipton, Wang and Smola, "Detecting and
-    correcting for label shift with black box predictors", ICML 2018, section 4. Azizzadenesheli et
-    al., "Regularized learning for domain adaptation under label shifts", ICLR 2019, eq. 6.
+    probabilities", Neural Computation 14 (2002), eq. 2.9.
+
+    Lipton, Wang and Smola, "Detecting and correcting for label shift with black box predictors",
+    ICML 2018, section 4.
+
+    Azizzadenesheli et al., "Regularized learning for domain adaptation under label shifts", ICLR
+    2019, eq. 6.
+
     Calibration: Alexandari, Kundaje and Shrikumar, "Maximum likelihood with bias-corrected
     calibration is hard-to-beat at label shift adaptation", ICML 2020.
 

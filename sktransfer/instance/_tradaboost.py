@@ -87,8 +87,10 @@ class TrAdaBoostClassifier(ClassifierMixin, BaseTrAdaBoost):
 
     References
     ----------
-    Dai et al., "Boosting for transfer learning", ICML 2007, figure 1. For several classes: Zhu et
-    al., "Multi-class AdaBoost", Statistics and Its Interface 2 (2009), algorithm 2.
+    Dai et al., "Boosting for transfer learning", ICML 2007, figure 1.
+
+    For several classes: Zhu et al., "Multi-class AdaBoost", Statistics and Its Interface 2 (2009),
+    algorithm 2.
 
     Examples
     --------

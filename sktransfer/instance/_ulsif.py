@@ -129,6 +129,7 @@ class ULSIF(BaseDensityRatio):
     ----------
     Kanamori, Hido and Sugiyama, "A least-squares approach to direct importance estimation",
     JMLR 10 (2009), eq. 16 and section 4.2. https://jmlr.org/papers/v10/kanamori09a.html
+
     Relative: Yamada et al., "Relative density-ratio estimation", NIPS 2011, eq. 5 and 6.
 
     Examples

@@ -60,7 +60,7 @@ def proxy_a_distance(
     The less a domain classifier errs on rows it has not seen, the further apart
     the domains are: 0 where it can but guess, 2 where it never errs.
 
-    It is ``2 (1 - 2 error)`` with error the mean of the error rates on source
+    It is ``2 (1 - 2 e)`` with ``e`` the mean of the error rates on source
     and target, each row predicted by a classifier trained without it, so that
     domains of different sizes count alike. The range is [-2, 2]; below 0 it is
     by chance, or because the same rows are in both domains.
@@ -195,10 +195,10 @@ def sliced_wasserstein_distance(
     Along a line the cheapest transport is known: it keeps the order. The distance
     averages its cost over random directions, and is 0 only for equal samples.
 
-    It is ``(1/L sum_l W_p^p(<X_source, u_l>, <X_target, u_l>))^(1/p)`` over L unit
+    It is ``(1/L sum_l W_p^p(<X_source, u_l>, <X_target, u_l>))^(1/p)`` over ``L`` unit
     vectors ``u_l``, drawn uniformly, with ``W_p^p = int_0^1 |F^-1 - G^-1|^p`` of the
     two quantile functions of the projected rows, exact for any number of rows.
-    A shift by the vector s costs about ``||s|| / sqrt(d)`` for p = 2.
+    A shift by the vector ``s`` costs about ``||s|| / sqrt(d)`` for ``p = 2``.
 
     Parameters
     ----------

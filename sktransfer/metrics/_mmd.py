@@ -132,13 +132,13 @@ def mmd(
     squared distance of their means there. With the radial kernels the population
     value is 0 only for equal distributions.
 
-    For n source rows x and m target rows z it is, unbiased,
+    For ``n`` source rows ``x`` and ``m`` target rows ``z`` it is, unbiased,
 
     ``1/(n (n-1)) sum_{i != j} k(x_i, x_j) + 1/(m (m-1)) sum_{i != j} k(z_i, z_j)
     - 2/(n m) sum_i sum_j k(x_i, z_j)``,
 
     which is 0 on average for equal distributions and may be below 0. The biased
-    one has ``1/n^2`` and ``1/m^2`` with the pairs i = j among its sums: the
+    one has ``1/n^2`` and ``1/m^2`` with the pairs ``i = j`` among its sums: the
     squared distance of the two empirical means, never below 0, and ``k(x, x)/n +
     k(z, z)/m`` or less above 0 on average for equal distributions.
 
@@ -153,7 +153,7 @@ def mmd(
     X_target : array-like or CSR matrix of shape (n_target, n_features)
         Rows of the target.
     kernel : str or callable, default="gaussian"
-        With bandwidth s and d features:
+        With bandwidth ``s`` and ``d`` features:
 
         - "gaussian": ``exp(-||a - b||_2^2 / (2 s^2))``;
         - "gaussian_mixture": the mean of five Gaussian kernels of squared
@@ -166,7 +166,7 @@ def mmd(
         - a callable: gets float64 arrays of shapes (n_a, d) and (n_b, d) and
           returns the positive definite kernel of all pairs, shape (n_a, n_b).
     bandwidth : float or "median", default="median"
-        Scale s of the first three kernels; the others have none. "median" is the
+        Scale ``s`` of the first three kernels; the others have none. "median" is the
         median of the distances above 0 (but for rounding) between rows of the
         pooled sample, 1 if all are equal, in the kernel's own norm. Of more than
         1,000 rows 1,000 are drawn for it.

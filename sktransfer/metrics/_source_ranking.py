@@ -110,7 +110,7 @@ def leep(source_probabilities: Any, y: Any) -> float:
     how often each goes with each target label makes a classifier without any
     training. Its mean log-likelihood is the score: greater is better, at most 0.
 
-    With ``theta(x_i)_z`` the probability of source class z in row i of n:
+    With ``theta(x_i)_z`` the probability of source class ``z`` in row ``i`` of ``n``:
     ``P(y, z) = 1/n sum_{i: y_i = y} theta(x_i)_z``, ``P(y | z) = P(y, z) / sum_y P(y, z)``,
     and ``LEEP = 1/n sum_i log sum_z P(y_i | z) theta(x_i)_z`` (natural logarithm).
 
@@ -167,15 +167,15 @@ def logme(features: Any, y: Any) -> float:
     The evidence averages a linear model's likelihood over all its weights, so that
     it does not overfit as the accuracy of one trained model can. Greater is better.
 
-    For the 0/1 vector ``y`` of each class against the rest, n rows and features F:
+    For the 0/1 vector ``y`` of each class against the rest, ``n`` rows and features ``F``:
     ``w ~ N(0, 1/alpha I)``, ``y | w ~ N(F w, 1/beta I)`` and the score is the maximum over
-    alpha and beta of ``1/n log p(y | F, alpha, beta)``, averaged over the classes, with
+    ``alpha`` and ``beta`` of ``1/n log p(y | F, alpha, beta)``, averaged over the classes, with
 
     ``log p = n/2 log beta + d/2 log alpha - n/2 log(2 pi) - r - 1/2 log det A``,
     ``r = beta/2 ||F m - y||^2 + alpha/2 m^T m``,
     ``A = alpha I + beta F^T F``, ``m = beta A^-1 F^T y``.
 
-    It is computed from the singular values of F, for any rank and for n < d. The
+    It is computed from the singular values of ``F``, for any rank and for ``n < d``. The
     model has no intercept, as in the paper: scores depend on the features' origin.
 
     Parameters
@@ -202,7 +202,7 @@ def logme(features: Any, y: Any) -> float:
 
     Notes
     -----
-    The evidence can have several maxima in the ratio alpha / beta. All ratios are
+    The evidence can have several maxima in the ratio ``alpha/beta``. All ratios are
     searched here, so that the greatest is found; the paper's fixed-point
     iteration ends at one of them. Features that fit the labels exactly have an
     evidence without bound: here a share of 1e-12 of the labels counts as noise.
@@ -235,8 +235,8 @@ def h_score(features: Any, y: Any, *, shrinkage: float = 0.0) -> float:
     the covariance of all. Greater is better: from 0 to the lesser of n_classes - 1
     and the rank of the features.
 
-    It is ``tr(C^+ cov(E[f|y]))`` with C the covariance of the features and
-    ``cov(E[f|y])`` that of the rows' class means. Shrunk by a in [0, 1] it is
+    It is ``tr(C^+ cov(E[f|y]))`` with ``C`` the covariance of the features and
+    ``cov(E[f|y])`` that of the rows' class means. Shrunk by ``a`` in [0, 1] it is
     ``(1 - a) tr(C_a^-1 cov(E[f|y]))`` with ``C_a = (1 - a) C + a tr(C)/d I``.
 
     Parameters
@@ -246,7 +246,7 @@ def h_score(features: Any, y: Any, *, shrinkage: float = 0.0) -> float:
     y : array-like of shape (n_samples,)
         Target labels of any kind, at least two classes.
     shrinkage : float or "auto", default=0.0
-        Share a of the sphere in the covariance. 0 is the score of Bao et al.,
+        Share ``a`` of the sphere in the covariance. 0 is the score of Bao et al.,
         which does not change under invertible linear maps and wants many more
         rows than features: with less rows than features it is n_classes - 1
         whatever the features are. "auto" is Ledoit and Wolf's share, as Ibrahim et

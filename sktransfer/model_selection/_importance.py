@@ -59,7 +59,7 @@ def make_domain_classifier(n_features: int):
 def density_ratio(source: np.ndarray, target: np.ndarray, domain_classifier) -> np.ndarray:
     """Estimate ``p_target(x) / p_source(x)`` at the rows of the source.
 
-    ``n_s / n_t  d(x) / (1 - d(x))`` with ``d`` the probability that a domain
+    ``n_s/n_t d(x) / (1 - d(x))`` with ``d`` the probability that a domain
     classifier gives the target for a row it was not trained on
     (cross-validation in 5 folds).
     """
@@ -151,7 +151,7 @@ class IWCVScorer(BaseImportanceScorer):
 
     The score is ``-1/n sum_i w(f_i) l_i`` over the held-out rows of the source, with
     ``l_i`` the loss of row ``i``, ``f_i`` its features and ``w = p_target / p_source``
-    their density ratio, ``n_s / n_t  d(f) / (1 - d(f))`` by a domain classifier
+    their density ratio, ``n_s/n_t d(f) / (1 - d(f))`` by a domain classifier
     ``d`` (in 5 folds, so that it has not seen the row). With the true ratio and
     under covariate shift its mean is the negative risk on the target. Where the
     domains hardly overlap, few rows carry all weight and the score is unsteady.

@@ -39,6 +39,18 @@ class TransferPipeline(Pipeline):
     learn from the source. A last step that takes `X_target` gets both domains; any
     other is trained on the source, and on the target rows that `y_target` labels.
     Make one with `make_transfer_pipeline`.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator)
+        Transformers by name, then what decides.
+    transform_input : list of str or None, default=None
+        Further arguments of `fit` that pass through the transformers, as in scikit-learn;
+        `X_target` always does.
+    memory : str, object with the joblib.Memory interface or None, default=None
+        Where fitted transformers are kept.
+    verbose : bool, default=False
+        Whether to print how long each step took.
     """
 
     steps: list[tuple[str, Any]]

@@ -37,8 +37,9 @@ class ReverseValidationScorer(BaseTargetScorer):
     References
     ----------
     Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17
-    (2016), section 5.1.2. https://jmlr.org/papers/v17/15-239.html. Zhong et al.,
-    "Cross validation framework to choose amongst models and datasets for
+    (2016), section 5.1.2. https://jmlr.org/papers/v17/15-239.html
+
+    Zhong et al., "Cross validation framework to choose amongst models and datasets for
     transfer learning", ECML PKDD 2010.
 
     Examples

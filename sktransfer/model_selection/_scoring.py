@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
@@ -20,7 +21,16 @@ from .._target_labels import find_labelled
 LEAST_PROBABILITY = np.finfo(np.float64).eps
 
 
-class BaseTargetScorer(metaclass=ABCMeta):
+class ScorerType(ABCMeta):
+    """Shows what ``__init__`` of a scorer takes, which its ``__new__`` would hide."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        _, *own = inspect.signature(cast(Any, cls).__init__).parameters.values()
+        return inspect.Signature(own)
+
+
+class BaseTargetScorer(metaclass=ScorerType):
     """A callable ``(estimator, X, y) -> float``, greater is better, that holds a target.
 
     `X` and `y` are what scikit-learn hands a scorer: labelled rows of the source

@@ -82,6 +82,9 @@ def _stack(X, rows, labelled):
     if hasattr(X, "iloc") and hasattr(rows, "iloc"):
         pandas = sys.modules["pandas"]  # whose frames these are
         return pandas.concat([X, rows.iloc[labelled]], ignore_index=True)
+    if hasattr(X, "lazy") and hasattr(rows, "lazy"):
+        polars = sys.modules["polars"]
+        return polars.concat([X, rows[labelled]], how="vertical_relaxed")
     if scipy.sparse.issparse(X) or scipy.sparse.issparse(rows):
         return scipy.sparse.vstack([X, scipy.sparse.csr_array(rows)[labelled]], format="csr")
     return np.concatenate([np.asarray(X), np.asarray(rows)[labelled]])

@@ -219,6 +219,13 @@ def find_task_classes(labels: TaskLabels) -> list[np.ndarray]:
         joint = [np.array(sorted(group), dtype=labels.y.dtype) for group in groups]
         shown = [next(g for g in joint if np.isin(classes[0], g)) for classes in shown]
     if max(map(len, shown)) < 2:
+        every = sorted({classes.tolist()[0] for classes in shown}, key=str)
+        if len(every) > 1:
+            raise ValueError(
+                f"y holds one class in each task, {every[0]!r} in some and {every[1]!r} in others: "
+                "nothing says which classes are to be told apart. Give rows of two classes of at "
+                "least one task."
+            )
         raise ValueError(
             f"y holds one class, {shown[0].tolist()[0]!r}; a classifier needs at least 2 classes. "
             "With 1 class there is nothing to tell apart."

@@ -10,7 +10,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ..engine._net import TransferNet
 from ..engine._stage import Update
 from ..network._network import TransferNetwork
@@ -42,7 +42,7 @@ def project_conflicts(products: Tensor, order: Tensor) -> Tensor:
     """Return ``C`` with which ``g_i' = sum_k C_ik g_k`` are PCGrad's projected gradients.
 
     Each ``g_i'`` begins as ``g_i`` and meets the others in its order; where ``g_i' . g_j < 0``,
-    ``g_i' -= (g_i' . g_j) / ||g_j||^2 g_j`` with the original ``g_j``.
+    ``g_i' -= (g_i' . g_j)/||g_j||^2 g_j`` with the original ``g_j``.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..data._sampler import Batch, View
+from ..data._batch import Batch, View
 from ._batch_norm import (
     batch_norms,
     estimate_statistics,

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..data._sampler import Batch
+from ..data._batch import Batch
 from ._batch_norm import batch_norms, estimate_statistics
 from ._network import TransferNetwork, pass_each
 from ._probe import Probe

@@ -48,7 +48,7 @@ class Predictor(nn.Module):
 def export_onnx(estimator, path):
     """Write what a fitted classifier, regressor or pipeline predicts with as an ONNX model.
 
-    The model has one input ``X`` of shape ``(n, *input_shape_)`` with any number of
+    The model has one input ``"X"`` of shape ``(n, *input_shape_)`` with any number of
     rows, in single precision (64-bit integers, where the body looks them up in an
     ``nn.Embedding``), and the outputs ``probabilities``, as of `predict_proba`, and
     ``label``, as of `predict`; of a regressor the one output ``prediction``. A classifier

@@ -91,7 +91,7 @@ class ContrastivePretrainer(BasePretraining):
         augmented, another way each time. It draws from torch's generator, which
         `random_state` decides. Rows with more than one axis need one.
     temperature : float, default={temperature}
-        The formulas' t: the smaller, the more the nearest other rows count. SimCLR takes
+        The formulas' ``t``: the smaller, the more the nearest other rows count. SimCLR takes
         0.1 to 0.5.
     {pretraining_parameters}
     {optimizer_parameters}
@@ -118,6 +118,7 @@ class ContrastivePretrainer(BasePretraining):
     Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature
     Corruption", ICLR 2022, algorithm 1. https://arxiv.org/abs/2106.15147 (values are drawn
     from the batch here, not from all rows).
+
     Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
     ICML 2020, eq. 1. https://arxiv.org/abs/2002.05709
 

@@ -37,7 +37,7 @@ def denoising_map(scatter, products, corruption: float, regularization: float) -
     products : ndarray of shape (n_inputs + 1, n_outputs)
         The sums of ``z_i x_j``.
     corruption : float in [0, 1)
-        The formula's p.
+        The formula's ``p``.
     regularization : float
 
     Returns
@@ -80,9 +80,9 @@ class MarginalizedDenoisingAutoencoder(
     Parameters
     ----------
     n_layers : int, default=5
-        The number L of layers.
+        The number ``L`` of layers.
     corruption : float, default=0.5
-        The probability p with which a feature is lost, in [0, 1).
+        The probability ``p`` with which a feature is lost, in [0, 1).
     n_frequent : int, default=1000
         Most features of a layer.
     regularization : float, default=1e-5

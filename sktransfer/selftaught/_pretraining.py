@@ -18,9 +18,9 @@ from .._parameters import parameters
 from .._task import Task
 from .._training import TrainingParameters
 from .._validation import Integral, Interval, check_domains
+from ..data._batch import Batch, View
 from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
-from ..data._sampler import Batch, View
 from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, rates_by_width
 from ..network._network import TransferNetwork

@@ -14,7 +14,7 @@ from ._base import BaseZeroShotClassifier
 
 
 def solve_symmetric_sylvester(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
-    """Return the smallest ``W`` with ``A W + W B = C``, `A` and `B` positive semidefinite.
+    """Return the smallest ``W`` with ``A W + W B = C``, ``A`` and ``B`` positive semidefinite.
 
     With ``A = U a U'`` and ``B = V b V'`` it is ``U [(U'C V) / (a_i + b_j)] V'``, and 0 in
     directions where both are 0, as attributes or features that depend on others make them.

@@ -19,7 +19,7 @@ POSITIVE = [Interval(Real, 0, None, closed="neither")]
 def solve_bilinear(
     gram: np.ndarray, XY: np.ndarray, S: np.ndarray, feature_penalty: float, class_penalty: float
 ) -> np.ndarray:
-    """Return ``(gram + g I)^-1 XY S (S'S / K + l I)^-1`` for ``K`` rows of `S`."""
+    """Return ``(gram + g I)^-1 XY S (S'S / K + l I)^-1`` for ``K`` rows of ``S``."""
     left = solve(gram + feature_penalty * np.eye(len(gram)), XY @ S, assume_a="pos")
     right = S.T @ S / len(S) + class_penalty * np.eye(S.shape[1])
     return solve(right, left.T, assume_a="pos").T

@@ -10,7 +10,16 @@ from .._arguments import check_same_length
 
 
 class ZeroShotScore(NamedTuple):
-    """Mean accuracies of seen and unseen classes, and their harmonic mean."""
+    """Mean accuracies of seen and unseen classes, and their harmonic mean.
+
+    Parameters
+    ----------
+    seen, unseen : float
+        Mean over these classes of the share of a class's rows that is right; NaN where none
+        has a row.
+    harmonic_mean : float
+        ``2 s u / (s + u)`` of the two, 0 where both are 0.
+    """
 
     seen: float
     unseen: float

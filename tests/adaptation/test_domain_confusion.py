@@ -21,7 +21,7 @@ from sktransfer.adaptation._domain_confusion import (
     soft_label_loss,
     without_graph,
 )
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 
 RATE = 0.1
 rows_of_logits = arrays(np.float64, (6, 3), elements=st.floats(-20, 20)).map(torch.from_numpy)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sktransfer import MCDClassifier, load, save
 from sktransfer.adaptation._mcd import TwoHeads, discrepancy, drawn_anew
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-10, 10)).map(torch.from_numpy)
 

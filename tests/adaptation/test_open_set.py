@@ -11,9 +11,10 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
-from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, unknown_loss
-from sktransfer.adaptation._separation import known_certainties, lower_group
+from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, separation_loss
+from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
 from sktransfer.adaptation._target_losses import class_confusion
+from sktransfer.adaptation._two_groups import unknown_probabilities
 from sktransfer.metrics import open_set_score
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-10, 10)).map(torch.from_numpy)
@@ -21,32 +22,40 @@ FAST = {"max_epochs": 2, "random_state": 0}
 
 
 @pytest.mark.parametrize("unknown", [0, 1, 2])
-def test_unknown_loss_equals_the_formula_by_plain_loops(unknown):
-    Z, t, expected = np.random.default_rng(0).normal(size=(5, 3)), 0.3, 0.0
-    for row in Z:
+def test_separation_loss_equals_the_formula_by_plain_loops(unknown):
+    Z, said = np.random.default_rng(0).normal(size=(6, 3)), [0.95, 0.5, 0.02, 1.0, 0.8, 0.0]
+    losses = []
+    for row, probability in zip(Z, said, strict=True):
         p = math.exp(row[unknown]) / sum(math.exp(z) for z in row)
-        expected -= (t * math.log(p) + (1 - t) * math.log(1 - p)) / 5
-    loss = unknown_loss(torch.from_numpy(Z), unknown, t)
-    assert loss.item() == pytest.approx(expected, rel=1e-12)
-    of_rows = [unknown_loss(torch.from_numpy(Z[i : i + 1]), unknown, i / 4) for i in range(5)]
-    by_row = unknown_loss(torch.from_numpy(Z), unknown, torch.arange(5, dtype=torch.float64) / 4)
-    torch.testing.assert_close(by_row, torch.stack(of_rows).mean())
+        if probability >= 0.9:
+            losses.append(-math.log(p))
+        elif probability <= 0.1:
+            losses.append(-math.log(1 - p))
+    loss = separation_loss(torch.from_numpy(Z), unknown, torch.tensor(said))
+    assert loss.item() == pytest.approx(sum(losses) / 4, rel=1e-12)
 
 
-@given(logits, st.permutations(range(6)), st.floats(0.05, 0.95))
-def test_unknown_loss_is_least_at_the_border_whatever_the_order(Z, order, t):
-    least = -(t * math.log(t) + (1 - t) * math.log(1 - t))
-    loss = unknown_loss(Z, 1, t)
-    assert loss >= least - 1e-9
-    torch.testing.assert_close(loss, unknown_loss(Z[order], 1, t), rtol=1e-9, atol=1e-12)
-    border = torch.log(torch.tensor([[(1 - t) / 2, t, (1 - t) / 2]], dtype=torch.float64))
-    assert unknown_loss(border, 1, t).item() == pytest.approx(least)
+@given(logits, st.permutations(range(6)))
+def test_separation_loss_does_not_ask_for_an_order_and_leaves_doubt_alone(Z, order):
+    said = torch.tensor([1.0, 0.0, 0.5, 0.95, 0.3, 0.05])
+    Z = Z.requires_grad_()
+    loss = separation_loss(Z, 1, said)
+    torch.testing.assert_close(
+        loss, separation_loss(Z[order], 1, said[order]), rtol=1e-9, atol=1e-12
+    )
+    (gradient,) = torch.autograd.grad(loss, Z)
+    assert not gradient[[2, 4]].any()
+    # Going down it, rows become what they are said to be.
+    assert (gradient[[0, 3], 1] <= 0).all()
+    assert (gradient[[1, 5], 1] >= 0).all()
 
 
-def test_unknown_loss_is_finite_for_sure_rows():
+def test_separation_loss_is_finite_for_sure_rows_and_0_for_none():
     Z = torch.tensor([[2000.0, 0.0, 0.0], [0.0, 2000.0, 0.0]], requires_grad=True)
-    unknown_loss(Z, 0).backward()
+    separation_loss(Z, 0, torch.tensor([0.0, 1.0])).backward()
     assert Z.grad.isfinite().all()
+    for said in (0.5, torch.nan):
+        assert separation_loss(Z, 0, torch.full((2,), said)).item() == 0
 
 
 def test_mixtures_equal_the_formula_by_plain_loops():
@@ -104,28 +113,23 @@ def descend(domains, n_steps=1, **params):
 
 def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains):
     X_target, unknown = torch.from_numpy(domains[2]), 1  # of "down", "unknown", "up"
-    before = descend(domains, lambda_=0.0)[2]  # in the first of two epochs it learns the source
-    without = descend(domains, n_steps=2, lambda_=0.0)[2]
-    adapted = descend(domains, n_steps=2, lambda_=0.7)[2]
-    logits = before.label_head(before.body(X_target))
-    groups = lower_group(known_certainties(logits.detach(), unknown)).double()
-    assert 0 < groups.mean() < 1
-    added = class_confusion(logits) + unknown_loss(logits, unknown, groups)
+    told = {"unknown_share": 0.4}
+    before = descend(domains, lambda_=0.0, **told)[2]  # in the first epoch it learns the source
+    without = descend(domains, n_steps=2, lambda_=0.0, **told)[2]
+    adapted = descend(domains, n_steps=2, lambda_=0.7, **told)[2]
+    features = before.body(X_target)
+    logits = before.label_head(features)
+    leads, classes = class_leads(logits.detach().numpy(), unknown)
+    of_source = before.body(torch.from_numpy(domains[0])).detach().numpy()
+    scores = resemblances(leads, squared_distances(features.detach().numpy(), of_source))
+    said = unknown_probabilities(scores, classes, 3, 0.4)
+    assert said.sum() == 36
+    apart = separation_loss(logits, unknown, torch.from_numpy(said))
+    added = class_confusion(logits) + apart
     for name in ("body", "label_head"):
         weights = [getattr(net, name).weight for net in (before, without, adapted)]
         (gradient,) = torch.autograd.grad(added, weights[0], retain_graph=True)
         step = weights[1] - weights[2]
-        torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
-
-
-def test_without_groups_lambda_weighs_the_class_confusion_alone(domains):
-    X_target = torch.from_numpy(domains[2])
-    body, head, without = descend(domains, lambda_=0.0, unknown_from="mixtures")
-    _, _, adapted = descend(domains, lambda_=0.7, unknown_from="mixtures")
-    confusion = class_confusion(head(body(X_target)))
-    gradients = torch.autograd.grad(confusion, [body.weight, head.weight])
-    for name, gradient in zip(("body", "label_head"), gradients, strict=True):
-        step = getattr(without, name).weight - getattr(adapted, name).weight
         torch.testing.assert_close(step, 0.1 * 0.7 * gradient, rtol=1e-7, atol=1e-12)
 
 
@@ -138,19 +142,6 @@ def test_body_and_head_learn_of_mixtures_by_their_weight(domains):
         once, four_times = weights[0] - weights[1], weights[0] - weights[2]
         assert once.abs().sum() > 0  # both learn of the mixtures
         torch.testing.assert_close(four_times, 4 * once, rtol=1e-7, atol=1e-12)
-
-
-def test_the_head_goes_to_the_border_and_the_body_away_from_it(domains):
-    X_target = domains[2]
-    body, head, without = descend(domains, lambda_=0.0, unknown_from="border")
-    _, _, adapted = descend(domains, lambda_=0.7, unknown_from="border")
-    loss = unknown_loss(head(body(torch.from_numpy(X_target))), 1)  # of "down", "unknown", "up"
-    of_body, of_head = torch.autograd.grad(loss, [body.weight, head.weight])
-    step = adapted.body.weight - without.body.weight
-    torch.testing.assert_close(step, 0.1 * 0.7 * of_body, rtol=1e-9, atol=1e-12)
-    # The head learns it at full rate whatever lambda is.
-    torch.testing.assert_close(adapted.label_head.weight, without.label_head.weight)
-    assert of_head.abs().sum() > 0
 
 
 @pytest.mark.parametrize(
@@ -194,6 +185,7 @@ def test_without_a_target_nothing_is_unknown(domains):
     twin = OpenSetClassifier(**FAST).source_only().fit(X, y, X_target)
     assert twin.classes_.tolist() == ["down", "up"]
     assert twin.unknown_label_ is None
+    assert twin.unknown_share_ is None
 
 
 @pytest.mark.accuracy
@@ -226,9 +218,76 @@ def test_later_adaptation_with_diversity_leaves_the_unknown_to_itself():
     assert np.mean(answers == y[y < 2]) > 0.8
 
 
+def plane(seed, n_rows=450, classes=(0, 1, 2)):
+    """Return rows of three classes in the plane, shifted, and their numbers: 2 is unknown."""
+    rng = np.random.default_rng(seed)
+    centres = np.array([[-4, 0], [4, 0], [0, 7]])
+    y = np.resize(classes, n_rows)
+    return centres[y] + rng.normal(size=(n_rows, 2)), y
+
+
+def fitted(seed, X_target, known=(0, 1), **params):
+    X, y = plane(100 + seed, classes=known)
+    return OpenSetClassifier(**{"max_epochs": 40, "random_state": seed, **params}).fit(
+        X, y, X_target + 0.7
+    )
+
+
+@pytest.mark.accuracy
+def test_the_share_of_unknown_rows_is_found():
+    for seed, classes in enumerate([(0, 1, 2), (0, 0, 1, 1, 2), (0, 1, 2, 2)]):
+        X_target, y = plane(seed, classes=classes)
+        clf = fitted(seed, X_target)
+        assert clf.unknown_share_ == pytest.approx(np.mean(y == 2), abs=0.05)
+        assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.95
+
+
+@pytest.mark.accuracy
+def test_where_all_rows_are_known_none_is_called_unknown():
+    for seed in range(3):
+        X_target, y = plane(seed, classes=(0, 1))
+        clf = fitted(seed, X_target)
+        assert clf.unknown_share_ == 0
+        answers = clf.predict(X_target + 0.7)
+        assert np.mean(answers == -1) < 0.01
+        assert np.mean(answers == y) > 0.97
+
+
+@pytest.mark.parametrize(("classes", "share"), [((0, 1), 0.0), ((2, 0, 1, 2), 0.5), ((2,), 1.0)])
+def test_the_share_can_be_told(classes, share):
+    X_target, y = plane(0, classes=classes)
+    clf = fitted(0, X_target, unknown_share=share)
+    assert clf.unknown_share_ == pytest.approx(share)
+    assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.95
+
+
+@pytest.mark.accuracy
+def test_one_known_class_will_do():
+    X_target, y = plane(0, classes=(0, 2))
+    clf = fitted(0, X_target, known=(0,))
+    assert clf.classes_.tolist() == [-1, 0]
+    answers = clf.predict(X_target + 0.7)
+    assert np.mean((answers == 0) == (y == 0)) > 0.9
+
+
+def test_a_target_of_few_rows_has_none_that_is_unknown_for_all_it_tells():
+    X_target, _ = plane(0, n_rows=6)
+    clf = fitted(0, X_target, max_epochs=4)
+    assert clf.unknown_share_ == 0
+
+
+def test_one_epoch_leaves_none_for_the_target_and_is_told_so(domains):
+    clf = OpenSetClassifier(max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match=r"never set rows of X_target apart.* max_epochs=1 none"):
+        clf.fit(*domains)
+    assert clf.unknown_share_ is None
+    assert set(clf.predict(domains[2])) <= {"down", "unknown", "up"}
+
+
 def test_it_comes_back_from_a_file(domains, tmp_path):
-    clf = OpenSetClassifier(unknown_share=0.4, **FAST).fit(*domains)
+    clf = OpenSetClassifier(unknown_share=0.25, **FAST).fit(*domains)
     save(clf, tmp_path / "open.safetensors")
     again = load(tmp_path / "open.safetensors")
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.unknown_label_ == "unknown"
+    assert again.unknown_share_ == clf.unknown_share_ == pytest.approx(0.25, abs=0.01)

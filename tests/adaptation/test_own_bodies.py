@@ -14,7 +14,7 @@ from torch import nn
 
 import sktransfer
 from sktransfer import DANNClassifier, TargetDomain
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 from sktransfer.model_selection import NeighborAgreementScorer
 from sktransfer.model_selection._scoring import as_for_source
 from sktransfer.network._build import make_body

@@ -1,68 +1,73 @@
-"""Target rows set apart: how sure a row is, and where the two groups part."""
+"""Target rows set apart: how far a class leads, and how near rows of the source are."""
 
 import math
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sktransfer import OpenSetClassifier
-from sktransfer.adaptation._separation import known_certainties, lower_group
-
-values = arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)).map(torch.from_numpy)
+from sktransfer.adaptation import _separation
+from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
 
 
 @pytest.mark.parametrize("unknown", [0, 1, 3])
-def test_certainties_equal_the_formula_by_plain_loops(unknown):
+def test_leads_equal_the_formula_by_plain_loops(unknown):
     Z = np.random.default_rng(0).normal(size=(5, 4))
-    expected = []
-    for row in Z.tolist():
-        total = sum(math.exp(z) for z in row)
-        expected.append(max(math.exp(row[k]) / total for k in range(4) if k != unknown))
-    certainties = known_certainties(torch.from_numpy(Z), unknown)
-    np.testing.assert_allclose(certainties, expected, rtol=1e-12)
+    leads, classes = class_leads(Z, unknown)
+    for i, row in enumerate(Z.tolist()):
+        best = max((row[k], k) for k in range(4) if k != unknown)
+        assert leads[i] == pytest.approx(best[0] - sum(row) / 4, rel=1e-12)
+        assert classes[i] == best[1]
 
 
-def groups_by_loops(values):
-    low, high = min(values), max(values)
-    below = None
-    while True:
-        again = [v < (low + high) / 2 for v in values]
-        if again == below or not any(again):
-            return again
-        below = again
-        low = sum(v for v, b in zip(values, below, strict=True) if b) / sum(below)
-        high = sum(v for v, b in zip(values, below, strict=True) if not b) / (
-            len(values) - sum(below)
-        )
+@given(arrays(np.float64, (4, 3), elements=st.floats(-5, 5)), st.floats(-5, 5))
+def test_leads_do_not_depend_on_what_is_added_to_all_outputs_of_a_row(Z, added):
+    np.testing.assert_allclose(class_leads(Z + added, 0)[0], class_leads(Z, 0)[0], atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_groups_are_those_of_plain_loops(seed):
-    drawn = np.random.default_rng(seed).beta(0.6, 0.4, size=30)
-    assert lower_group(torch.from_numpy(drawn)).tolist() == groups_by_loops(drawn.tolist())
+def test_squared_distances_equal_plain_loops(monkeypatch):
+    rng = np.random.default_rng(0)
+    target, source = rng.normal(size=(9, 3)), rng.normal(size=(7, 3))
+
+    def apart(row, other):
+        return math.dist(row / math.hypot(*row), other / math.hypot(*other))
+
+    expected = [(sum(sorted(apart(row, s) for s in source)[:5]) / 5) ** 2 for row in target]
+    np.testing.assert_allclose(squared_distances(target, source), expected, rtol=1e-9)
+    monkeypatch.setattr(_separation, "CHUNK", 2)
+    np.testing.assert_allclose(squared_distances(target, source), expected, rtol=1e-9)
+    of_one = [apart(row, source[0]) ** 2 for row in target]
+    np.testing.assert_allclose(squared_distances(target, source[:1]), of_one, rtol=1e-9)
 
 
-@given(values, st.randoms())
-def test_a_lower_value_is_in_the_lower_group_whatever_the_order(values, random):
-    below = lower_group(values)
-    if below.any():
-        assert values[below].max() < values[~below].min()
-    else:
-        # The extremes are one value, or have none between them.
-        assert values.min() >= (values.min() + values.max()) / 2
-    order = list(range(len(values)))
-    random.shuffle(order)
-    assume(values.unique().numel() == len(values))
-    assert lower_group(values[order]).sum() == below.sum()
+lengths = arrays(np.float64, (6, 1), elements=st.floats(0.1, 10))
 
 
-def test_two_heaps_are_told_apart_whatever_their_sizes():
-    heaps = torch.tensor([0.1] * 3 + [0.15] * 2 + [0.9] * 40 + [0.95] * 10)
-    assert lower_group(heaps).tolist() == [True] * 5 + [False] * 50
+@given(lengths, st.permutations(range(6)))
+def test_neighbours_are_by_angle_alone_whatever_their_order(lengths, order):
+    rng = np.random.default_rng(0)
+    target, source = rng.normal(size=(4, 3)), rng.normal(size=(6, 3))
+    distances = squared_distances(target, source)
+    again = squared_distances(3 * target, (lengths * source)[order])
+    np.testing.assert_allclose(again, distances, rtol=1e-7)
+    assert np.all((distances >= 0) & (distances <= 4 + 1e-9))
+
+
+def test_a_row_of_no_length_is_at_a_right_angle_to_all():
+    rows, source = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.0, 0.0]] * 5)
+    np.testing.assert_allclose(squared_distances(rows, source), [2, 0], atol=1e-12)
+
+
+def test_scores_equal_the_formula_by_plain_loops():
+    rng = np.random.default_rng(0)
+    leads, distances = rng.normal(size=6), rng.random(6)
+    mean = sum(distances) / 6
+    expected = [lead / (1 + d / mean) for lead, d in zip(leads, distances, strict=True)]
+    np.testing.assert_allclose(resemblances(leads, distances), expected, rtol=1e-12)
+    np.testing.assert_array_equal(resemblances(leads, np.zeros(6)), leads)
 
 
 def test_rows_unlike_all_classes_are_called_unknown_that_mixtures_do_not_show():

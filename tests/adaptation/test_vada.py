@@ -9,7 +9,7 @@ from torch import nn
 from sktransfer import DANNClassifier, VADAClassifier, load, save
 from sktransfer.adaptation._target_losses import entropy
 from sktransfer.adaptation._virtual_adversary import divergences, virtual_adversarial_logits
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 
 FAST = {"max_epochs": 2, "random_state": 0}
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
 from sktransfer.callbacks import TargetValidation
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 from sktransfer.engine._average import MovingAverage, WeightAverage
 from sktransfer.model_selection import InfoMaxScorer
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 from sktransfer.engine._stage import AlternatingStep, GradientStep, Move
 
 

@@ -3,6 +3,8 @@
 import copy
 import pickle
 import random
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -399,3 +401,14 @@ def test_a_notebook_shows_the_same_as_html(task, capsys):
     body.add_module("a<b", nn.Linear(4, 3))
     assert "a&lt;b" in FineTuneClassifier(body).summary((4,))._repr_html_()
     capsys.readouterr()
+
+
+def test_a_notebook_shows_the_tables_once(monkeypatch, capsys):
+    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=1))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    summary = FineTuneClassifier(nn.Linear(3, 2)).summary(input_shape=(3,))
+    assert capsys.readouterr().out == ""  # the value of the cell is what is shown
+    assert "<table>" in summary._repr_html_()
+    monkeypatch.delitem(sys.modules, "IPython")
+    FineTuneClassifier(nn.Linear(3, 2)).summary(input_shape=(3,))
+    assert capsys.readouterr().out == f"{summary}\n"

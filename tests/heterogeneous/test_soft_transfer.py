@@ -16,7 +16,7 @@ from torch import nn
 
 import sktransfer
 from sktransfer import HeterogeneousTransferClassifier, TargetDomain
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 from sktransfer.heterogeneous._soft_transfer import class_means, soft_transfer_loss
 
 FAST = {"max_epochs": 20, "learning_rate": 0.01, "hidden_layer_sizes": (32,), "inner_folds": 0}

@@ -144,6 +144,16 @@ def test_says_so_where_domains_share_nothing():
     np.testing.assert_array_equal(ratio.weights_, 1)
 
 
+@pytest.mark.parametrize("method", [KLIEP, ULSIF])
+def test_domains_without_any_overlap_are_told_and_have_finite_ratios(method):
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(30, 3)), rng.normal(size=(20, 3)) + 1e6
+    with pytest.warns(UserWarning, match="no row of the source that is like"):
+        ratio = method(bandwidth=1.0, random_state=0).fit(X, X_target=X_target)
+    np.testing.assert_array_equal(ratio.weights_, 1)
+    assert np.isfinite(ratio.predict(np.concatenate([X, X_target]))).all()
+
+
 def test_a_refused_fit_leaves_the_old_one():
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(30, 2)), rng.normal(size=(30, 2))

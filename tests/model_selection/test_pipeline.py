@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 from sklearn import config_context, get_config
@@ -23,7 +24,7 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sktransfer import DANNClassifier, TargetDomain, make_transfer_pipeline
@@ -142,8 +143,22 @@ def test_sparse_and_frame_targets_stay_what_they_are(domains, routing):
 def test_plain_pipeline_hands_the_target_on_untransformed(domains):
     X, y, X_target = domains
     pipe = make_pipeline(StandardScaler(), DANN)
-    pipe.fit(X, y, seeingdann__X_target=X_target)
+    with pytest.warns(UserWarning, match="past \\['standardscaler'\\] .*make_transfer_pipeline"):
+        pipe.fit(X, y, seeingdann__X_target=X_target)
     np.testing.assert_array_equal(pipe[-1].seen_[1], X_target)
+
+
+def test_plain_pipeline_that_transforms_nothing_or_the_target_too_does_not_warn(domains):
+    X, y, X_target = domains
+    for step in ("passthrough", None):
+        Pipeline([("step", step), ("dann", clone(DANN))]).fit(X, y, dann__X_target=X_target)
+    steps = [("scale", StandardScaler()), ("dann", clone(DANN))]
+    with config_context(enable_metadata_routing=True):
+        pipe = Pipeline(steps, transform_input=["X_target"]).fit(X, y, X_target=X_target)
+        scaled = pipe[0].transform(X_target)
+        np.testing.assert_array_equal(pipe[-1].seen_[1], scaled)
+        with pytest.warns(UserWarning, match="past \\['scale'\\]"):
+            Pipeline(steps).fit(X, y, X_target=X_target)
 
 
 class Recorder(TransformerMixin, BaseEstimator):
@@ -309,6 +324,22 @@ def test_target_rows_with_a_label_train_a_last_step_that_knows_no_target(domains
     with pytest.warns(UserWarning, match="by the rows that y_target labels"):
         sparse.fit(csr(X), y, csr(X_target), y_target)
     assert sparse[-1].seen_[0].shape == (len(X) + 2, X.shape[1])
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_stay_frames_where_labelled_rows_join(domains, frame):
+    X, y, X_target = (part.copy() for part in domains)
+    X_target[:, 0] = X_target[:, 0].round()
+    source = frame({"a": X[:, 0], "b": X[:, 1]})
+    target = frame({"a": X_target[:, 0].astype(int), "b": X_target[:, 1]})  # types of its own
+    few = np.full(len(X_target), None)
+    few[:2] = np.unique(y)[:2]
+    pipe = make_transfer_pipeline("passthrough", LogisticRegression())
+    with pytest.warns(UserWarning, match="No step of the pipeline takes X_target"):
+        pipe.fit(source, y, X_target=target, y_target=few)
+    assert pipe[-1].feature_names_in_.tolist() == ["a", "b"]
+    both = np.concatenate([X[:, :2], X_target[:2, :2]]), np.concatenate([y, np.unique(y)[:2]])
+    np.testing.assert_array_equal(pipe[-1].coef_, LogisticRegression().fit(*both).coef_)
 
 
 def test_labels_without_rows_or_of_another_length_are_refused(domains):

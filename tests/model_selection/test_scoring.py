@@ -1,5 +1,6 @@
 """Every scorer in every search of scikit-learn, on estimators and on pipelines."""
 
+import inspect
 import pickle
 
 import numpy as np
@@ -199,3 +200,14 @@ def test_labels_must_be_as_many_as_rows():
 
 def test_scorers_tell_what_they_hold():
     assert repr(InfoMaxScorer(np.zeros((3, 2)))) == "InfoMaxScorer(ndarray of shape (3, 2))"
+
+
+@pytest.mark.parametrize("scorer", [NeighborAgreementScorer, DEVScorer, TargetAccuracyScorer])
+def test_signature_of_a_scorer_is_what_it_takes(scorer):
+    assert next(iter(inspect.signature(scorer).parameters)) == "X_target"
+    assert "self" not in inspect.signature(scorer).parameters
+
+
+def test_signature_of_a_made_scorer_is_that_of_its_call():
+    scorer = NeighborAgreementScorer(np.zeros((3, 2)))
+    assert list(inspect.signature(scorer).parameters) == ["estimator", "X", "y"]

@@ -114,6 +114,13 @@ def test_tasks_with_a_class_in_common_have_all_in_common():
     ]
 
 
+def test_tasks_of_one_class_each_are_refused_by_what_they_hold():
+    with pytest.raises(ValueError, match="one class in each task, 'a' in some and 'b' in others"):
+        Shares().fit(X, ["a", "a", "b", "b", "a", "a"], task=[0, 0, 1, 1, 2, 2])
+    with pytest.raises(ValueError, match="y holds one class, 'a'; a classifier needs"):
+        Shares().fit(X, ["a"] * 6, task=[0, 0, 1, 1, 2, 2])
+
+
 def test_score_is_the_mean_over_tasks():
     task, y = [0, 0, 1, 1, 1, 1], ["a", "b", "a", "a", "a", "b"]
     clf = Shares().fit(X, y, task=task)

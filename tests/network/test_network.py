@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sktransfer import DANNClassifier
-from sktransfer.data._sampler import Batch, View
+from sktransfer.data._batch import Batch, View
 from sktransfer.network._network import TransferNetwork
 from sktransfer.network._probe import probe
 
