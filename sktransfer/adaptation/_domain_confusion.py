@@ -142,8 +142,8 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
     adaptation, has ``lambda`` .01 for a pretrained body, and no penalty.
 
     By default ``lambda`` times 0.03 of the mean entropy of the predictions on the target is
-    added to the second as well (`target_loss`; None is the method as published), for the reason that
-    `DANNClassifier` gives.
+    added to the second as well (`target_loss`; None is the method as published), for the
+    reason that `DANNClassifier` gives.
 
     Parameters
     ----------
