@@ -75,7 +75,7 @@ covariance = TaskCovarianceDisplay.from_estimator(related, ax=axes[0])
 first = TaskScoresDisplay.from_estimator(
     related, X_test, y_test, task=machine_test, name="with relations", ax=axes[1]
 )
-TaskScoresDisplay.from_estimator(
+second = TaskScoresDisplay.from_estimator(
     models["each alone"],
     X_test,
     y_test,

@@ -7,12 +7,16 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import brentq, minimize
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils import gen_batches
 
 from .._row_order import draw_rows, shuffle_rows
 from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain
 from ._density_ratio import BaseDensityRatio, normalized
 from ._rows import median_distance
+
+# Kernels of new rows that are computed together: 64 MB.
+KERNELS_AT_ONCE = 2**23
 
 
 def match_means(
@@ -176,9 +180,7 @@ class KMM(BaseDensityRatio):
 
     def _ratio(self, X: Any) -> np.ndarray:
         weights = np.empty(X.shape[0])
-        step = max(1, 10_000_000 // self._X.shape[0])
-        for first in range(0, X.shape[0], step):
-            rows = slice(first, first + step)
+        for rows in gen_batches(X.shape[0], max(1, KERNELS_AT_ONCE // self._X.shape[0])):
             kernel = rbf_kernel(X[rows], self._X, gamma=self.gamma_)
             near = np.maximum(kernel @ self._masses, np.finfo(np.float64).tiny)
             weights[rows] = kernel @ self._weights / near

@@ -94,3 +94,26 @@ def test_blocks_weigh_like_the_whole():
     assert np.mean(blocks.weights_) == pytest.approx(1, abs=0.1)
     smooth, smooth_blocks = whole.predict(X), blocks.predict(X)
     assert np.corrcoef(smooth, smooth_blocks)[0, 1] > 0.98
+
+
+def test_default_bandwidth_is_the_median_distance_of_all_pairs():
+    X, X_target, _, _ = make_problem(n_rows=9, n_target=6)
+    rows = [*X, *X_target]
+    distances = [np.linalg.norm(a - b) for i, a in enumerate(rows) for b in rows[:i]]
+    kmm = KMM(random_state=0).fit(X, X_target=X_target)
+    assert kmm.gamma_ == pytest.approx(1 / (2 * np.median(distances) ** 2))
+
+
+def test_by_default_the_mean_weight_is_no_less_than_one_over_the_root_of_n():
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    kmm = KMM(0.5, random_state=0).fit(X, X_target=X[:10] + 6.0)  # hardly any row is like these
+    assert kmm.weights_.mean() == pytest.approx(1 / np.sqrt(25))
+
+
+def test_rows_are_weighed_alike_however_many_there_are(monkeypatch):
+    X, X_target, _, _ = make_problem()
+    kmm = KMM(0.5, random_state=0).fit(X, X_target=X_target)
+    new = np.random.default_rng(1).normal(size=(7, 2))
+    expected = [kmm.predict(row[np.newaxis])[0] for row in new]
+    monkeypatch.setattr("sktransfer.instance._kmm.KERNELS_AT_ONCE", 60)  # two rows
+    np.testing.assert_allclose(kmm.predict(new), expected)

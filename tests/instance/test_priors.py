@@ -6,9 +6,12 @@ from hypothesis import given
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from sktransfer.instance._priors import (
     HeldOut,
+    correct_probabilities,
+    estimate_priors,
     joint_confusion,
     maximize_likelihood,
     rlls_penalty,
@@ -16,6 +19,35 @@ from sktransfer.instance._priors import (
     solve_bbse,
     solve_rlls,
 )
+
+
+def test_correction_by_plain_loops_where_classes_are_unequally_frequent():
+    rng = np.random.default_rng(0)
+    probabilities, priors, q = (
+        rng.dirichlet(np.ones(3), 5),
+        np.array([0.7, 0.2, 0.1]),
+        [0.1, 0.3, 0.6],
+    )
+    for row, corrected in zip(
+        probabilities, correct_probabilities(probabilities, priors, np.array(q)), strict=True
+    ):
+        expected = [q[k] / priors[k] * row[k] for k in range(3)]
+        np.testing.assert_allclose(corrected, np.array(expected) / sum(expected))
+
+
+def test_p_value_by_plain_loops():
+    codes, weights = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([1.0, 1, 2, 1, 1, 3, 0])
+    target = np.eye(4)[[0, 0, 0, 0, 1, 2]]  # one row of class 2, none of class 3
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    source = [weights[codes == k].sum() / weights.sum() * effective for k in range(3)]
+    counts = [source, [4, 1, 1]]
+    total, statistic = sum(map(sum, counts)), 0.0
+    for row in counts:
+        for k in range(3):
+            expected = sum(row) * (counts[0][k] + counts[1][k]) / total
+            statistic += (row[k] - expected) ** 2 / expected
+    found = shift_p_value(HeldOut(np.eye(4)[codes], codes, weights), target)
+    assert found == pytest.approx(chi2.sf(statistic, 2))
 
 
 def test_likelihood_is_greatest_where_plain_loops_end():
@@ -39,6 +71,20 @@ def test_equal_shares_are_a_fixed_point(seed):
     np.testing.assert_allclose(maximize_likelihood(probabilities, priors), priors, atol=1e-9)
 
 
+def test_rounds_begin_where_they_are_told_and_end_by_the_tolerance():
+    rng = np.random.default_rng(0)
+    probabilities, priors = rng.dirichlet(np.ones(3), 40), np.array([0.5, 0.3, 0.2])
+    start = np.array([0.2, 0.2, 0.6])
+    once = maximize_likelihood(probabilities, priors, start, tolerance=1.0)
+    expected = np.zeros(3)
+    for row in probabilities:
+        corrected = [start[k] / priors[k] * row[k] for k in range(3)]
+        expected += np.array(corrected) / sum(corrected) / 40
+    np.testing.assert_allclose(once, expected)
+    weighted = maximize_likelihood(probabilities, priors, start, np.full(40, 7.0), tolerance=1.0)
+    np.testing.assert_allclose(weighted, expected)
+
+
 def test_weights_repeat_rows():
     rng = np.random.default_rng(0)
     probabilities, times = rng.dirichlet(np.ones(3), 20), rng.integers(0, 4, 20)
@@ -55,6 +101,41 @@ def test_bbse_inverts_the_confusion():
     weights = np.array([1.6, 0.4])
     np.testing.assert_allclose(solve_bbse(confusion, confusion @ weights), weights)
     assert (solve_bbse(confusion, np.array([1.0, 0.0])) >= 0).all()
+
+
+@pytest.mark.parametrize("method", ["bbse", "rlls"])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_shares_by_the_confusion_are_those_of_plain_loops(method, n_classes):
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(n_classes), 25)
+    taken_for = codes.copy()
+    if method == "rlls":  # two classes are taken for each other, so that the penalty counts
+        mixed = np.flatnonzero(codes < 2)
+        taken_for[mixed] = mixed % 2
+    probabilities = 2 * np.eye(n_classes)[taken_for] + rng.dirichlet([1.0] * n_classes, len(codes))
+    held_out = HeldOut(probabilities / 3, codes, rng.uniform(0.5, 2, len(codes)))
+    # Of the last class nothing is predicted in the target.
+    target = rng.dirichlet([5.0] * (n_classes - 1) + [1e-9], 30)
+    counts = rng.integers(1, 4, 30).astype(float)
+    confusion, predicted = np.zeros((n_classes, n_classes)), np.zeros(n_classes)
+    for row, code, weight in zip(*held_out, strict=True):
+        confusion[np.argmax(row), code] += weight / held_out.weights.sum()
+    for row, count in zip(target, counts, strict=True):
+        predicted[np.argmax(row)] += count / counts.sum()
+    if method == "bbse":
+        weights = np.maximum(np.linalg.inv(confusion) @ predicted, 0)
+    else:
+        weights = solve_rlls(confusion, predicted, rlls_penalty(len(codes), n_classes))
+    shares = [weights[k] * sum(confusion[j, k] for j in range(n_classes)) for k in range(n_classes)]
+    found = estimate_priors(method, held_out, target, counts)
+    np.testing.assert_allclose(found, np.array(shares) / sum(shares), atol=1e-6)
+
+
+def test_shares_that_nothing_speaks_for_are_the_sources():
+    # All that is predicted for the target is what no row of the source is taken for.
+    held_out = HeldOut(np.tile([1.0, 0.0], (4, 1)), np.array([0, 0, 0, 1]), np.ones(4))
+    found = estimate_priors("bbse", held_out, np.array([[0.0, 1.0]]))
+    np.testing.assert_allclose(found, [0.75, 0.25])
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.01, 0.1, 5.0])
