@@ -234,10 +234,8 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         return told
 
     def _balanced(self, ends: np.ndarray) -> np.ndarray:
-        scaled = ends * self.class_factors_
-        sums = scaled.sum(axis=1, keepdims=True)
-        balanced: np.ndarray = np.where(sums > 0, scaled / np.where(sums > 0, sums, 1.0), ends)
-        return balanced
+        scaled: np.ndarray = ends * self.class_factors_
+        return scaled / scaled.sum(axis=1, keepdims=True)
 
     def _place(self, X: Any, mass: np.ndarray) -> Any:
         """Return rows of a domain where distances are taken; others of it will go there, too."""

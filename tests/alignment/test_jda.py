@@ -114,3 +114,11 @@ def test_numbers_that_are_no_classes_are_refused():
     X, _, X_target = shifted()
     with pytest.raises(ValueError, match="Unknown label type"):
         JDA().fit(X, X[:, 0], X_target)
+
+
+def test_rounds_end_where_the_pseudo_labels_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    X = rng.normal(scale=0.1, size=(40, 2)) + 5 * y[:, np.newaxis]
+    jda = JDA(2).fit(X, y, X_target=X + 0.1)  # none can be taken for another, from the first round
+    assert jda.n_iter_ == 2

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import TargetDomain, make_transfer_pipeline
+from sktransfer._row_order import make_folds
 from sktransfer.parameters import PriorTransferClassifier
 from sktransfer.parameters._prior_logistic import log_losses, spread_prior
 
@@ -54,6 +55,25 @@ def test_no_step_lowers_the_objective(n_classes, shrink_intercept):
             assert objective_by_loops(clf, *arguments) > least - 1e-9
             clf.coef_ -= size * steps[0]
             clf.intercept_ -= size * steps[1]
+
+
+@pytest.mark.parametrize("n_target", [2, 30])
+def test_strength_is_that_of_the_least_loss_of_rows_held_out(n_target):
+    X, y, X_target, y_target = make_data(n_target=n_target)
+    clf = PriorTransferClassifier(random_state=0).fit(X, y, X_target, y_target)
+    size = np.mean([row @ row for row in X_target])
+    strengths = [*(np.logspace(-4, 2, 7) * size), np.inf]
+    losses = []
+    for strength in strengths:
+        loss = 0.0
+        for fold in make_folds(X_target, y_target, 5, np.random.RandomState(0)):
+            rest = np.setdiff1d(np.arange(n_target), fold)
+            model = PriorTransferClassifier(strength=strength)
+            model.fit(X, y, X_target[rest], y_target[rest])
+            for row, label in zip(X_target[fold], y_target[fold], strict=True):
+                loss -= np.log(model.predict_proba(row[np.newaxis])[0, label])
+        losses.append(loss)
+    assert clf.strength_ == pytest.approx(strengths[np.argmin(losses)])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -74,6 +74,31 @@ def test_leave_one_out_error_is_that_of_refits(seed, fit_intercept):
     assert errors[0] == pytest.approx(error)
 
 
+@pytest.mark.parametrize("shrink_intercept", [False, True])
+@pytest.mark.parametrize("n_target", [2, 12])
+def test_strength_is_that_of_the_least_error_of_rows_left_out(n_target, shrink_intercept):
+    X, y, X_target, y_target = make_data(n_target=n_target)
+    source = Ridge().fit(X, y)
+    prior = np.append(source.coef_, source.intercept_)
+    rows = np.column_stack([X_target, np.ones(n_target)])
+    size = np.mean([row @ row for row in rows]) if shrink_intercept else X_target.var(axis=0).sum()
+    errors = []
+    for strength in (*np.logspace(-4, 4, 17), 1e12):
+        penalty = size * strength * np.diag([1, 1, 1, float(shrink_intercept)])
+        error = 0.0
+        for left in range(n_target):
+            kept = np.delete(np.arange(n_target), left)
+            moment = rows[kept].T @ rows[kept] / n_target + penalty
+            told = rows[kept].T @ (y_target[kept] - rows[kept] @ prior) / n_target
+            coef = prior + np.linalg.solve(moment, told)
+            error += (y_target[left] - rows[left] @ coef) ** 2
+        errors.append(error)
+    reg = PriorTransferRegressor(shrink_intercept=shrink_intercept)
+    reg.fit(X, y, X_target, y_target)
+    strengths = np.append(np.logspace(-4, 4, 17) * size, np.inf)
+    assert reg.strength_ == pytest.approx(strengths[np.argmin(errors)])
+
+
 def test_strength_goes_with_what_the_source_is_worth():
     X, y, X_target, y_target = make_data(n_target=40)
     of_source = Ridge().fit(X, y).predict(X_target)
@@ -142,3 +167,11 @@ def test_says_what_a_source_lacks():
     several = LogisticRegression().fit(X, np.digitize(y, [-1, 1]))
     with pytest.raises(ValueError, match="3 outputs"):
         PriorTransferRegressor(several).fit(X_target, y_target)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_constant_rows_leave_the_sources_coefficients(strength):
+    X, y, _, _ = make_data()
+    reg = PriorTransferRegressor(strength=strength).fit(X, y, np.ones((5, 3)), np.arange(5.0))
+    np.testing.assert_allclose(reg.coef_, reg.source_.coef_)
+    assert reg.predict(np.ones((1, 3)))[0] == pytest.approx(2)
