@@ -141,6 +141,10 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
     and equal shares of the sources. The published method learns the soft labels before
     adaptation, has ``lambda`` .01 for a pretrained body, and no penalty.
 
+    By default ``lambda`` times 0.03 of the mean entropy of the predictions on the target is
+    added to the second as well (`target_loss`; None is the method as published), for the
+    reason that `DANNClassifier` gives.
+
     Parameters
     ----------
     {body_parameters}
@@ -193,6 +197,8 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
 
     soft_label_weight: float = 0.1
     temperature: float = 2.0
+    target_loss: Any = "entropy"
+    target_loss_weight: float = 0.03
     optimizer: Any = "game_adam"
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:

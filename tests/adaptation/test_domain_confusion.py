@@ -143,11 +143,13 @@ def test_one_step_is_that_of_two_optimizers_by_hand(domains):
         (F.softplus(domain(f)) / 2 + F.softplus(-domain(f)) / 2).mean() for f in (f_s, f_t)
     )
     logits, known = label(f_s), label(f_t[:9])
+    q = label(f_t).softmax(dim=1)
+    entropy = -(q * q.log()).sum(dim=1).mean()
     softened = (logits.detach() / 2.0).softmax(dim=1)
     means = torch.stack([softened[classes == k].mean(dim=0) for k in (0, 1)])
     soft = -(means[classes[:9]] * (known / 2.0).log_softmax(dim=1)).sum(dim=1).mean()
     labels = F.cross_entropy(logits, classes) + 9 / 90 * F.cross_entropy(known, classes[:9])
-    step(labels + 0.7 * confusion + 0.5 * soft, [body, label])
+    step(labels + 0.7 * (confusion + 0.03 * entropy) + 0.5 * soft, [body, label])
     for name, p in network.named_parameters():
         torch.testing.assert_close(trained.get_parameter(name), p, rtol=1e-9, atol=1e-12, msg=name)
 

@@ -92,32 +92,36 @@ def test_no_gradient_flows_through_the_bandwidth():
     assert target.grad.item() == pytest.approx(2 * sum(slopes))
 
 
+def modules():
+    torch.manual_seed(0)
+    return nn.Linear(4, 3).double(), nn.Linear(3, 2).double()
+
+
+def trained(domains, lambda_, **params):
+    """Return the network after one step down the loss of all rows, with rate 0.1."""
+    X, y, X_target = domains
+    body, head = modules()
+    clf = DeepMMDClassifier(
+        body,
+        label_classifier=head,
+        lambda_=lambda_,
+        lambda_schedule="constant",
+        optimizer=torch.optim.SGD,
+        learning_rate=0.1,
+        average_weights=0.0,
+        batch_size=90,
+        max_epochs=1,
+        random_state=0,
+        **params,
+    )
+    return clf.fit(X, y, X_target[:50]).net_.module_
+
+
 @pytest.mark.parametrize("joint", [False, True])
 def test_lambda_weighs_the_gradient_and_only_joint_matching_teaches_the_head(domains, joint):
-    X, y, X_target = domains
-
-    def modules():
-        torch.manual_seed(0)
-        return nn.Linear(4, 3).double(), nn.Linear(3, 2).double()
-
-    def step(lambda_):
-        body, head = modules()
-        clf = DeepMMDClassifier(
-            body,
-            joint=joint,
-            label_classifier=head,
-            lambda_=lambda_,
-            lambda_schedule="constant",
-            optimizer=torch.optim.SGD,
-            learning_rate=0.1,
-            average_weights=0.0,
-            batch_size=90,
-            max_epochs=1,
-            random_state=0,
-        )
-        return clf.fit(X, y, X_target[:50]).net_.module_
-
-    adapted, without = step(3.0), step(0.0)
+    X, _, X_target = domains
+    adapted = trained(domains, 3.0, joint=joint, target_loss=None)
+    without = trained(domains, 0.0, joint=joint, target_loss=None)
     body, head = modules()
     sides = []
     for Z in (X, X_target[:50]):
@@ -129,3 +133,16 @@ def test_lambda_weighs_the_gradient_and_only_joint_matching_teaches_the_head(dom
         difference = getattr(adapted, name).weight - getattr(without, name).weight
         expected = torch.zeros_like(difference) if gradient is None else -0.1 * 3.0 * gradient
         torch.testing.assert_close(difference, expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_by_default_lambda_weighs_a_little_of_the_entropy_as_well(domains, joint):
+    by_default = trained(domains, 3.0, joint=joint)
+    published = trained(domains, 3.0, joint=joint, target_loss=None)
+    body, head = modules()
+    p = head(body(torch.from_numpy(domains[2][:50]))).softmax(dim=1)
+    entropy = -(p * p.log()).sum(dim=1).mean()
+    gradients = torch.autograd.grad(0.03 * entropy, [body.weight, head.weight])
+    for name, gradient in zip(("body", "label_head"), gradients, strict=True):
+        difference = getattr(by_default, name).weight - getattr(published, name).weight
+        torch.testing.assert_close(difference, -0.1 * 3.0 * gradient, rtol=1e-8, atol=1e-12)
