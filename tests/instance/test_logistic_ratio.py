@@ -24,7 +24,8 @@ def test_log_ratio_of_two_gaussians_is_the_line_that_it_is():
     np.testing.assert_allclose(np.log(ratio.predict(at)), at[:, 0] - 0.5, atol=0.2)
 
 
-def test_no_row_is_weighed_by_a_classifier_that_saw_it():
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_no_row_is_weighed_by_a_classifier_that_saw_it(n_folds):
     class Memory(LogisticRegression):
         """Remembers its rows, and refuses them."""
 
@@ -38,7 +39,7 @@ def test_no_row_is_weighed_by_a_classifier_that_saw_it():
 
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(23, 2)), rng.normal(size=(31, 2))
-    ratio = LogisticRatio(Memory(), random_state=0).fit(X, X_target=X_target)
+    ratio = LogisticRatio(Memory(), n_folds=n_folds, random_state=0).fit(X, X_target=X_target)
     assert (ratio.weights_ > 0).all()
 
 
@@ -47,3 +48,14 @@ def test_without_folds_weights_are_the_predictions():
     X, X_target = rng.normal(size=(23, 2)), rng.normal(size=(31, 2))
     ratio = LogisticRatio(n_folds=0).fit(X, X_target=X_target)
     np.testing.assert_array_equal(ratio.weights_, ratio.predict(X))
+
+
+def test_default_classifier_is_held_back_by_as_much_as_there_are_features():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(23, 4)), rng.normal(size=(31, 4))
+    ratio = LogisticRatio(n_folds=0).fit(X, X_target=X_target)
+    rows, domain = np.concatenate([X, X_target]), np.repeat([0, 1], [23, 31])
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    of_target = LogisticRegression(C=1 / 4).fit(rows, domain).predict_proba(rows[:23])[:, 1]
+    expected = 23 / 31 * of_target / (1 - of_target)
+    np.testing.assert_allclose(ratio.weights_, expected, rtol=1e-6)
