@@ -2,18 +2,25 @@
 
     python benchmarks/where_the_body_ends.py [seeds]
 
-MNIST to MNIST-M as in `holds.py`, two convolutions, then a dense layer of 100 with batch
-normalisation, which belongs to the body or to the label head; 10 epochs, all else at its defaults.
+MNIST to MNIST-M as in `holds.py`, 10 epochs, and MNIST and USPS as in `family.py`, 20 epochs: two
+convolutions, then a dense layer of 100 with batch normalisation, which belongs to the body or to
+the label head; all else at its defaults.
 """
 
 import sys
 import warnings
+from dataclasses import replace
 
 import torch
+from _family_problems import FAMILY, lenet
 from _holds_problems import COLOUR_DIGITS
 from torch import nn
 
 from sktransfer import DANNClassifier
+
+GREY_DIGITS = [
+    replace(problem, body=lambda: lenet()[:9]) for problem in FAMILY if problem.dataset == "lenet"
+]
 
 
 def dense(n_features):
@@ -21,26 +28,29 @@ def dense(n_features):
     return nn.Sequential(nn.Linear(n_features, 100), nn.BatchNorm1d(100), nn.ReLU())
 
 
-def dense_in_body(convolutions):
+def dense_in_body(convolutions, X):
     """Return body and label head."""
-    n_features = convolutions(torch.zeros(2, 3, 28, 28)).flatten(1).shape[1]
+    n_features = convolutions(torch.tensor(X[:2], dtype=torch.float32)).flatten(1).shape[1]
     return nn.Sequential(convolutions, nn.Flatten(), dense(n_features)), None
 
 
-def dense_in_head(convolutions):
+def dense_in_head(convolutions, X):
     """Return body and label head."""
     return convolutions, lambda n, n_classes: nn.Sequential(dense(n), nn.Linear(100, n_classes))
 
 
 def main(n_seeds):
     """Print the accuracy on the target of every fit."""
-    for problem in COLOUR_DIGITS:
+    for problem in (*COLOUR_DIGITS, *GREY_DIGITS):
+        epochs = 20 if problem in GREY_DIGITS else 10
         for cut in (dense_in_body, dense_in_head):
             for seed in range(n_seeds):
                 X, y, X_target, y_target = problem.rows(seed, "raw")
                 torch.manual_seed(seed)
-                body, head = cut(problem.body())
-                clf = DANNClassifier(body, label_classifier=head, max_epochs=10, random_state=seed)
+                body, head = cut(problem.body(), X)
+                clf = DANNClassifier(
+                    body, label_classifier=head, max_epochs=epochs, random_state=seed
+                )
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     clf.fit(X, y, X_target=X_target)

@@ -168,7 +168,9 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     The domain classifier learns with factor 1, not lambda (as the paper's
     experiments do; its eq. 16 has lambda there too). A body with batch
     normalisation sees each domain by itself, and predicts with the target's
-    statistics. With several sources ``L_d`` is the cross-entropy of all domains, of
+    statistics. In images let it end in the maps of the last convolution and give dense layers
+    to the label head (`label_classifier`): one in the body can hide the domain by itself,
+    and what is below it then has no reason to change. With several sources ``L_d`` is the cross-entropy of all domains, of
     which the sources together weigh as much as the target.
 
     By default ``lambda`` times 0.03 of the mean entropy of the predictions on the target is
