@@ -1,10 +1,10 @@
-"""DANN on the same layers, cut into body and label head at two places.
+"""DANN on the same layers, cut into body and label head at two places, and without the last.
 
     python benchmarks/where_the_body_ends.py [seeds]
 
 MNIST to MNIST-M as in `holds.py`, 10 epochs, and MNIST and USPS as in `family.py`, 20 epochs: two
-convolutions, then a dense layer of 100 with batch normalisation, which belongs to the body or to
-the label head; all else at its defaults.
+convolutions, then a dense layer of 100 with batch normalisation, which belongs to the body, to
+the label head, or is left out; all else at its defaults.
 """
 
 import sys
@@ -39,11 +39,16 @@ def dense_in_head(convolutions, X):
     return convolutions, lambda n, n_classes: nn.Sequential(dense(n), nn.Linear(100, n_classes))
 
 
+def without(convolutions, X):
+    """Return body and label head: no dense layer at all."""
+    return convolutions, None
+
+
 def main(n_seeds):
     """Print the accuracy on the target of every fit."""
     for problem in (*COLOUR_DIGITS, *GREY_DIGITS):
         epochs = 20 if problem in GREY_DIGITS else 10
-        for cut in (dense_in_body, dense_in_head):
+        for cut in (dense_in_body, dense_in_head, without):
             for seed in range(n_seeds):
                 X, y, X_target, y_target = problem.rows(seed, "raw")
                 torch.manual_seed(seed)

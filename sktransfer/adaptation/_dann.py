@@ -170,8 +170,8 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     normalisation sees each domain by itself, and predicts with the target's
     statistics. In images let it end in the maps of the last convolution and give dense layers
     to the label head (`label_classifier`): one in the body can hide the domain by itself,
-    and what is below it then has no reason to change. With several sources ``L_d`` is the cross-entropy of all domains, of
-    which the sources together weigh as much as the target.
+    and what is below it then has no reason to change. With several sources ``L_d`` is the
+    cross-entropy of all domains, of which the sources together weigh as much as the target.
 
     By default ``lambda`` times 0.03 of the mean entropy of the predictions on the target is
     minimised as well (`target_loss`; None is the method as published). Once the label
