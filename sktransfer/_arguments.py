@@ -187,8 +187,8 @@ def check_takes(function: Callable[..., Any], name: str, *arguments: str) -> Non
         ) from error
 
 
-def refuse_unknown(unknown: Iterable[str], known: Iterable[str], call: str) -> None:
-    """Refuse arguments that a call does not know, with the one that may have been meant.
+def refuse_unknown(unknown: Iterable[str], known: Iterable[str], estimator: Any) -> None:
+    """Refuse arguments that `fit` does not know, with the one, or the parameter, that was meant.
 
     Raises
     ------
@@ -196,9 +196,13 @@ def refuse_unknown(unknown: Iterable[str], known: Iterable[str], call: str) -> N
         Where there is any.
     """
     for name in unknown:
+        kind, hint = type(estimator).__name__, meant(name, known)
+        parameters = difflib.get_close_matches(name, estimator.get_params(deep=False), 1, 0.7)
+        if parameters and not difflib.get_close_matches(name, known, 1, 0.5):
+            hint = f" It is a parameter: {kind}({parameters[0]}=...)."
         raise TypeError(
-            f"{call} got an unexpected keyword argument {name!r}."
-            f"{meant(name, known)} It takes {', '.join(known)}."
+            f"{kind}.fit() got an unexpected keyword argument {name!r}.{hint} "
+            f"It takes {', '.join(known)}."
         )
 
 

@@ -108,7 +108,7 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
             For parameters or data that cannot be used, with what is wanted
             instead.
         """
-        refuse_unknown(unknown, OF_FIT, f"{type(self).__name__}.fit()")
+        refuse_unknown(unknown, OF_FIT, self)
         if self._is_source_only:
             X_target = y_target = None
         fitted = self._begin_fit()

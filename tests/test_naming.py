@@ -126,6 +126,12 @@ def test_an_argument_of_another_name_is_refused_with_the_one_meant(estimator, wr
         estimator.fit(X, y, **{wrong: X})
 
 
+def test_a_parameter_given_to_fit_is_sent_to_the_constructor():
+    message = r"'epochs'\. It is a parameter: DANNClassifier\(max_epochs=\.\.\.\)\. It takes X"
+    with pytest.raises(TypeError, match=message):
+        DANNClassifier().fit(X, y, epochs=3)
+
+
 def test_an_argument_like_none_gets_the_list():
     with pytest.raises(TypeError, match=r"fit\(\) got an .* argument 'verbose'\. It takes X, y, "):
         CORAL().fit(X, y, verbose=1)

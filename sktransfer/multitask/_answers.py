@@ -82,7 +82,7 @@ class TaskMixin:
         ValueError, TypeError
             For parameters or data that cannot be used, with what is wanted instead.
         """
-        refuse_unknown(unknown, OF_FIT, f"{type(self).__name__}.fit()")
+        refuse_unknown(unknown, OF_FIT, self)
         fitted = self._begin_fit()  # type: ignore[attr-defined]
         source, labels = fitted._check_tasks(X, y, task, sample_weight)
         fitted.tasks_, fitted.task_layout_ = labels.names, labels.layout

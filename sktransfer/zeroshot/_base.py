@@ -129,7 +129,7 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             For parameters, descriptions or data that cannot be used.
         """
-        refuse_unknown(unknown, ("X", "y"), f"{type(self).__name__}.fit()")
+        refuse_unknown(unknown, ("X", "y"), self)
         fitted = self._begin_fit()
         source = check_domains(fitted, X, y, dtype=FLOATS).source
         fitted._fit(source.X, source.y)
