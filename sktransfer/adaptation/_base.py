@@ -31,11 +31,8 @@ from ..engine._runtime import limited_threads
 from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._class_weighting import ClassWeighting
-from ._diagnosis import describe_failure, describe_shares, domain_gradient
-
-# Rows of the target, or a few more, whose predictions tell the shares of its classes.
-ROWS_FOR_SHARES = 2000
+from ._class_weighting import MOST_ROWS, ClassWeighting, even_rows
+from ._diagnosis import AS_THEY_ARE, describe_failure, describe_shares, domain_gradient
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
@@ -265,28 +262,28 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         known = task.shares(source.labels, source.sample_weight)
         if known is None or target is None:
             return
-        weighed = [call for _, call in before_epochs if isinstance(call, ClassWeighting)]
-        found = next((call.found for call in weighed if call.found), None)
-        shares = [known, *self._predicted_shares(sampler)] if found is None else found
-        n_rows = min(ROWS_FOR_SHARES, len(target))
-        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
+        shares, drawn = [known, *self._predicted_shares(source, sampler)], AS_THEY_ARE
+        for _, call in before_epochs:
+            if isinstance(call, ClassWeighting):
+                shares, drawn = call.found or shares, call.drawn
+        n_rows = min(MOST_ROWS, len(target))
+        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, drawn)
         if text is not None:
             warn(text)
 
-    def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
+    def _predicted_shares(self, source: Domain, sampler: Sampler) -> list[np.ndarray]:
         """Return the shares of predicted classes in rows of the source and of the target."""
-        network, task, n_rows = self.net_.module_, self.net_.task, 0
-        of_source, of_target = [], []
-        with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
-            for batch in sampler.epoch(done=1.0, share=0.0):
-                assert batch.target is not None
-                of_source.append(network.forward_source(batch.source.X).cpu())
-                of_target.append(network.forward(batch.target.X).cpu())
-                n_rows += len(batch.target)
-                if n_rows >= ROWS_FOR_SHARES:
-                    break
-        answers = [task.answers(torch.cat(part).numpy()) for part in (of_source, of_target)]
-        return [shares for part in answers if (shares := task.shares(part)) is not None]
+        network, task = self.net_.module_, self.net_.task
+        assert sampler.target is not None
+        rows, weight = even_rows(sampler.source), source.sample_weight
+        weight = None if weight is None else weight[rows.numbers]
+        of_source = rows.passed(self.net_, network.forward_source)
+        of_target = even_rows(sampler.target).passed(self.net_, network.forward)
+        shares = [
+            task.shares(task.answers(of_source), weight),
+            task.shares(task.answers(of_target)),
+        ]
+        return [part for part in shares if part is not None]
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

@@ -15,7 +15,8 @@ from .._validation import StrOptions
 from ..data._rows import Rows
 from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
-from ._diagnosis import gross_shares
+from ..schedules import dann_ramp
+from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, gross_shares
 
 # Progress of training between which shares are looked at: the network knows the source, and what
 # makes the domains alike has not yet carried the target's rows to classes that they lack.
@@ -27,9 +28,6 @@ LEAST_EPOCHS = 3  # that have gone by: after one or two, errors of predictions l
 LEAST_EXPLAINED = 0.9
 
 MOST_ROWS = 2000  # of a domain that are looked at
-
-# Share of the training after which predicted shares count in full.
-FULL_AFTER = 0.5
 
 
 def class_shares(y: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
@@ -103,6 +101,8 @@ class ClassWeighting(Callback):
         Draws the rows of both domains. Of several sources each is weighed by itself.
     """
 
+    otherwise = AS_THEY_ARE
+
     def __init__(self, sampler: Sampler):
         assert sampler.source.y is not None
         self.sampler = sampler
@@ -116,6 +116,11 @@ class ClassWeighting(Callback):
         self.n_epochs = 0
         # Shares of the source, of predictions for it and for the target, that were acted on.
         self.found: list[np.ndarray] = []
+
+    @property
+    def drawn(self) -> str:
+        """How rows of the source were drawn."""
+        return EXPLAINED if self.found else self.otherwise
 
     def own_shares(self, n_classes: int) -> np.ndarray:
         """Return those of all sources together."""
@@ -136,27 +141,6 @@ class ClassWeighting(Callback):
         self.n_epochs, self.found = state["n_epochs"], [part.numpy() for part in state["found"]]
         if self.found:
             self.set_shares(self.found[-1])
-
-
-class TargetShares(ClassWeighting):
-    """Weighs the source's classes before each epoch by what is predicted for the target.
-
-    The shares are ``(1 - w) p_k + w q_k``, with ``p_k`` those of the source, ``q_k`` the mean
-    probabilities on the target and ``w`` the progress of training over `FULL_AFTER`, at
-    most 1. A network that hardly knows the source says nothing of the target, and drawing
-    the source by that would teach it just what it said.
-    """
-
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
-        """Set the weights by which the source's rows are drawn in this epoch."""
-        network, target = net.module_, self.sampler.target
-        assert target is not None
-        logits = torch.from_numpy(net.engine.forward(network, network.forward, target.rows))
-        predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
-        weight = min(1.0, self.n_epochs / (FULL_AFTER * net.max_epochs))
-        own = self.own_shares(len(predicted))
-        self.set_shares((1 - weight) * own + weight * predicted)
-        self.n_epochs += 1
 
 
 class ExplainingShares(ClassWeighting):
@@ -197,6 +181,32 @@ class ExplainingShares(ClassWeighting):
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
 
 
+class TargetShares(ExplainingShares):
+    """Weighs them before each epoch by what is predicted then, until something is explained.
+
+    The shares are ``(1 - w) p_k + w q_k``, with ``p_k`` those of the source, ``q_k`` the mean
+    probabilities on the target, of `MOST_ROWS` rows at most, and ``w`` the progress of training on
+    the ramp of ``lambda``. A network that hardly knows the source says nothing of the target, and
+    drawing the source by that would teach it just what it said. Later it is too late: domains
+    that were made alike have the shares by which the source was drawn, whichever these are.
+    """
+
+    otherwise = FOLLOWED
+
+    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+        """Set the weights by which the source's rows are drawn in this epoch."""
+        weight = dann_ramp(self.n_epochs / net.max_epochs)
+        super().on_epoch_begin(net, **kwargs)
+        if self.found:
+            return
+        network = net.module_
+        assert self.sampler.target is not None
+        logits = torch.from_numpy(even_rows(self.sampler.target).passed(net, network.forward))
+        predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
+        own = self.own_shares(len(predicted))
+        self.set_shares((1 - weight) * own + weight * predicted)
+
+
 def even_rows(domain: DomainRows) -> SomeRows:
     """Return rows of a domain at even distances, `MOST_ROWS` of them at most."""
     n_rows = len(domain)
@@ -221,22 +231,26 @@ class SomeRows:
         """Return the rows from start to stop."""
         return self.rows.take(self.numbers[start:stop])
 
-    def look(
-        self, net: TransferNet, body: Callable[[Tensor], Tensor]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the body makes of all, and the classes that the label head predicts.
+    def passed(self, net: TransferNet, compute: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """Return what a part of the network makes of all.
 
         No more rows are read at once than in training.
         """
-        network, engine = net.module_, net.engine
-        pieces = [SomeRows(self.rows, part) for part in self.numbers.split(engine.batch_size)]
+        pieces = [SomeRows(self.rows, part) for part in self.numbers.split(net.engine.batch_size)]
+        return np.concatenate([net.engine.forward(net.module_, compute, piece) for piece in pieces])
 
-        def passed(X: Tensor) -> Tensor:
+    def look(
+        self, net: TransferNet, body: Callable[[Tensor], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the body makes of all, and the classes that the label head predicts."""
+        network = net.module_
+
+        def features_and_outputs(X: Tensor) -> Tensor:
             features = body(X)
             return torch.cat([features, network.label_head(features)], dim=1)
 
-        made = np.concatenate([engine.forward(network, passed, piece) for piece in pieces])
-        features, outputs = np.split(made.astype(np.float64), [network.n_features], axis=1)
+        made = self.passed(net, features_and_outputs).astype(np.float64)
+        features, outputs = np.split(made, [network.n_features], axis=1)
         return features, outputs.argmax(axis=1)
 
 
@@ -255,6 +269,3 @@ class ClassWeightingMixin:
             return []
         kind = ExplainingShares if self.class_weighting == "auto" else TargetShares
         return [("class_weighting", kind(sampler))]
-
-    def _supposes_equal_shares(self) -> bool:
-        return bool(self.class_weighting != "target")

@@ -244,5 +244,5 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
 
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
-    class_weighting: Any = "auto"
+    class_weighting: Any = "target"
     optimizer: Any = "game_adam"

@@ -32,6 +32,34 @@ MOST_RATIO = 5
 LEAST_CLASS_ROWS = 10
 
 
+# By what shares rows of the source were drawn: their own, those predicted before each epoch, or
+# from one epoch on by those that explained what is between the domains.
+AS_THEY_ARE, FOLLOWED, EXPLAINED = "as they are", "followed", "explained"
+
+# What to do where predicted shares are grossly others.
+ADVICE = {
+    AS_THEY_ARE: (
+        "Either adaptation has gone astray (compare with source_only(), "
+        "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
+        "target (partial adaptation): what makes the domains alike then mixes classes up. "
+        'class_weighting="auto" draws the source by the shares of the target, and '
+        "LabelShiftClassifier estimates them, by which class_weight and sample_weight can weigh "
+        "the source."
+    ),
+    FOLLOWED: (
+        "Rows of the source were drawn by what is predicted, more so from epoch to epoch "
+        '(class_weighting="auto"). Either the shares do differ, or adaptation has gone astray and '
+        "feeds on what it predicts: compare with source_only(), lower lambda_, or draw the source "
+        "as it is with class_weighting=None where you know that the shares are alike."
+    ),
+    EXPLAINED: (
+        "These shares explain what is between the domains, so rows of the source were drawn by "
+        'them (class_weighting="auto"; None draws them as they are). Where only the shares '
+        "differ, LabelShiftClassifier needs no training anew."
+    ),
+}
+
+
 def gross_shares(
     known: np.ndarray, in_source: np.ndarray, in_target: np.ndarray, n_target: int
 ) -> np.ndarray:
@@ -53,7 +81,7 @@ def gross_shares(
 
 
 def describe_shares(
-    names: list[Any], shares: Sequence[np.ndarray], n_target: int, weighed: bool = False
+    names: list[Any], shares: Sequence[np.ndarray], n_target: int, drawn: str = AS_THEY_ARE
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -65,8 +93,8 @@ def describe_shares(
         Their shares in the source, in the predictions for it and in those for the target.
     n_target : int
         Rows of the target.
-    weighed : bool
-        Whether the source's rows were drawn by such shares.
+    drawn : {"as they are", "followed", "explained"}
+        How rows of the source were drawn.
     """
     known, in_source, in_target = (np.asarray(share) for share in shares)
     gross = gross_shares(known, in_source, in_target, n_target)
@@ -77,23 +105,9 @@ def describe_shares(
         for k in np.flatnonzero(gross)[:5]
     ]
     more = f" and {gross.sum() - 5} more" if gross.sum() > 5 else ""
-    if weighed:
-        advice = (
-            "These shares explain what is between the domains, so rows of the source were drawn by "
-            'them (class_weighting="auto"; None draws them as they are). Where only the shares '
-            "differ, LabelShiftClassifier needs no training anew."
-        )
-    else:
-        advice = (
-            "Either adaptation has gone astray (compare with source_only(), "
-            "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
-            "target (partial adaptation): what makes the domains alike then mixes classes up. "
-            'class_weighting="target" leaves missing classes out, and LabelShiftClassifier '
-            "estimates shares, by which class_weight and sample_weight can weigh the source."
-        )
     return (
         "The predicted shares of the target's classes differ grossly from the source's: "
-        f"{', '.join(named)}{more}. {advice}"
+        f"{', '.join(named)}{more}. {ADVICE[drawn]}"
     )
 
 
