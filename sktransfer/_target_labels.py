@@ -55,10 +55,20 @@ def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
 
 
 def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return labels as the type of others, where that keeps all values.
+    """Return labels of the target as the type of the source's, where that keeps all values.
 
     Whole numbers beside NaN come as floats, and are the classes that they were.
+
+    Raises
+    ------
+    ValueError
+        For words in one domain and numbers in the other, of which no class is the same.
     """
+    if (y.dtype.kind in "OSU") != (known.dtype.kind in "OSU"):
+        raise ValueError(
+            f"y holds labels such as {y[:1].tolist()}, and y_target such as "
+            f"{known[:1].tolist()}: give text in both, or numbers in both."
+        )
     if y.dtype.kind not in "iub" or known.dtype.kind != "f":
         return known
     whole = known.astype(y.dtype)

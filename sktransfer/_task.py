@@ -135,19 +135,7 @@ class Classification(Task):
         return isinstance(other, Classification) and np.array_equal(self.classes, other.classes)
 
     def joined_by(self, y: np.ndarray) -> Classification:
-        """Return the task with the classes of these labels besides.
-
-        Raises
-        ------
-        ValueError
-            For words in one domain and numbers in the other.
-        """
-        are_words = [labels.dtype.kind in "OSU" for labels in (self.classes, y)]
-        if are_words[0] != are_words[1]:
-            raise ValueError(
-                f"y holds labels such as {self.classes[:1].tolist()}, and y_target such as "
-                f"{y[:1].tolist()}: give text in both, or numbers in both."
-            )
+        """Return the task with the classes of these labels besides."""
         new = np.setdiff1d(y, self.classes)
         return Classification(np.union1d(self.classes, new)) if new.size else self
 

@@ -26,7 +26,11 @@ from ._arguments import (
 )
 from ._measured import check_classes
 from ._naming import check_values, named
-from ._target_domain import is_dataset, warn_where_scikit_learn_came_between
+from ._target_domain import (
+    is_dataset,
+    warn_where_labels_of_the_source_were_transformed,
+    warn_where_scikit_learn_came_between,
+)
 from ._target_labels import (
     check_all_labelled,
     in_type_of,
@@ -124,6 +128,7 @@ def check_domains(
         check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
+        warn_where_labels_of_the_source_were_transformed()
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
         if y is not None and target.y is not None and is_classifier(estimator):
             target = replace(target, y=in_type_of(y, target.y))

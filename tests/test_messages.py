@@ -24,8 +24,10 @@ from sktransfer import (
     MCCClassifier,
     MeanRegularizedClassifier,
     MeanRegularizedRegressor,
+    PriorTransferClassifier,
     PrototypicalClassifier,
     TargetDomain,
+    TrAdaBoostClassifier,
     load,
     make_transfer_pipeline,
     save,
@@ -273,6 +275,23 @@ def test_labels_of_the_target_keep_the_type_of_the_source():
     assert pipe.classes_.dtype == ys.dtype
     of_a_third = clone(learner).fit(Xs, ys, X_target=Xt, y_target=np.where(known == 1, 7, known))
     assert of_a_third.classes_.tolist() == [0, 1, 7]
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        TrAdaBoostClassifier(),
+        PriorTransferClassifier(),
+        BalancedWeightingClassifier(),
+        make_transfer_pipeline(CORAL(), LogisticRegression()),
+    ],
+)
+def test_labels_of_the_target_that_are_words_beside_numbers_are_refused(learner):
+    words = np.where(yt == 1, "one", "zero")
+    with pytest.raises(ValueError, match=r"y holds labels such as \[\d\], and y_target such as"):
+        clone(learner).fit(Xs, ys, X_target=Xt, y_target=words)
+    with pytest.raises(ValueError, match="give text in both, or numbers in both"):
+        clone(learner).fit(Xs, np.where(ys == 1, "one", "zero"), X_target=Xt, y_target=yt)
 
 
 @pytest.mark.parametrize("estimator", [MeanRegularizedClassifier(), ESZSLClassifier()])
