@@ -134,7 +134,7 @@ def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None)
     """
     if isinstance(X_target, TargetDomain) or n_source != n_target:
         return
-    if _caller(lambda frame: frame.f_code.co_name in FITTING_A_PART) is None:
+    if find_caller(lambda frame: frame.f_code.co_name in FITTING_A_PART) is None:
         return
     warn(
         f"X_target has {n_source} rows inside a search, as many as the source fold: it was cut "
@@ -148,7 +148,7 @@ def warn_where_a_pipeline_let_it_pass() -> None:
 
     Nothing that arrives says so; the caller does.
     """
-    frame = _caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.pipeline")
+    frame = find_caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.pipeline")
     if frame is None or frame.f_code.co_name not in {"fit", "fit_predict", "fit_transform"}:
         return  # a step before the last is asked by another function
     pipeline = frame.f_locals["self"]
@@ -164,7 +164,7 @@ def warn_where_a_pipeline_let_it_pass() -> None:
 
 def warn_where_labels_of_the_source_were_transformed() -> None:
     """Warn where `TransformedTargetRegressor` fits, which transforms `y` and no `y_target`."""
-    frame = _caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.compose._target")
+    frame = find_caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.compose._target")
     if frame is None:
         return
     warn(
@@ -175,7 +175,19 @@ def warn_where_labels_of_the_source_were_transformed() -> None:
     )
 
 
-def _caller(is_wanted: Callable[[FrameType], bool]) -> FrameType | None:
+def say_where_columns_were_cut() -> str:
+    """Return what to do where a `ColumnTransformer` fits the step that asks; nothing elsewhere."""
+    wanted = "sklearn.compose._column_transformer"
+    if find_caller(lambda frame: frame.f_globals.get("__name__") == wanted) is None:
+        return ""
+    return (
+        " A ColumnTransformer cuts X alone: let it pick and encode the columns, and put the step "
+        "that learns from both domains behind it, make_transfer_pipeline(ColumnTransformer(...), "
+        "step, ...)."
+    )
+
+
+def find_caller(is_wanted: Callable[[FrameType], bool]) -> FrameType | None:
     """Return the innermost of the calls that led here for which that holds."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_wanted(frame):

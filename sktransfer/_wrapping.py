@@ -103,8 +103,18 @@ def may_take_sparse(estimator: Any) -> bool:
     return bool(get_tags(estimator).input_tags.sparse) or is_old
 
 
+def may_take_missing(estimator: Any) -> bool:
+    """Whether an estimator, or the first step of a pipeline, says that it takes missing values."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    return not isinstance(estimator, str) and bool(get_tags(estimator).input_tags.allow_nan)
+
+
 class WrapperMixin:
     """Fits another estimator, whose tags it takes on."""
+
+    # Whether rows are computed with here, and not only handed on to the other estimator.
+    _computes_with_rows: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar = {"estimator": [None, HasMethods(["fit", "predict"])]}
 
@@ -124,6 +134,7 @@ class WrapperMixin:
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.sparse = may_take_sparse(self._inner())
+        tags.input_tags.allow_nan = not self._computes_with_rows and may_take_missing(self._inner())
         tags.target_tags.required = True
         return tags
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -17,6 +19,8 @@ from sktransfer import (
     BalancedWeightingClassifier,
     CrossDomainLabelPropagation,
     DANNClassifier,
+    DAPClassifier,
+    DomainStandardScaler,
     ESZSLClassifier,
     FineTuneClassifier,
     ImportanceWeightingClassifier,
@@ -452,3 +456,43 @@ def test_single_arguments():
     check_takes(max, "f", "a")  # of which no signature is known
     with pytest.raises(TypeError, match=r"f is called as f\(a, b, c\)"):
         check_takes(lambda a, b=1: a, "f", "a", "b", "c")
+
+
+def test_columns_that_a_column_transformer_cut_are_told_where_to_go():
+    frames = [pd.DataFrame(rows, columns=["a", "b"]) for rows in (Xs, Xt)]
+    for (source, target), columns in ((frames, ["a"]), ((Xs, Xt), [0])):
+        picked = ColumnTransformer([("both", DomainStandardScaler(), columns)])
+        pipe = make_transfer_pipeline(picked, LogisticRegression())
+        with pytest.raises(ValueError, match=r"A ColumnTransformer cuts X alone.*behind it"):
+            pipe.fit(source, ys, X_target=target)
+    with pytest.raises(ValueError, match=r"X_target lacks \['b'\]\.$"):
+        CORAL().fit(frames[0], X_target=frames[1][["a"]])
+    with pytest.raises(ValueError, match=r"X_target\[X.columns\] picks and sorts them"):
+        CORAL().fit(frames[0], X_target=frames[1][["b", "a"]])
+
+
+@pytest.mark.parametrize("learner", [ULSIF(), ImportanceWeightingClassifier(), TCA()])
+def test_rows_in_the_place_of_labels_are_sent_to_their_name(learner):
+    if isinstance(learner, TCA):  # which reads no labels
+        with pytest.warns(UserWarning, match="Pass rows of the target.* as X_target"):
+            clone(learner).fit(Xs, Xt)
+        return
+    labels = "" if isinstance(learner, ULSIF) else "y, "
+    with pytest.raises(ValueError, match=rf"by name, fit\(X, {labels}X_target=X_target\)"):
+        clone(learner).fit(Xs, Xt)
+
+
+def test_sparse_rows_are_told_what_makes_them_dense():
+    counts = sparse.csr_matrix(np.abs(Xs))
+    with pytest.raises(TypeError, match=r"passed for X, but dense.*TruncatedSVD\(100\), step"):
+        TCA().fit(counts, X_target=counts)
+
+
+def test_attributes_of_classes_are_sent_to_their_parameter():
+    with pytest.raises(TypeError, match=r"parameter DAPClassifier\(descriptions=\{label: attr"):
+        DAPClassifier().fit(Xs, ys, attributes=np.eye(2))
+
+
+def test_a_class_in_the_place_of_a_module_is_told_of():
+    with pytest.raises(ValueError, match=r"is the class Linear, .* failed: .*=Linear\(\.\.\.\)"):
+        DANNClassifier(nn.Linear).fit(Xs, ys, X_target=Xt)

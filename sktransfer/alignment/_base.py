@@ -218,5 +218,5 @@ def _warn_where_a_search_scores_the_source(n_rows: int) -> None:
     warn(
         f"A search scores {n_rows} rows of the source here, but they pass through the map of the "
         "target: such a score says little. Score by a scorer that holds the target, for example "
-        "scoring=NeighborAgreementScorer(X_target)."
+        "scoring=sktransfer.model_selection.NeighborAgreementScorer(X_target)."
     )
