@@ -159,7 +159,7 @@ class BaseDeepEstimator(
         with generators.lent():
             network = self._make_network(few_rows(X), default, task.n_outputs)
         if getattr(network.body, "is_default", False):
-            warn_where_columns_outweigh(X, getattr(self, "feature_names_in_", None))
+            warn_where_columns_outweigh(self, X, "the default network hardly sees")
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ValueError(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "

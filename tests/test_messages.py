@@ -14,6 +14,7 @@ from torch import nn
 
 from sktransfer import (
     CORAL,
+    JDA,
     TCA,
     ULSIF,
     BalancedWeightingClassifier,
@@ -496,3 +497,12 @@ def test_attributes_of_classes_are_sent_to_their_parameter():
 def test_a_class_in_the_place_of_a_module_is_told_of():
     with pytest.raises(ValueError, match=r"is the class Linear, .* failed: .*=Linear\(\.\.\.\)"):
         DANNClassifier(nn.Linear).fit(Xs, ys, X_target=Xt)
+
+
+def test_measured_numbers_are_sent_from_jda_to_tca():
+    with pytest.raises(ValueError, match=r"continuous.* measured use TCA, which reads no labels"):
+        JDA().fit(Xs, Xs[:, 0], X_target=Xt)
+    rng = np.random.default_rng(0)
+    counts, rows = rng.permutation(300), rng.normal(size=(300, 2))
+    with pytest.warns(UserWarning, match=r"JDA takes each value for a class.* use TCA"):
+        JDA(max_iter=1).fit(rows, counts, X_target=rows[:20])

@@ -40,25 +40,36 @@ def outweighing_columns(X: np.ndarray) -> np.ndarray:
     return order[:n_most] if outweigh else order[:0]
 
 
-def warn_where_columns_outweigh(X: Any, names: Any) -> None:
-    """Warn where the default network would see hardly more than a few columns.
+# Ways out, by what is blind to the columns of a small unit.
+TO_ONE_SCALE = "Bring the columns to one scale, make_transfer_pipeline(StandardScaler(), ...)"
+SEERS = {
+    "the default network hardly sees": f"{TO_ONE_SCALE}, or give a module that does.",
+    "distances hardly show": f"{TO_ONE_SCALE}.",
+    "nearness hardly depends on": "Set standardize=True.",
+}
+
+
+def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> None:
+    """Warn where an estimator would see hardly more than a few columns.
 
     Parameters
     ----------
+    estimator : estimator
+        Fitted so far that it knows the names of its columns, if they have any.
     X : rows
         Dense ones are looked at, others are left alone.
-    names : ndarray of str or None
-        Of the columns.
+    blind : str
+        Out of `SEERS`: what the message says of the other columns.
     """
     if not isinstance(X, np.ndarray) or X.ndim != 2 or len(X) < 2:
         return
     found = outweighing_columns(X)
     if not found.size:
         return
+    names = getattr(estimator, "feature_names_in_", None)
     listed = found[:5].tolist() if names is None else [str(names[place]) for place in found[:5]]
     more = f" and {found.size - 5} more" if found.size > 5 else ""
     warn(
         f"The columns {listed}{more} hold {MOST_VARIANCE:.0%} of the variance of the "
-        f"{X.shape[1]}: the default network hardly sees the others. Bring the columns to one "
-        "scale, make_transfer_pipeline(StandardScaler(), ...), or give a module that does."
+        f"{X.shape[1]}: {blind} the others. {SEERS[blind]}"
     )

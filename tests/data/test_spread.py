@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,16 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sktransfer import AutoencoderPretrainer, DANNRegressor, DeepCORALClassifier
+from sktransfer import (
+    KLIEP,
+    KMM,
+    ULSIF,
+    AutoencoderPretrainer,
+    CrossDomainLabelPropagation,
+    DANNRegressor,
+    DeepCORALClassifier,
+    LogisticRatio,
+)
 from sktransfer.data._spread import outweighing_columns, warn_where_columns_outweigh
 
 
@@ -58,11 +66,21 @@ def test_the_default_network_names_the_columns():
 
 
 def test_other_rows_and_modules_of_the_users_are_left_alone():
-    X = load_wine().data
+    X, y = load_wine(return_X_y=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         body = nn.Sequential(nn.BatchNorm1d(13), nn.Linear(13, 8)).double()
         AutoencoderPretrainer(body, max_epochs=1, random_state=0).fit(X)
-        warn_where_columns_outweigh(sparse.csr_matrix(X), None)
-        warn_where_columns_outweigh(X[:1], None)
-        warn_where_columns_outweigh(X.reshape(-1, 13, 1), pd.Index([]))
+        for rows in (sparse.csr_matrix(X), X[:1], X.reshape(-1, 13, 1)):
+            warn_where_columns_outweigh(ULSIF(), rows, "distances hardly show")
+        LogisticRatio().fit(X, X_target=X[::2])
+        CrossDomainLabelPropagation(standardize=True).fit(X, y, X_target=X[::2])
+
+
+def test_what_measures_distances_names_the_columns_and_its_way_out():
+    X, y = load_wine(return_X_y=True)
+    for ratio in (ULSIF(), KLIEP(), KMM()):
+        with pytest.warns(UserWarning, match=r"\[12\].*: distances hardly show the others. Bring"):
+            ratio.fit(X[::2], X_target=X[1::2])
+    with pytest.warns(UserWarning, match=r"\[12\].*: nearness hardly .* Set standardize=True"):
+        CrossDomainLabelPropagation().fit(X[::2], y[::2], X_target=X[1::2])
