@@ -58,21 +58,26 @@ def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return labels of the target as the type of the source's, where that keeps all values.
 
     Whole numbers beside NaN come as floats, and are the classes that they were.
+    """
+    if y.dtype.kind not in "iub" or known.dtype.kind != "f":
+        return known
+    whole = known.astype(y.dtype)
+    return whole if np.array_equal(whole, known) else known
+
+
+def refuse_words_beside_numbers(y: np.ndarray, known: np.ndarray) -> None:
+    """Refuse labels of the target of which none can be a class of the source.
 
     Raises
     ------
     ValueError
-        For words in one domain and numbers in the other, of which no class is the same.
+        For words in one domain and numbers in the other.
     """
     if (y.dtype.kind in "OSU") != (known.dtype.kind in "OSU"):
         raise ValueError(
             f"y holds labels such as {y[:1].tolist()}, and y_target such as "
             f"{known[:1].tolist()}: give text in both, or numbers in both."
         )
-    if y.dtype.kind not in "iub" or known.dtype.kind != "f":
-        return known
-    whole = known.astype(y.dtype)
-    return whole if np.array_equal(whole, known) else known
 
 
 def check_all_labelled(y: Any) -> None:

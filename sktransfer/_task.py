@@ -12,6 +12,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._target_labels import refuse_words_beside_numbers
+
 
 class Task(metaclass=ABCMeta):
     """What the label head is to say of a row.
@@ -135,7 +137,14 @@ class Classification(Task):
         return isinstance(other, Classification) and np.array_equal(self.classes, other.classes)
 
     def joined_by(self, y: np.ndarray) -> Classification:
-        """Return the task with the classes of these labels besides."""
+        """Return the task with the classes of these labels besides.
+
+        Raises
+        ------
+        ValueError
+            For words in one domain and numbers in the other.
+        """
+        refuse_words_beside_numbers(self.classes, y)
         new = np.setdiff1d(y, self.classes)
         return Classification(np.union1d(self.classes, new)) if new.size else self
 

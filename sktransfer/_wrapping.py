@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
+from ._target_labels import refuse_words_beside_numbers
 from ._validation import HasMethods, check_rows_to_predict
 from .data._domain import Domain, Domains
 
@@ -80,8 +81,17 @@ def check_labelled_target(estimator: Any, domains: Domains) -> Domain | None:
 
 
 def find_classes(*parts: Domain | None) -> np.ndarray:
-    """Return the sorted labels of domains."""
-    return np.unique(np.concatenate([part.y for part in parts if part is not None]))
+    """Return the sorted labels of domains, the source being the first.
+
+    Raises
+    ------
+    ValueError
+        For words in one and numbers in another.
+    """
+    labels = [part.labels for part in parts if part is not None]
+    for known in labels[1:]:
+        refuse_words_beside_numbers(labels[0], known)
+    return np.unique(np.concatenate(labels))
 
 
 def _has(method: str) -> Callable[[Any], bool]:

@@ -503,6 +503,6 @@ def test_measured_numbers_are_sent_from_jda_to_tca():
     with pytest.raises(ValueError, match=r"continuous.* measured use TCA, which reads no labels"):
         JDA().fit(Xs, Xs[:, 0], X_target=Xt)
     rng = np.random.default_rng(0)
-    counts, rows = rng.permutation(300), rng.normal(size=(300, 2))
+    counts, rows = rng.permutation(300) // 2, rng.normal(size=(300, 2))
     with pytest.warns(UserWarning, match=r"JDA takes each value for a class.* use TCA"):
         JDA(max_iter=1).fit(rows, counts, X_target=rows[:20])
