@@ -50,14 +50,15 @@ def _name_the_class(made: type[Any]) -> None:
     """Let an argument that is no parameter name the class asked for, and what may be meant."""
     assign = made.__init__
     known = [*inspect.signature(assign).parameters][1:]
+    takes = ", ".join(known)
 
     @functools.wraps(assign)
     def init(self: Any, *given: Any, **parameters: Any) -> None:
         for name in parameters:
             if name not in known:
                 kind, alike = type(self).__name__, difflib.get_close_matches(name, known, 3, 0.5)
-                hint = f" Did you mean {'= or '.join(alike)}=?" if alike else ""
-                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}.{hint}")
+                hint = f"Did you mean {'= or '.join(alike)}=?" if alike else f"It takes {takes}."
+                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}. {hint}")
         assign(self, *given, **parameters)
 
     made.__init__ = init
