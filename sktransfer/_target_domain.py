@@ -117,11 +117,9 @@ FITTING_A_PART = frozenset(
         "_fit_and_score",
         "_fit_and_predict",
         "_permutation_test_score",
-        "_incremental_fit_estimator",
         "_fit_and_score_over_thresholds",
         "_fit_classifier_calibrator_pair",
         "_rfe_single_fit",
-        "_parallel_build_estimators",
     }
 )
 
