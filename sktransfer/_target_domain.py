@@ -135,9 +135,9 @@ def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None)
     if find_caller(lambda frame: frame.f_code.co_name in FITTING_A_PART) is None:
         return
     warn(
-        f"X_target has {n_source} rows inside a search, as many as the source fold: it was cut "
-        "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
-        "and it stays whole."
+        f"X_target has {n_source} rows inside a search or cross-validation, as many as the source "
+        "fold: it was cut by the source's folds if it is as long as X. Wrap it, "
+        "X_target=TargetDomain(X_target), and it stays whole."
     )
 
 
