@@ -13,9 +13,9 @@ from skorch.history import History
 from torch import Tensor
 
 from .._settings import Settings
-from .._validation import Integral, Interval, Real
 from .._values import from_json, to_json
 from .._warning import warn
+from ..validation._constraints import Integral, Interval, Real
 from ._processes import Processes
 from ._states import TornFile, pack, previous, read_states, unpack, write_states
 

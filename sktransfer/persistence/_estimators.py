@@ -12,11 +12,11 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS, NETWORKS_BESIDE, OF_NETWORKS
 from .._settings import Settings
 from .._values import Reader, to_json
 from .._version import __version__
+from ..deep._base import BaseDeepEstimator
 from ..engine._checks import check_device
 from ..engine._processes import Processes
 from ._bounds import check_attributes, check_structure, owner_of

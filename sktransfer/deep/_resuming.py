@@ -14,15 +14,15 @@ import skorch
 import torch
 from sklearn.base import clone
 
-from ._arguments import check_path
-from ._version import __version__
-from .data._domain import Domains
-from .data._lazy import LazyArray
-from .engine._checkpoint import FitCheckpoint, Journal
-from .engine._net import TransferNet
-from .engine._processes import Processes
-from .frozen._digests import digest, digest_rows, tensor_parts
-from .frozen._fingerprint import Fingerprints
+from .._version import __version__
+from ..data._domain import Domains
+from ..data._lazy import LazyArray
+from ..engine._checkpoint import FitCheckpoint, Journal
+from ..engine._net import TransferNet
+from ..engine._processes import Processes
+from ..frozen._digests import digest, digest_rows, tensor_parts
+from ..frozen._fingerprint import Fingerprints
+from ..validation._arguments import check_path
 
 # Parameters that make no difference to what is learned.
 BESIDE_THE_POINT = ("checkpoint", "num_workers", "verbose", "warm_start")

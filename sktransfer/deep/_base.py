@@ -13,31 +13,27 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
+from .._estimator import BaseTransferEstimator
+from .._task import Task, encoded
+from ..callbacks import holds_a_domain
+from ..data._domain import Domain, Domains
+from ..data._rows import Rows, few_rows
+from ..data._sampler import DomainRows, Sampler
+from ..engine._checks import check_device, check_schedule, copy_callbacks
+from ..engine._engine import Engine
+from ..engine._net import TransferNet
+from ..engine._optimizers import LEARNING_RATE_SCHEDULES, look_up, make_optimizer, take_over
+from ..engine._processes import Processes, draw_seeds, join_processes
+from ..engine._progress import EpochProgressBar
+from ..engine._run import Run
+from ..engine._runtime import PrivateGenerators
+from ..engine._stage import Stage
+from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval
+from ..validation._domains import check_domains, check_rows_to_predict
+from ..validation._torch_rows import TorchRows
 from ._adapting import LaterAdaptation
-from ._estimator import BaseTransferEstimator
 from ._resuming import open_journal
-from ._task import Task, encoded
-from ._validation import Integral, Interval, check_domains, check_rows_to_predict
-from .callbacks import holds_a_domain
-from .data._checks import TorchRows
-from .data._domain import Domain, Domains
-from .data._rows import Rows, few_rows
-from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device, check_schedule, copy_callbacks
-from .engine._engine import Engine
-from .engine._net import TransferNet
-from .engine._optimizers import (
-    LEARNING_RATE_SCHEDULES,
-    look_up,
-    make_optimizer,
-    take_over,
-)
-from .engine._processes import Processes, draw_seeds, join_processes
-from .engine._progress import EpochProgressBar
-from .engine._run import Run
-from .engine._runtime import PrivateGenerators
-from .engine._stage import Stage
-from .network._network import TransferNetwork
 
 
 class BaseDeepEstimator(
