@@ -154,9 +154,7 @@ class OwnBodiesClassifier(AdaptationClassifier):
     def _rows_to_predict(self, domains: Domains) -> Any:
         return domains.source.X if domains.target is None else domains.target.X
 
-    def _continue(
-        self, before: TransferNet, X: Any, task: Task, device: torch.device, processes: Processes
-    ) -> None:
+    def _continue(self, before: TransferNet, X: Any, task: Task, processes: Processes) -> None:
         network = before.module_
         shape = network.source_shape if isinstance(network, TwoBodyNetwork) else None
         if shape != self.source_shape_:
@@ -165,7 +163,7 @@ class OwnBodiesClassifier(AdaptationClassifier):
                 f"{shape}; got {self.source_shape_} (None is one body for all rows). Set "
                 "warm_start=False to start afresh."
             )
-        super()._continue(before, X, task, device, processes)
+        super()._continue(before, X, task, processes)
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         if self.source_shape_ is None:

@@ -169,7 +169,7 @@ class LaterAdaptation(metaclass=ABCMeta):
         return self._sampler(self._domain_rows(target), None, seed)
 
     @abstractmethod
-    def _continue(self, before: Any, X: Any, task: Any, device: Any, processes: Processes) -> None:
+    def _continue(self, before: Any, X: Any, task: Any, processes: Processes) -> None:
         """Set `net_` to a copy of `before`, ready to train."""
 
     @abstractmethod
@@ -198,12 +198,12 @@ class LaterAdaptation(metaclass=ABCMeta):
 
     def _adapt(self, target: Domain, method: Any, *, takes_labels: bool) -> None:
         """Set the fitted attributes anew; runs on a copy."""
-        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        processes = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 3)
-        draws, order, passes = processes.agree(seeds, device)
+        draws, order, passes = processes.agree(seeds)
         before = self.net_
-        self._continue(before, target.X, before.task, device, processes)
-        self.net_.engine.generators = PrivateGenerators(draws, device)
+        self._continue(before, target.X, before.task, processes)
+        self.net_.engine.generators = PrivateGenerators(draws, processes.device)
         self.net_.domains_ = Domains(target, target)  # for callbacks, in training
         if takes_labels and target.y is not None:
             plan = self._plan_refinement(target.labelled(), order)
