@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from .._docs import with_shared_docs
+from .._kernels import mean_of_powers
 from ..data._batch import Batch
 from ..deep._parameters import parameters
 from ..layers import scale_gradient
-from ..metrics._mmd import mean_of_powers
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
 
+from .._kernels import mean_of_powers
 from ..validation._arguments import check_random_state
 from ..validation._constraints import Real
 from ._moments import mean_row, total_variance
@@ -20,15 +21,6 @@ Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # The median distance of so many rows is that of all of them to a few percent.
 MEDIAN_ROWS = 1000
-
-
-def mean_of_powers(kernel: Any) -> Any:
-    """Return the mean of a kernel's powers 1, 2, 4, 8 and 16, of an array or a tensor."""
-    total = power = kernel
-    for _ in range(4):
-        power = power * power
-        total = total + power
-    return total / 5
 
 
 def squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
