@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._target_labels import refuse_words_beside_numbers
+from .validation._target_labels import refuse_words_beside_numbers
 
 
 class Task(metaclass=ABCMeta):

@@ -10,8 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
-from .._measured import check_classes
-from .._validation import HasMethods, Integral, Interval
+from ..validation._constraints import HasMethods, Integral, Interval
+from ..validation._measured import check_classes
 from ._base import BaseAligner, merge_rows
 from ._components import KernelMap, mean_difference, stack_domains, transfer_components
 from ._tca import COMPONENT_CONSTRAINTS

@@ -14,8 +14,8 @@ import numpy as np
 import sklearn.utils
 from sklearn.utils.validation import check_array
 
+from ..data._target_domain import TargetDomain, is_dataset, say_where_columns_were_cut
 from ._naming import named
-from ._target_domain import TargetDomain, is_dataset, say_where_columns_were_cut
 
 
 def as_array(X, name: str):
