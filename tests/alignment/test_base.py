@@ -230,7 +230,7 @@ def test_a_search_scored_on_the_source_warns_where_the_maps_differ():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted = FrozenEstimator(clone(pipe).fit(X, y, X_target=X_target))
-        CalibratedClassifierCV(fitted, cv=3).fit(X_target, np.arange(len(X_target)) % 2)
+        CalibratedClassifierCV(fitted, cv=3).fit(X_target, np.arange(len(X_target)) % 3)
         # The source is the target of what reverse validation fits.
         reverse = ReverseValidationScorer(X_target)
         cross_val_score(pipe, X, y, cv=3, params=target, scoring=reverse)
