@@ -37,7 +37,8 @@ def outweighing_columns(X: np.ndarray) -> np.ndarray:
     held = variances[order].cumsum()
     n_most = int(np.searchsorted(held, MOST_VARIANCE * held[-1])) + 1
     outweigh = n_most < n_varying and n_most <= max(1, int(FEW_COLUMNS * n_varying))
-    return order[:n_most] if outweigh else order[:0]
+    few: np.ndarray = order[:n_most] if outweigh else order[:0]
+    return few
 
 
 # Ways out, by what is blind to the columns of a small unit.

@@ -183,14 +183,14 @@ def _accepted(estimator, dtype: Any) -> dict[str, Any]:
 
 def _refuse_rows_as_labels(estimator, X, y) -> None:
     """Refuse rows of a target that came second, where labels stand."""
-    shapes = getattr(X, "shape", ()), getattr(y, "shape", ())
-    are_rows = len(shapes[1]) == 2 and shapes[1][1] > 1 and shapes[0][1:] == shapes[1][1:]
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    are_rows = len(shape) == 2 and shape[1] > 1 and getattr(X, "shape", ())[1:] == shape[1:]
     if not are_rows or get_tags(estimator).target_tags.multi_output:
         return
     if looks_measured(np.asarray(y)):  # and is no column of 0 and 1 for each class
         labels = "y, " if get_tags(estimator).target_tags.required else ""
         raise ValueError(
-            f"y has the shape {shapes[1]}, that of rows: y should be a 1d array of labels. Rows of "
+            f"y has the shape {shape}, that of rows: y should be a 1d array of labels. Rows of "
             f"the target are given by name, fit(X, {labels}X_target=X_target)."
         )
 
