@@ -88,10 +88,15 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
         network = self.net_.module_
         parameters = self._learning_without_labels()
         if not parameters:
+            unfreezes = hasattr(self, "unfreeze_depth")
             raise ValueError(
                 f"All layers of the body of this {type(self).__name__} are frozen: there is "
-                "nothing that could adapt without labels. set_params(unfreeze_depth=1) before "
-                "adapt unfreezes its last layer."
+                "nothing that could adapt without labels. "
+                + (
+                    "set_params(unfreeze_depth=1) before adapt unfreezes its last layer."
+                    if unfreezes
+                    else "Fit with a body that has weights with requires_grad=True."
+                )
             )
         rows = self._domain_rows(Domain(target.X))
         rows, pseudo_labels = labels_to_fill(

@@ -192,3 +192,11 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     again = load(tmp_path / "mcd.safetensors")
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.n_body_moves == 2
+
+
+@pytest.mark.parametrize("body", [nn.Linear(4, 6).double().requires_grad_(False), nn.Identity()])
+def test_a_body_that_learns_nothing_is_told(domains, body):
+    clf = MCDClassifier(body, max_epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match="No adaptation took place: .* has weights"):
+        clf.fit(*domains)
+    assert np.isfinite(clf.history_[:, "domain_loss"]).all()

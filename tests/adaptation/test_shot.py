@@ -150,3 +150,9 @@ def test_class_weights_weigh_pseudo_labels_to_mean_one(domains):
         assert view.weight.mean().item() == pytest.approx(1)
         ratios = view.weight[heavy][:, None] / view.weight[~heavy]
         torch.testing.assert_close(ratios, torch.full_like(ratios, 3.0))
+
+
+def test_a_body_that_learns_nothing_is_named(domains):
+    clf = SHOTClassifier(modules()[0].requires_grad_(False), **FAST)
+    with pytest.raises(ValueError, match=r"body of this SHOTClassifier are frozen: .*requires_grad"):
+        clf.fit(*domains)
