@@ -15,6 +15,7 @@ from ._class_weights import weigh_classes
 from ._predictor import DeepPredictorMixin
 from ._source_free import HypothesisTransfer, labels_to_fill, target_stage
 from ._task import Classification, Task
+from ._warning import warn
 from .data._domain import Domain
 from .data._sampler import DomainRows, Sampler
 from .engine._stage import Stage
@@ -97,6 +98,11 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
                     if unfreezes
                     else "Fit with a body that has weights with requires_grad=True."
                 )
+            )
+        if target.y is not None and method.pseudo_label_weight == 0:
+            warn(
+                "y_target is not used: its labels stand among the pseudo-labels, which "
+                "pseudo_label_weight=0 leaves out. Give a weight above 0, or leave y_target out."
             )
         rows = self._domain_rows(Domain(target.X))
         rows, pseudo_labels = labels_to_fill(

@@ -319,7 +319,9 @@ def test_labels_weigh_by_their_classes(domains, later):
     X, y, _ = later
     clf = DANNClassifier(class_weight={"down": 0.0, "up": 2.0}, **FAST).fit(*domains)
     noise = np.where((y == "down")[:, None], 7.0, X)  # of rows that weigh nothing
-    answers = [pickle.loads(pickle.dumps(clf)).adapt(rows, y).predict_proba(X) for rows in (X, noise)]
+    answers = [
+        pickle.loads(pickle.dumps(clf)).adapt(rows, y).predict_proba(X) for rows in (X, noise)
+    ]
     np.testing.assert_array_equal(*answers)
 
 

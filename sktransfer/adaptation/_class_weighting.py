@@ -60,7 +60,10 @@ def weights_by_target_shares(shares: np.ndarray, y: np.ndarray, weights: np.ndar
     factors = np.divide(target, source, out=np.zeros(n_classes), where=source > 0)
     weighted: np.ndarray = weights * factors[y]
     total = weighted.sum()
-    return weighted * (weights.sum() / total) if total > 0 else weights
+    if total == 0:
+        return weights
+    weighted *= weights.sum() / total
+    return weighted
 
 
 def explained_by_shares(

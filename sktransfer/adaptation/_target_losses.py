@@ -62,9 +62,7 @@ TARGET_LOSSES: dict[str, TargetLoss] = {
 }
 
 
-def check_target_loss(
-    loss: Any, n_classes: int, dtype: torch.dtype, device: torch.device
-) -> None:
+def check_target_loss(loss: Any, n_classes: int, dtype: torch.dtype, device: torch.device) -> None:
     """Check that a loss of the user's makes one number of logits.
 
     Raises

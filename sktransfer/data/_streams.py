@@ -69,7 +69,8 @@ class Stream:
 
     def _passes(self) -> Iterator[Tensor]:
         """Yield the numbers of the rows of each pass, shuffled; weighted ones in copies."""
-        rows, weights = torch.arange(self.n_all), None
+        rows = torch.arange(self.n_all)
+        weights: np.ndarray | None = None
         if self.weights is not None:  # what weighs nothing is to cost nothing, pass after pass
             weighted = np.flatnonzero(self.weights)
             rows, weights = torch.from_numpy(weighted), self.weights[weighted]

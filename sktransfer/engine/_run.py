@@ -142,7 +142,8 @@ class Run:
     def _update(
         self, losses: dict[str, Tensor], parameters: Iterable[nn.Parameter] | None = None
     ) -> None:
-        net, learning = self.net, None
+        net = self.net
+        learning: list[nn.Parameter] | None = None
         if parameters is not None:
             learning = [parameter for parameter in parameters if parameter.requires_grad]
             if not learning:  # of a player whose layers are all frozen, or that has none

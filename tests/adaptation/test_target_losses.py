@@ -205,9 +205,9 @@ class Tokens(nn.Module):
 
 
 def test_rows_of_whole_numbers_have_logits_of_fractions():
-    X = np.random.default_rng(0).integers(0, 9, size=(40, 5))
+    X, body = np.random.default_rng(0).integers(0, 9, size=(40, 5)), Tokens()
     named, own = (
-        DANNClassifier(Tokens(), target_loss=loss, max_epochs=2, random_state=0)
+        DANNClassifier(body, target_loss=loss, max_epochs=2, random_state=0)
         .fit(X, X[:, 0] > 4, X)
         .predict_proba(X)
         for loss in ("entropy", entropy)

@@ -6,9 +6,9 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from sktransfer.data import _streams
 from sktransfer.data._rows import make_rows
 from sktransfer.data._sampler import DomainRows, Sampler
-from sktransfer.data import _streams
 from sktransfer.data._streams import Stream, draw_counts, scale_weights
 
 CPU = torch.device("cpu")
@@ -145,7 +145,9 @@ def plain_passes(weights, seed, n_rows):
 numbers = st.one_of(st.just(0.0), st.floats(0.1, 4), st.integers(1, 3).map(float))
 
 
-@given(st.lists(numbers, min_size=1, max_size=20).filter(any), st.integers(0, 5), st.integers(1, 99))
+@given(
+    st.lists(numbers, min_size=1, max_size=20).filter(any), st.integers(0, 5), st.integers(1, 99)
+)
 def test_rows_without_weight_change_nothing(weights, seed, n_rows):
     stream = Stream(len(weights), np.array(weights), seed)
     assert stream.take(n_rows).tolist() == plain_passes(stream.weights, seed, n_rows)
