@@ -16,8 +16,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
-from ._validation import HasMethods, check_rows_to_predict
 from .data._domain import Domain, Domains
+from .validation._constraints import HasMethods
+from .validation._domains import check_rows_to_predict
 
 
 def stack_rows(*parts: Any) -> Any:

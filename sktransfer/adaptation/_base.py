@@ -14,15 +14,14 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import Task
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
 from ..data._batch import Batch, View
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -31,6 +30,7 @@ from ..engine._runtime import limited_threads
 from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ._class_weighting import ClassWeighting
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
 

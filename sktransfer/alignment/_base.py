@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import TransformerMixin
 
 from .._estimator import BaseTransferEstimator
-from .._validation import check_domains, check_rows_to_predict
 from .._warning import warn
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
 
 
 class BaseAligner(TransformerMixin, BaseTransferEstimator):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter
 
-from .._validation import HasMethods, Integral, Interval
+from ..validation._constraints import HasMethods, Integral, Interval
 from ._base import BaseAligner, merge_rows
 from ._components import KernelMap, mean_difference, stack_domains, transfer_components
 from ._tca import COMPONENT_CONSTRAINTS

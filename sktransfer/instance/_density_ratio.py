@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
-from .._validation import check_domains, check_rows_to_predict
 from .._warning import warn
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._rows import effective_size
 
 KERNEL_TYPES: Any = [np.float64, np.float32]

@@ -12,9 +12,9 @@ from sklearn.utils.metadata_routing import MetadataRequest, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
-from .._arguments import meant
-from .._target_domain import TargetDomain
 from .._warning import warn
+from ..data._target_domain import TargetDomain
+from ..validation._arguments import meant
 from ._source_only import answer_of_parts
 from ._travelling_rows import TravellingRows, by_method, fit_transform_step
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._target_labels import find_labelled, in_type_of
+from ..validation._target_labels import find_labelled, in_type_of
 
 
 class TravellingRows:

@@ -15,9 +15,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 from .._docs import with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._row_order import make_folds
-from .._validation import check_domains, check_rows_to_predict
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._priors import PRIOR_CONSTRAINTS, PriorMixin, read_coefficients
 
 # Strengths that are tried, times the mean square of a row's features, and folds they are tried in.

@@ -10,17 +10,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import StandardScaler, normalize
 
 from .._estimator import BaseTransferEstimator
-from .._validation import (
-    Integral,
-    Interval,
-    Real,
-    StrOptions,
-    check_domains,
-    check_rows_to_predict,
-)
 from .._warning import warn
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Integral, Interval, Real, StrOptions
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._graph import (
     affinity,
     distinct_rows,

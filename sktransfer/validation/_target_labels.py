@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, column_or_1d
 
+from .._warning import warn
+from ..data._domain import Domain
 from ._measured import check_classes
 from ._naming import named
-from ._warning import warn
-from .data._domain import Domain
 
 
 def with_labels(estimator, target: Domain | None, y_target) -> Domain:

@@ -14,8 +14,8 @@ import numpy as np
 import sklearn.utils
 from sklearn.utils.validation import check_array
 
+from ..data._target_domain import TargetDomain, is_dataset
 from ._naming import named
-from ._target_domain import TargetDomain, is_dataset
 
 
 def as_array(X, name: str):

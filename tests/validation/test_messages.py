@@ -30,7 +30,6 @@ from sktransfer import (
     make_transfer_pipeline,
     save,
 )
-from sktransfer._arguments import check_number, check_path, check_random_state, check_takes
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import DomainEmbeddingDisplay, TransferMatrixDisplay
@@ -57,6 +56,12 @@ from sktransfer.model_selection import (
     adaptation_report,
 )
 from sktransfer.schedules import cosine_annealing, dann_annealing, dann_ramp
+from sktransfer.validation._arguments import (
+    check_number,
+    check_path,
+    check_random_state,
+    check_takes,
+)
 
 Xs, ys, Xt, yt = make_shifted_moons(40, random_state=0)
 FAST = {"max_epochs": 2, "random_state": 0}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._exports import EXPORTS
-from ._warning import warn
+from .._exports import EXPORTS
+from .._warning import warn
 
 # With more values than this, and fewer rows of each than that, numbers are hardly classes.
 MOST_CLASSES = 100

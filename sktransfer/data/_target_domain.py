@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._warning import warn
+from .._warning import warn
 
 
 def is_dataset(X: Any) -> bool:

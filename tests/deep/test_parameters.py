@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from sktransfer._parameters import parameters
+from sktransfer.deep._parameters import parameters
 
 
 @parameters

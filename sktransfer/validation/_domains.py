@@ -1,15 +1,13 @@
-"""Checks at the border, without torch; the one place that knows scikit-learn's private names."""
+"""Checks of the domains that `fit` is given, and of rows to predict, without torch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
     check_array,
     check_is_fitted,
@@ -17,6 +15,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ..data._domain import Domain, Domains
+from ..data._target_domain import is_dataset, warn_where_scikit_learn_came_between
 from ._arguments import (
     as_array,
     check_same_columns,
@@ -26,30 +26,12 @@ from ._arguments import (
 )
 from ._measured import check_classes
 from ._naming import check_values, named
-from ._target_domain import is_dataset, warn_where_scikit_learn_came_between
 from ._target_labels import (
     check_all_labelled,
     in_type_of,
     warn_where_minus_one_is_no_class,
     with_labels,
 )
-from .data._domain import Domain, Domains
-
-__all__ = [
-    "ArrayRows",
-    "HasMethods",
-    "Integral",
-    "Interval",
-    "Real",
-    "StrOptions",
-    "as_array",
-    "check_domains",
-    "check_labelled_rows",
-    "check_rows_of_another_kind",
-    "check_rows_to_predict",
-    "check_sample_weight",
-    "is_dataset",
-]
 
 
 class ArrayRows:
@@ -129,26 +111,6 @@ def check_domains(
             target = replace(target, y=in_type_of(y, target.y))
             warn_where_minus_one_is_no_class(y, target)
     return Domains(Domain(X, y, sample_weight), target)
-
-
-def refuse_booleans(estimator) -> None:
-    """Refuse True and False for parameters that are numbers, for which Python takes them.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter.
-    """
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name)
-        if isinstance(value, (bool, np.bool_)) and any(
-            isinstance(constraint, Interval) for constraint in constraints
-        ):
-            wanted = " or ".join(str(one) for one in constraints if isinstance(one, Interval))
-            raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}; got "
-                f"{value!r}, which is no number."
-            )
 
 
 def check_rows_to_predict(
