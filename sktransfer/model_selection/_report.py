@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
+from .._wrapping import is_fitted
 from ..metrics import proxy_a_distance
 from ..validation._arguments import as_array, check_same_length
 from ._confidence import InfoMaxScorer, SNDScorer
@@ -279,22 +278,14 @@ def _check_scorers(scorers) -> None:
 
 
 def _check_source_only(source_only) -> None:
-    if source_only is not None and not _is_fitted(source_only):
+    if source_only is not None and not is_fitted(source_only):
         raise ValueError(
             f"source_only={source_only!r} is not fitted: fit it on X and y, or leave it out."
         )
 
 
-def _is_fitted(estimator) -> bool:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
-
-
 def _fitted(estimator, X, y, X_target):
-    if _is_fitted(estimator):
+    if is_fitted(estimator):
         return estimator
     return clone(estimator).fit(X, y, X_target=X_target)
 
