@@ -275,7 +275,13 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         found = next((call.found for call in weighed if call.found), None)
         shares = [known, *self._predicted_shares(sampler)] if found is None else found
         n_rows = min(ROWS_FOR_SHARES, len(target))
-        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
+        text = describe_shares(
+            self.net_.classes.tolist(),
+            shares,
+            n_rows,
+            weighed=found is not None,
+            can_weigh=hasattr(self, "class_weighting"),
+        )
         if text is not None:
             warn(text)
 

@@ -78,6 +78,8 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
         "random_state": ["random_state"],
     }
 
+    _computes_with_rows: ClassVar = True
+
     def __init__(self, estimator=None, weighting="ulsif", *, random_state=None):
         self.estimator = estimator
         self.weighting = weighting

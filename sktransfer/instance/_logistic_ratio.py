@@ -76,6 +76,7 @@ class LogisticRatio(BaseDensityRatio):
     True
     """
 
+    _measures_distances: ClassVar = False
     _parameter_constraints: ClassVar = {
         **BaseDensityRatio._parameter_constraints,
         "classifier": [None, HasMethods(["fit", "predict_proba"])],

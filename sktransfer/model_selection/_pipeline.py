@@ -31,6 +31,10 @@ def _predicts(pipeline: TransferPipeline) -> bool:
     return hasattr(pipeline._final_estimator, "predict")
 
 
+def _adapts(pipeline: TransferPipeline) -> bool:
+    return hasattr(pipeline._final_estimator, "adapt")
+
+
 class TransferPipeline(Pipeline):
     """A `Pipeline` that sends `X_target` through its transformers as well.
 
@@ -151,6 +155,27 @@ class TransferPipeline(Pipeline):
         source = self._fit_steps("fit", X, y, X_target, y_target, sample_weight, domains, params)
         with config_context(enable_metadata_routing=True):
             return self.steps[-1][1].predict(source)
+
+    @available_if(_adapts)
+    def adapt(self, X_target: Any, *args: Any, **params: Any) -> TransferPipeline:
+        """Adapt the fitted last step to further target rows, which pass through the others first.
+
+        Parameters
+        ----------
+        X_target : array-like of shape (n_target, ...)
+            Rows as `predict` takes them. The transformers stay as they were fitted.
+        *args, **params
+            What else the `adapt` of the last step takes, such as labels.
+
+        Returns
+        -------
+        self : TransferPipeline
+            The pipeline, its last step adapted.
+        """
+        for _, _, step in self._iter(with_final=False):
+            X_target = step.transform(X_target)
+        self.steps[-1][1].adapt(X_target, *args, **params)
+        return self
 
     def source_only(self) -> TransferPipeline:
         """Return the pipeline without transfer, its twin: each step as it says of itself.

@@ -63,7 +63,9 @@ def looks_measured(y: np.ndarray) -> bool:
 
 
 def name_regressor(estimator: Any) -> str:
-    """Return the name of the regressor in the place of a classifier."""
+    """Return the name of the regressor in the place of a classifier, or what it says itself."""
+    if hasattr(estimator, "_for_numbers"):
+        return str(estimator._for_numbers)
     name = type(estimator).__name__
     twin = name.replace("Classifier", "Regressor")
     if twin != name and twin in EXPORTS:

@@ -16,7 +16,7 @@ import sktransfer
 from sktransfer import DANNClassifier, TargetDomain
 from sktransfer.data._batch import Batch, View
 from sktransfer.model_selection import NeighborAgreementScorer
-from sktransfer.model_selection._scoring import as_for_source
+from sktransfer.model_selection._source_side import as_for_source
 from sktransfer.network._build import make_body
 from sktransfer.network._two_bodies import TwoBodyNetwork
 

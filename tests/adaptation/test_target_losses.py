@@ -18,6 +18,7 @@ from sktransfer.adaptation._target_losses import (
     class_confusion,
     entropy,
 )
+from tests.adaptation.problems import ONE_STEP
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-20, 20)).map(torch.from_numpy)
 each_loss = pytest.mark.parametrize("loss", TARGET_LOSSES.values(), ids=TARGET_LOSSES)
@@ -122,13 +123,7 @@ def one_step(domains, **params):
         nn.Linear(4, 3).double(),
         label_classifier=nn.Linear(3, 2).double(),
         lambda_=0.4,
-        lambda_schedule="constant",
-        optimizer=torch.optim.SGD,
-        learning_rate=0.1,
-        average_weights=0.0,
-        batch_size=90,
-        max_epochs=1,
-        random_state=0,
+        **ONE_STEP,
         **params,
     )
     return clf.fit(*domains).net_.module_
