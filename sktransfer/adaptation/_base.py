@@ -160,6 +160,10 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         """How many sources there are; known before the network is made."""
         return len(self._source_names() or [None])
 
+    def _n_sources_told_apart(self) -> int:
+        """Return for how many sources ``domain_loss`` has a class of their own."""
+        return 1
+
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
             self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
@@ -253,7 +257,9 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             losses = self._losses(network, batch)
             gradient = domain_gradient(losses["domain_loss"], batch)
             network.eval()
-        failure = describe_failure(self.net_.history, batch.lambda_, gradient)
+        failure = describe_failure(
+            self.net_.history, batch.lambda_, gradient, self._n_sources_told_apart()
+        )
         if failure is not None:
             warn(failure)
 

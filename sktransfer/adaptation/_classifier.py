@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from ..data._batch import Batch
@@ -14,6 +15,7 @@ from ..deep._parameters import parameters
 from ..engine._optimizers import look_up
 from ..engine._stage import Stage
 from ..layers import scale_gradient
+from ..network._build import floating_type
 from ..network._network import TransferNetwork
 from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseAdaptation
@@ -40,7 +42,10 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         if callable(self.target_loss):
-            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
+            # Of logits: the rows may be whole numbers.
+            dtype = floating_type(self.net_.module_) or torch.get_default_dtype()
+            device = self.net_.engine.device
+            check_target_loss(self.target_loss, self.net_.task.n_outputs, dtype, device)
         return super()._plan(domains, seed)
 
     def _target_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
