@@ -1,22 +1,30 @@
-"""What classifiers that adapt have besides: weights of classes, and a loss of predictions."""
+"""What classifiers that adapt have besides: classes, their weights and shares, a further loss."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+import numpy as np
+from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
-from .._parameters import parameters
-from .._validation import Interval, Real, StrOptions
+from .._task import Classification
+from .._warning import warn
 from ..data._batch import Batch
-from ..data._domain import Domains
+from ..data._domain import Domain, Domains
+from ..data._sampler import Sampler
+from ..deep._classifier import DeepClassifierMixin
+from ..deep._parameters import parameters
 from ..engine._optimizers import look_up
 from ..engine._stage import Stage
 from ..layers import scale_gradient
+from ..network._build import floating_type
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseAdaptation
+from ._class_weighting import MOST_ROWS, ClassWeighting, even_rows
+from ._diagnosis import AS_THEY_ARE, describe_shares
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
 
@@ -40,7 +48,10 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         if callable(self.target_loss):
-            check_target_loss(self.target_loss, self.net_.task.n_outputs, self.net_.engine.dtype)
+            # Of logits: the rows may be whole numbers.
+            dtype = floating_type(self.net_.module_) or torch.get_default_dtype()
+            device = self.net_.engine.device
+            check_target_loss(self.target_loss, self.net_.task.n_outputs, dtype, device)
         return super()._plan(domains, seed)
 
     def _target_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
@@ -49,3 +60,46 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
         loss = look_up(self.target_loss, TARGET_LOSSES)
         weight = self.target_loss_weight * batch.lambda_
         return {"target_loss": loss(scale_gradient(network.target_outputs(batch), weight))}
+
+    def _conclude(
+        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
+    ) -> None:
+        super()._conclude(source, sampler, before_epochs)
+        if sampler.target is not None and self._transfers() and self._supposes_equal_shares():
+            self._warn_of_shares(source, sampler, before_epochs)
+
+    def _supposes_equal_shares(self) -> bool:
+        """Whether the classes are to be as frequent in the target as in the source."""
+        return True
+
+    def _warn_of_shares(
+        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
+    ) -> None:
+        """Warn where classes are far rarer or more frequent in the target's predictions."""
+        assert sampler.target is not None
+        shares, drawn = self._shares(source, sampler), AS_THEY_ARE
+        for _, call in before_epochs:
+            if isinstance(call, ClassWeighting):
+                shares, drawn = call.found or shares, call.drawn
+        text = describe_shares(
+            self.net_.classes.tolist(),
+            shares,
+            min(MOST_ROWS, len(sampler.target)),
+            drawn,
+            can_weigh=hasattr(self, "class_weighting"),
+        )
+        if text is not None:
+            warn(text)
+
+    def _shares(self, source: Domain, sampler: Sampler) -> list[np.ndarray]:
+        """Return those of the classes in the source, and predicted for it and for the target."""
+        assert sampler.target is not None
+        network, task = self.net_.module_, cast(Classification, self.net_.task)
+        rows, weight = even_rows(sampler.source), source.sample_weight
+        of_source = task.answers(rows.passed(self.net_, network.forward_source))
+        of_target = even_rows(sampler.target).passed(self.net_, network.forward)
+        return [
+            task.shares(source.labels, weight),
+            task.shares(of_source, None if weight is None else weight[rows.numbers]),
+            task.shares(task.answers(of_target)),
+        ]

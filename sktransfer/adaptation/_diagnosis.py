@@ -16,10 +16,9 @@ from ..data._batch import Batch
 # A domain loss that changes by less than this share of itself stands still.
 LEAST_CHANGE = 1e-6
 
-# A domain loss that changes by more than this share of chance's, 2 ln 2, in the last quarter of
-# the epochs, or stands so far above it, is that of two players who lose each other.
+# A domain loss that changes by more than this share of chance's in the last quarter of the
+# epochs, or stands so far above it, is that of two players who lose each other.
 MOST_SWING = 0.2
-CHANCE = 2 * math.log(2)
 LEAST_LATE_EPOCHS = 5  # of fewer there is no telling
 
 # A domain classifier that is right so often tells the domains apart.
@@ -31,33 +30,9 @@ CERTAIN_ACCURACY = 0.995
 MOST_RATIO = 5
 LEAST_CLASS_ROWS = 10
 
-
 # By what shares rows of the source were drawn: their own, those predicted before each epoch, or
 # from one epoch on by those that explained what is between the domains.
 AS_THEY_ARE, FOLLOWED, EXPLAINED = "as they are", "followed", "explained"
-
-# What to do where predicted shares are grossly others.
-ADVICE = {
-    AS_THEY_ARE: (
-        "Either adaptation has gone astray (compare with source_only(), "
-        "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
-        "target (partial adaptation): what makes the domains alike then mixes classes up. "
-        'class_weighting="auto" draws the source by the shares of the target, and '
-        "LabelShiftClassifier estimates them, by which class_weight and sample_weight can weigh "
-        "the source."
-    ),
-    FOLLOWED: (
-        "Rows of the source were drawn by what is predicted, more so from epoch to epoch "
-        '(class_weighting="auto"). Either the shares do differ, or adaptation has gone astray and '
-        "feeds on what it predicts: compare with source_only(), lower lambda_, or draw the source "
-        "as it is with class_weighting=None where you know that the shares are alike."
-    ),
-    EXPLAINED: (
-        "These shares explain what is between the domains, so rows of the source were drawn by "
-        'them (class_weighting="auto"; None draws them as they are). Where only the shares '
-        "differ, LabelShiftClassifier needs no training anew."
-    ),
-}
 
 
 def gross_shares(
@@ -81,7 +56,11 @@ def gross_shares(
 
 
 def describe_shares(
-    names: list[Any], shares: Sequence[np.ndarray], n_target: int, drawn: str = AS_THEY_ARE
+    names: list[Any],
+    shares: Sequence[np.ndarray],
+    n_target: int,
+    drawn: str = AS_THEY_ARE,
+    can_weigh: bool = True,
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -95,6 +74,8 @@ def describe_shares(
         Rows of the target.
     drawn : {"as they are", "followed", "explained"}
         How rows of the source were drawn.
+    can_weigh : bool
+        Whether the estimator has ``class_weighting``.
     """
     known, in_source, in_target = (np.asarray(share) for share in shares)
     gross = gross_shares(known, in_source, in_target, n_target)
@@ -107,7 +88,31 @@ def describe_shares(
     more = f" and {gross.sum() - 5} more" if gross.sum() > 5 else ""
     return (
         "The predicted shares of the target's classes differ grossly from the source's: "
-        f"{', '.join(named)}{more}. {ADVICE[drawn]}"
+        f"{', '.join(named)}{more}. {_advice(drawn, can_weigh)}"
+    )
+
+
+def _advice(drawn: str, can_weigh: bool) -> str:
+    if drawn == EXPLAINED:
+        return (
+            "These shares explain what is between the domains, so rows of the source were drawn by "
+            "them (class_weighting; None draws them as they are). Where only the shares differ, "
+            "LabelShiftClassifier needs no training anew."
+        )
+    if drawn == FOLLOWED:
+        return (
+            'Rows of the source were drawn by what is predicted (class_weighting="target"). '
+            "Either the shares do differ, or adaptation has gone astray and feeds on what it "
+            "predicts: compare with source_only(), lower lambda_, or draw the source as it is with "
+            "class_weighting=None where you know that the shares are alike."
+        )
+    weighting = 'class_weighting="target" leaves missing classes out, and ' if can_weigh else ""
+    return (
+        "Either adaptation has gone astray (compare with source_only(), "
+        "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
+        "target (partial adaptation): what makes the domains alike then mixes classes up. "
+        f"{weighting}LabelShiftClassifier estimates shares, by which class_weight and "
+        "sample_weight can weigh the source."
     )
 
 
@@ -123,7 +128,17 @@ def domain_gradient(loss: Tensor, batch: Batch) -> float:
     return sum(float(g.norm()) for g in gradients if g is not None)
 
 
-def describe_failure(history: History, lambda_: float, gradient: float) -> str | None:
+def chance(n_sources: int) -> float:
+    """Return ``2 ln 2 + ln k``, the domain loss of ``k`` sources of which nothing is known.
+
+    That is the sources, as many rows of each, weigh as much together as the target does.
+    """
+    return 2 * math.log(2) + math.log(n_sources)
+
+
+def describe_failure(
+    history: History, lambda_: float, gradient: float, n_sources: int = 1
+) -> str | None:
     """Say what kept the features from adapting, or return None.
 
     Parameters
@@ -134,6 +149,8 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
         Weight at the end of training; at 0 no adaptation is wanted.
     gradient : float
         Norm of the domain loss's gradient to the features, weighed by `lambda_`.
+    n_sources : int, default=1
+        How many sources the domain classifier, if there is one, tells from each other.
     """
     if lambda_ == 0:
         return None
@@ -153,13 +170,13 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
         )
     if "domain_accuracy" not in history[-1]:
         return None  # there is no adversary
-    late = losses[-(len(losses) // 4) :]
+    late, level = losses[-(len(losses) // 4) :], chance(n_sources)
     if len(late) >= LEAST_LATE_EPOCHS and (
-        max(late) - min(late) > MOST_SWING * CHANCE or min(late) > (1 + MOST_SWING) * CHANCE
+        max(late) - min(late) > MOST_SWING * level or min(late) > (1 + MOST_SWING) * level
     ):
         return (
             f"The domain loss went between {min(late):.2f} and {max(late):.2f} in the last "
-            f"quarter of the epochs, where chance is {CHANCE:.2f}: body and domain classifier "
+            f"quarter of the epochs, where chance is {level:.2f}: body and domain classifier "
             "lose each other, and how the target is predicted depends on the epoch in which "
             "training ended. Raise gradient_penalty (5 is the default), lower learning_rate, or "
             "average more weights (average_weights=0.5)."

@@ -12,31 +12,34 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ._arguments import as_array
-from ._target_labels import with_labels
-from ._task import Task
-from ._validation import check_rows_to_predict, refuse_booleans
-from .data._batch import Batch
-from .data._checks import TorchRows
-from .data._domain import Domain, Domains
-from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device
-from .engine._net import TransferNet, callback_dataset
-from .engine._processes import Processes, draw_seeds, join_processes
-from .engine._run import Run
-from .engine._runtime import PrivateGenerators, limited_threads
-from .engine._stage import GradientStep, Stage
-from .network._network import TransferNetwork
+from .._task import Task
+from ..data._batch import Batch
+from ..data._domain import Domain, Domains
+from ..data._sampler import DomainRows, Sampler
+from ..engine._checks import check_device
+from ..engine._net import TransferNet, callback_dataset
+from ..engine._processes import Processes, draw_seeds, join_processes
+from ..engine._run import Run
+from ..engine._runtime import PrivateGenerators, limited_threads
+from ..engine._stage import GradientStep, Stage
+from ..network._network import TransferNetwork
+from ..validation._arguments import as_array
+from ..validation._constraints import refuse_booleans
+from ..validation._domains import check_rows_to_predict
+from ..validation._target_labels import with_labels
+from ..validation._torch_rows import TorchRows
 
 # With labels the fitted weights are a good start, which large steps would leave.
 RATE_SHARE = 0.1
 
 
 def label_losses(task: Task, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-    """Pass labelled rows through the network and return their loss."""
-    network.forward_domains(batch)
-    assert batch.source.y is not None
-    return {"label_loss": task.loss(batch.source_outputs, batch.source.y)}
+    """Pass labelled rows of the target, the batch's source, and return their weighted loss."""
+    view = batch.source
+    view.features = network.features(view.X)
+    batch.source_outputs = network.label_head(view.features)
+    assert view.y is not None
+    return {"label_loss": task.loss(batch.source_outputs, view.y, view.weight)}
 
 
 class LaterAdaptation(metaclass=ABCMeta):
@@ -63,7 +66,7 @@ class LaterAdaptation(metaclass=ABCMeta):
           under a label head that stays as it is, as `HypothesisTransfer` tells.
         - With labels, the network is trained on the labelled rows from where it is,
           in small steps, and then its statistics are moved by all rows. Labels must
-          be out of `classes_`.
+          be out of `classes_`, and weigh by `class_weight`, if there is one.
 
         Parameters
         ----------
@@ -161,14 +164,14 @@ class LaterAdaptation(metaclass=ABCMeta):
 
     def _learning_without_labels(self) -> list[nn.Parameter]:
         """List what of the body learns from a target alone."""
-        return list(self.net_.module_.body.parameters())
+        return [p for p in self.net_.module_.body.parameters() if p.requires_grad]
 
     def _target_sampler(self, target: Domain, seed: int) -> Sampler:
         """Return what draws batches of the target alone, as their `source`."""
         return self._sampler(self._domain_rows(target), None, seed)
 
     @abstractmethod
-    def _continue(self, before: Any, X: Any, task: Any, device: Any, processes: Processes) -> None:
+    def _continue(self, before: Any, X: Any, task: Any, processes: Processes) -> None:
         """Set `net_` to a copy of `before`, ready to train."""
 
     @abstractmethod
@@ -197,12 +200,12 @@ class LaterAdaptation(metaclass=ABCMeta):
 
     def _adapt(self, target: Domain, method: Any, *, takes_labels: bool) -> None:
         """Set the fitted attributes anew; runs on a copy."""
-        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        processes = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 3)
-        draws, order, passes = processes.agree(seeds, device)
+        draws, order, passes = processes.agree(seeds)
         before = self.net_
-        self._continue(before, target.X, before.task, device, processes)
-        self.net_.engine.generators = PrivateGenerators(draws, device)
+        self._continue(before, target.X, before.task, processes)
+        self.net_.engine.generators = PrivateGenerators(draws, processes.device)
         self.net_.domains_ = Domains(target, target)  # for callbacks, in training
         if takes_labels and target.y is not None:
             plan = self._plan_refinement(target.labelled(), order)
