@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -274,8 +274,12 @@ class ClassWeightingMixin:
 
     class_weighting: Any = None
 
+    if TYPE_CHECKING:
+
+        def _transfers(self) -> bool: ...
+
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
-        if self.class_weighting is None or sampler.target is None:
+        if self.class_weighting is None or sampler.target is None or not self._transfers():
             return []
         kind = ExplainingShares if self.class_weighting == "auto" else TargetShares
         return [("class_weighting", kind(sampler))]

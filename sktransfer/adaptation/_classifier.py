@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
@@ -100,6 +101,6 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
         of_target = even_rows(sampler.target).passed(self.net_, network.forward)
         return [
             task.shares(source.labels, weight),
-            task.shares(of_source, None if weight is None else weight[rows.numbers]),
+            task.shares(of_source, None if weight is None else weight[rows.numbers.numpy()]),
             task.shares(task.answers(of_target)),
         ]

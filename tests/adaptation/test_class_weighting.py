@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -147,11 +148,12 @@ def test_an_adversary_on_a_target_without_some_classes_does_less_harm():
         X, y, X_target, y_target = partial(seed)
         clf = DANNClassifier(max_epochs=40, class_weighting=None, random_state=seed)
         weighted = clone(clf).set_params(class_weighting="target")
-        weighted.fit(X, y, X_target)  # without a warning: classes may be missing here
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            clf.fit(X, y, X_target)
-        assert all("The predicted shares of the target" in str(one.message) for one in caught)
+        for fitted, advice in ((weighted, "were drawn by what is predicted"), (clf, "gone astray")):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                fitted.fit(X, y, X_target)
+            assert all("The predicted shares of the target" in str(one.message) for one in caught)
+            assert all(advice in str(one.message) for one in caught)
         n_warned += len(caught)
         gains.append(weighted.score(X_target, y_target) - clf.score(X_target, y_target))
     assert n_warned >= 1  # two of these three
@@ -176,7 +178,7 @@ def test_missing_classes_that_are_all_of_the_gap_are_made_use_of_by_default():
 @pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier])
 def test_shares_that_explain_the_gap_draw_the_source_from_then_on(kind):
     X, y, X_target, _ = partial(0, shift=0)
-    clf = kind(max_epochs=40, random_state=0)
+    clf = kind(class_weighting="auto", max_epochs=40, random_state=0)
     with pytest.warns(UserWarning, match="These shares explain what is between the domains"):
         clf.fit(X, y, X_target)
     with warnings.catch_warnings():
@@ -222,6 +224,7 @@ def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp
     np.testing.assert_array_equal(resumed, undisturbed)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -241,6 +244,30 @@ def test_weights_of_rows_and_repeated_fits_are_honoured(kind):
     first = clone(clf).fit(X, y, X_target, sample_weight=weights).predict_proba(X_target)
     second = clone(clf).fit(noise, y, X_target, sample_weight=weights).predict_proba(X_target)
     np.testing.assert_array_equal(first, second)
+
+
+def test_before_an_epoch_the_source_has_the_shares_that_were_predicted_then(monkeypatch):
+    X, y, X_target, _ = partial(0)
+    seen, train = [], Run._train_epoch
+
+    def train_epoch(run, done, share):
+        weights = run.stage.sampler.streams["source"].each[0].weights
+        drawn = np.bincount(y, weights) / weights.sum()
+        network, rows = run.net.module_, torch.as_tensor(X_target, dtype=torch.float32)
+        network.eval()
+        with torch.no_grad():
+            probabilities = network(rows).double().softmax(dim=1).numpy()
+        network.train()
+        seen.append((drawn, [sum(row[k] for row in probabilities) / 200 for k in range(4)]))
+        train(run, done, share)
+
+    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+    DANNClassifier(max_epochs=10, random_state=0).fit(X, y, X_target)
+    own = np.bincount(y) / len(y)
+    for epoch, (drawn, predicted) in enumerate(seen):
+        ramp = 2 / (1 + np.exp(-10 * epoch / 10)) - 1
+        np.testing.assert_allclose(drawn, (1 - ramp) * own + ramp * np.array(predicted), rtol=1e-5)
+    assert np.abs(seen[-1][0] - own).max() > 0.05
 
 
 def test_the_twin_and_a_fit_without_target_draw_as_ever():
