@@ -87,6 +87,7 @@ sphinx_gallery_conf = {
     "doc_module": ("sktransfer",),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "parallel": 2,  # examples side by side, each on one thread (see the Makefile)
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
