@@ -84,17 +84,17 @@ MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser(
 FAST = {"max_epochs": 10, "learning_rate": 0.02}
 FAST_SHOT = {"max_epochs": 20, "learning_rate": 0.01}
 FAST_STAGES = {
-    "source_training": SourceTraining(epochs=15, learning_rate=0.01),
-    "head_epochs": 15,
-    "finetune_epochs": 10,
-    "learning_rate": 0.01,
-    "finetune_learning_rate": 0.003,
+    "source_training": SourceTraining(epochs=8, learning_rate=0.02),
+    "head_epochs": 8,
+    "finetune_epochs": 5,
+    "learning_rate": 0.02,
+    "finetune_learning_rate": 0.006,
 }
 
 VARIANTS = [
     MatchingClassifier(episodes=50, learning_rate=0.003),
     NearestPrototypeClassifier(),
-    PrototypicalClassifier(episodes=150),
+    PrototypicalClassifier(episodes=50, learning_rate=0.003),
     DANNClassifier(),
     DANNClassifier(lambda_=0.0, **FAST),
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
