@@ -14,15 +14,14 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import Task
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
 from ..data._batch import Batch, View
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -31,6 +30,7 @@ from ..engine._runtime import limited_threads
 from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ._class_weighting import ClassWeighting
 from ._diagnosis import describe_failure, describe_shares, domain_gradient
 
@@ -269,7 +269,13 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         found = next((call.found for call in weighed if call.found), None)
         shares = [known, *self._predicted_shares(sampler)] if found is None else found
         n_rows = min(ROWS_FOR_SHARES, len(target))
-        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
+        text = describe_shares(
+            self.net_.classes.tolist(),
+            shares,
+            n_rows,
+            weighed=found is not None,
+            can_weigh=hasattr(self, "class_weighting"),
+        )
         if text is not None:
             warn(text)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
 from ..data._batch import Batch, RowMetric
+from ..deep._parameters import parameters
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier

@@ -10,11 +10,11 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._parameters import parameters
-from .._validation import StrOptions
 from ..data._rows import Rows
 from ..data._sampler import DomainRows, Sampler
+from ..deep._parameters import parameters
 from ..engine._net import TransferNet
+from ..validation._constraints import StrOptions
 from ._diagnosis import gross_shares
 
 # Progress of training between which shares are looked at: the network knows the source, and what

@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .._classifier import DeepClassifierMixin
-from .._parameters import parameters
-from .._validation import Interval, Real, StrOptions
 from ..data._batch import Batch
 from ..data._domain import Domains
+from ..deep._classifier import DeepClassifierMixin
+from ..deep._parameters import parameters
 from ..engine._optimizers import look_up
 from ..engine._stage import Stage
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseAdaptation
 from ._target_losses import TARGET_LOSSES, check_target_loss
 

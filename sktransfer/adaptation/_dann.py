@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval, Real
 from ..data._batch import Batch, RowMetric
+from ..deep._parameters import parameters
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
+from ..validation._constraints import Integral, Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._own_bodies import OwnBodiesClassifier
 

@@ -53,7 +53,11 @@ def gross_shares(
 
 
 def describe_shares(
-    names: list[Any], shares: Sequence[np.ndarray], n_target: int, weighed: bool = False
+    names: list[Any],
+    shares: Sequence[np.ndarray],
+    n_target: int,
+    weighed: bool = False,
+    can_weigh: bool = True,
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -67,6 +71,8 @@ def describe_shares(
         Rows of the target.
     weighed : bool
         Whether the source's rows were drawn by such shares.
+    can_weigh : bool
+        Whether the estimator has ``class_weighting``.
     """
     known, in_source, in_target = (np.asarray(share) for share in shares)
     gross = gross_shares(known, in_source, in_target, n_target)
@@ -84,12 +90,13 @@ def describe_shares(
             "differ, LabelShiftClassifier needs no training anew."
         )
     else:
+        weighting = 'class_weighting="target" leaves missing classes out, and ' if can_weigh else ""
         advice = (
             "Either adaptation has gone astray (compare with source_only(), "
             "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
             "target (partial adaptation): what makes the domains alike then mixes classes up. "
-            'class_weighting="target" leaves missing classes out, and LabelShiftClassifier '
-            "estimates shares, by which class_weight and sample_weight can weigh the source."
+            f"{weighting}LabelShiftClassifier estimates shares, by which class_weight and "
+            "sample_weight can weigh the source."
         )
     return (
         "The predicted shares of the target's classes differ grossly from the source's: "

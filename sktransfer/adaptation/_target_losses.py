@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._arguments import check_takes
+from ..validation._arguments import check_takes
 
 TargetLoss = Callable[[Tensor], Tensor]
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval, Real
 from ..data._batch import Batch
 from ..data._domain import Domain, Domains
+from ..deep._parameters import parameters
 from ..engine._average import MovingAverage, WeightAverage
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 from ._dann import DANNMixin

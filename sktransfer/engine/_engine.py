@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,12 @@ class Engine:
 
     Parameters
     ----------
-    device : torch.device
-        Where networks and rows are.
     dtype : torch.dtype
         What rows are cast to.
     generators : PrivateGenerators
         What torch draws from while a network is made and trained.
     processes : Processes
-        Those that train together.
+        Those that train together, and the device of this one, where networks and rows are.
     batch_size : int
         Least number of rows that pass at once where there is no training.
     num_workers : int
@@ -45,7 +43,6 @@ class Engine:
         Forward work of one row, which decides the number of threads.
     """
 
-    device: torch.device
     dtype: torch.dtype
     generators: PrivateGenerators
     processes: Processes
@@ -56,7 +53,12 @@ class Engine:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.device = device_at_hand(self.device)
+        self.processes = replace(self.processes, device=device_at_hand(self.device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks and rows are."""
+        return self.processes.device
 
     def rows(self, X: Any) -> Rows:
         """Put checked rows where batches of them can be taken to the device."""

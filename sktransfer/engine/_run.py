@@ -161,8 +161,8 @@ class Run:
         self.factor = factor
 
     def _record(self, recorder: EpochRecorder) -> None:
-        net, processes = self.net, self.engine.processes
-        for name, value in processes.average_records(recorder.finish(), self.engine.device).items():
+        net = self.net
+        for name, value in self.engine.processes.average_records(recorder.finish()).items():
             net.history.record(name, value)
         first = net.optimizer_.param_groups[0]
         net.history.record("learning_rate", first["lr"] / first.get("scale", 1.0))

@@ -9,8 +9,8 @@ from sklearn.base import RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 
-from .._validation import check_rows_to_predict
 from ..data._domain import Domain
+from ..validation._domains import check_rows_to_predict
 from ._boosting import (
     LEAST_ERROR,
     BaseTrAdaBoost,

@@ -9,8 +9,8 @@ from scipy.optimize import brentq
 from sklearn.utils import check_random_state
 
 from .._row_order import shuffle_rows
-from .._validation import Integral, Interval
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Integral, Interval
 from ._boosting import LEAST_ERROR, BaseTrAdaBoost, fit_round, stack_domains
 from ._tradaboost_r2 import (
     MedianOfRoundsMixin,

@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from .._arguments import as_array, check_same_length
 from ..metrics import proxy_a_distance
+from ..validation._arguments import as_array, check_same_length
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, as_for_source, extract_features, refuse_numbers
 from ._source_only import make_source_only, transfers

@@ -12,10 +12,11 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._arguments import as_array, check_same_length, named
 from .._docs import with_shared_docs
-from .._target_domain import TargetDomain, is_dataset
-from .._target_labels import find_labelled
+from ..data._target_domain import TargetDomain, is_dataset
+from ..validation._arguments import as_array, check_same_length
+from ..validation._naming import named
+from ..validation._target_labels import find_labelled
 
 # The least probability that a logarithm is taken of.
 LEAST_PROBABILITY = np.finfo(np.float64).eps

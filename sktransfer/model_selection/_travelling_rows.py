@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._target_labels import find_labelled, in_type_of
+from ..validation._target_labels import find_labelled, in_type_of, refuse_words_beside_numbers
 
 
 class TravellingRows:
@@ -53,6 +53,7 @@ class TravellingRows:
             return self.X, self.y, params
         known = np.array(np.ma.getdata(np.asarray(labels))[labelled].tolist())
         y = np.asarray(self.y)
+        refuse_words_beside_numbers(y, known)
         stacked_y = np.concatenate([y, in_type_of(y, known)])
         for name in params:
             if params[name] is self.given.get("sample_weight"):

@@ -15,9 +15,10 @@ from sklearn.utils.extmath import safe_sparse_dot
 from .._docs import with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._row_order import make_folds
-from .._validation import check_domains, check_rows_to_predict
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
+from ..validation._target_labels import refuse_words_beside_numbers
 from ._priors import PRIOR_CONSTRAINTS, PriorMixin, read_coefficients
 
 # Strengths that are tried, times the mean square of a row's features, and folds they are tried in.
@@ -193,6 +194,8 @@ class PriorTransferClassifier(PriorMixin, ClassifierMixin, BaseTransferEstimator
                 f"source is {type(self.source_).__name__}, which has no classes_: give a linear "
                 "classifier such as LogisticRegression."
             )
+        if target is not None:
+            refuse_words_beside_numbers(known, target.labels)
         self.classes_ = known if target is None else np.union1d(known, find_classes(target))
         self.coef_, self.intercept_ = spread_prior(coef, intercept, known, self.classes_)
         self.strength_ = np.inf

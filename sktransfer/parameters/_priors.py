@@ -12,10 +12,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from .._docs import BLOCKS
-from .._validation import HasMethods, Interval, Real, StrOptions
 from .._warning import warn
 from .._wrapping import check_labelled_target, fit_weighted
 from ..data._domain import Domain, Domains
+from ..validation._constraints import HasMethods, Interval, Real, StrOptions
 
 PRIOR_CONSTRAINTS: dict[str, list[object]] = {
     "source": [None, HasMethods(["fit", "predict"])],

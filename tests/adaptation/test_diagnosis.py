@@ -137,6 +137,10 @@ def test_shares_off_by_a_factor_of_five_are_named(of_target, n_rows, named):
         assert named in text
         assert "label shift" in text
         assert "partial adaptation" in text
+        assert "class_weighting" in text
+        shares = of_source, of_source, seen
+        without = describe_shares(list("abc"), shares, n_rows, can_weigh=False)
+        assert "class_weighting" not in without
 
 
 def test_a_class_that_the_target_lacks_is_announced():

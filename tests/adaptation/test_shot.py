@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sktransfer import SHOTClassifier, load, save
-from sktransfer._source_free import centroid_labels, information_loss
+from sktransfer.deep._source_free import centroid_labels, information_loss
 
 FAST = {"max_epochs": 3, "target_epochs": 2, "random_state": 0}
 

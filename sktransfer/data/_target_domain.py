@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ._warning import warn
+from .._warning import warn
 
 
 def is_dataset(X: Any) -> bool:
@@ -111,23 +111,33 @@ def warn_where_scikit_learn_came_between(X_target, n_source: int, n_target: int 
     warn_where_a_pipeline_let_it_pass()
 
 
+# What in scikit-learn fits an estimator to some of the rows, with arguments cut likewise.
+FITTING_A_PART = frozenset(
+    {
+        "_fit_and_score",
+        "_fit_and_predict",
+        "_permutation_test_score",
+        "_fit_and_score_over_thresholds",
+        "_fit_classifier_calibrator_pair",
+        "_rfe_single_fit",
+    }
+)
+
+
 def warn_where_folds_may_have_cut(X_target, n_source: int, n_target: int | None) -> None:
-    """Warn where a search fits a fold, and a bare target is exactly as long as that.
+    """Warn where a fold is fitted, and a bare target is exactly as long as that.
 
     Scikit-learn cuts whatever is as long as the whole of `X`. What arrives here says no
     more of it, so the length and the caller are all there is to notice it by.
     """
     if isinstance(X_target, TargetDomain) or n_source != n_target:
         return
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_name != "_fit_and_score":
-        frame = frame.f_back
-    if frame is None:
+    if find_caller(lambda frame: frame.f_code.co_name in FITTING_A_PART) is None:
         return
     warn(
-        f"X_target has {n_source} rows inside a search, as many as the source fold: it was cut "
-        "by the source's folds if it is as long as X. Wrap it, X_target=TargetDomain(X_target), "
-        "and it stays whole."
+        f"X_target has {n_source} rows inside a search or cross-validation, as many as the source "
+        "fold: it was cut by the source's folds if it is as long as X. Wrap it, "
+        "X_target=TargetDomain(X_target), and it stays whole."
     )
 
 
@@ -136,9 +146,7 @@ def warn_where_a_pipeline_let_it_pass() -> None:
 
     Nothing that arrives says so; the caller does.
     """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__") != "sklearn.pipeline":
-        frame = frame.f_back
+    frame = find_caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.pipeline")
     if frame is None or frame.f_code.co_name not in {"fit", "fit_predict", "fit_transform"}:
         return  # a step before the last is asked by another function
     pipeline = frame.f_locals["self"]
@@ -150,3 +158,36 @@ def warn_where_a_pipeline_let_it_pass() -> None:
             "Use sktransfer.make_transfer_pipeline(...).fit(X, y, X_target=X_target), which takes "
             "the target through the same steps."
         )
+
+
+def warn_where_labels_of_the_source_were_transformed() -> None:
+    """Warn where `TransformedTargetRegressor` fits, which transforms `y` and no `y_target`."""
+    frame = find_caller(lambda frame: frame.f_globals.get("__name__") == "sklearn.compose._target")
+    if frame is None:
+        return
+    warn(
+        "y_target came as it is through scikit-learn's TransformedTargetRegressor, which "
+        "transformed y alone: the two are now in different units, and predict transforms back "
+        "what was learned of both. Transform both by hand, fit(X, func(y), X_target=X_target, "
+        "y_target=func(y_target)), and back, inverse_func(predict(X))."
+    )
+
+
+def say_where_columns_were_cut() -> str:
+    """Return what to do where a `ColumnTransformer` fits the step that asks; nothing elsewhere."""
+    wanted = "sklearn.compose._column_transformer"
+    if find_caller(lambda frame: frame.f_globals.get("__name__") == wanted) is None:
+        return ""
+    return (
+        " A ColumnTransformer cuts X alone: let it pick and encode the columns, and put the step "
+        "that learns from both domains behind it, make_transfer_pipeline(ColumnTransformer(...), "
+        "step, ...)."
+    )
+
+
+def find_caller(is_wanted: Callable[[FrameType], bool]) -> FrameType | None:
+    """Return the innermost of the calls that led here for which that holds."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_wanted(frame):
+        frame = frame.f_back
+    return frame

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine._net import TransferNet
+from ..engine._net import TransferNet
 
 
 class DeepPredictorMixin:

@@ -13,19 +13,19 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._settings import Settings
+from .._task import encoded
+from ..data._batch import Batch
+from ..data._domain import Domain
+from ..data._sampler import DomainRows, Sampler
+from ..engine._average import WeightAverage
+from ..engine._net import TransferNet
+from ..engine._stage import AlternatingStep, Move, Stage
+from ..network._build import floating_type, rates_by_width
+from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real
+from ..validation._naming import named
 from ._class_weights import weigh_classes
-from ._naming import named
-from ._settings import Settings
-from ._task import encoded
-from ._validation import Integral, Interval, Real
-from .data._batch import Batch
-from .data._domain import Domain
-from .data._sampler import DomainRows, Sampler
-from .engine._average import WeightAverage
-from .engine._net import TransferNet
-from .engine._stage import AlternatingStep, Move, Stage
-from .network._build import floating_type, rates_by_width
-from .network._network import TransferNetwork
 
 
 def information_loss(logits: Tensor, diversity: bool = True, unknown: int | None = None) -> Tensor:

@@ -12,21 +12,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ._arguments import as_array
-from ._target_labels import with_labels
-from ._task import Task
-from ._validation import check_rows_to_predict, refuse_booleans
-from .data._batch import Batch
-from .data._checks import TorchRows
-from .data._domain import Domain, Domains
-from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device
-from .engine._net import TransferNet, callback_dataset
-from .engine._processes import Processes, draw_seeds, join_processes
-from .engine._run import Run
-from .engine._runtime import PrivateGenerators, limited_threads
-from .engine._stage import GradientStep, Stage
-from .network._network import TransferNetwork
+from .._task import Task
+from ..data._batch import Batch
+from ..data._domain import Domain, Domains
+from ..data._sampler import DomainRows, Sampler
+from ..engine._checks import check_device
+from ..engine._net import TransferNet, callback_dataset
+from ..engine._processes import Processes, draw_seeds, join_processes
+from ..engine._run import Run
+from ..engine._runtime import PrivateGenerators, limited_threads
+from ..engine._stage import GradientStep, Stage
+from ..network._network import TransferNetwork
+from ..validation._arguments import as_array
+from ..validation._constraints import refuse_booleans
+from ..validation._domains import check_rows_to_predict
+from ..validation._target_labels import with_labels
+from ..validation._torch_rows import TorchRows
 
 # With labels the fitted weights are a good start, which large steps would leave.
 RATE_SHARE = 0.1
@@ -168,7 +169,7 @@ class LaterAdaptation(metaclass=ABCMeta):
         return self._sampler(self._domain_rows(target), None, seed)
 
     @abstractmethod
-    def _continue(self, before: Any, X: Any, task: Any, device: Any, processes: Processes) -> None:
+    def _continue(self, before: Any, X: Any, task: Any, processes: Processes) -> None:
         """Set `net_` to a copy of `before`, ready to train."""
 
     @abstractmethod
@@ -197,12 +198,12 @@ class LaterAdaptation(metaclass=ABCMeta):
 
     def _adapt(self, target: Domain, method: Any, *, takes_labels: bool) -> None:
         """Set the fitted attributes anew; runs on a copy."""
-        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        processes = join_processes(self.data_parallel, check_device(self.device))
         seeds = draw_seeds(check_random_state(self.random_state), 3)
-        draws, order, passes = processes.agree(seeds, device)
+        draws, order, passes = processes.agree(seeds)
         before = self.net_
-        self._continue(before, target.X, before.task, device, processes)
-        self.net_.engine.generators = PrivateGenerators(draws, device)
+        self._continue(before, target.X, before.task, processes)
+        self.net_.engine.generators = PrivateGenerators(draws, processes.device)
         self.net_.domains_ = Domains(target, target)  # for callbacks, in training
         if takes_labels and target.y is not None:
             plan = self._plan_refinement(target.labelled(), order)

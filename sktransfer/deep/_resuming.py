@@ -14,15 +14,15 @@ import skorch
 import torch
 from sklearn.base import clone
 
-from ._arguments import check_path
-from ._version import __version__
-from .data._domain import Domains
-from .data._lazy import LazyArray
-from .engine._checkpoint import FitCheckpoint, Journal
-from .engine._net import TransferNet
-from .engine._processes import Processes
-from .frozen._digests import digest, digest_rows, tensor_parts
-from .frozen._fingerprint import Fingerprints
+from .._version import __version__
+from ..data._domain import Domains
+from ..data._lazy import LazyArray
+from ..engine._checkpoint import FitCheckpoint, Journal
+from ..engine._net import TransferNet
+from ..engine._processes import Processes
+from ..frozen._digests import digest, digest_rows, tensor_parts
+from ..frozen._fingerprint import Fingerprints
+from ..validation._arguments import check_path
 
 # Parameters that make no difference to what is learned.
 BESIDE_THE_POINT = ("checkpoint", "num_workers", "verbose", "warm_start")
@@ -40,11 +40,7 @@ MOST_SHOWN = 60
 
 
 def open_journal(
-    estimator: Any,
-    domains: Domains,
-    before: TransferNet | None,
-    processes: Processes,
-    device: torch.device,
+    estimator: Any, domains: Domains, before: TransferNet | None, processes: Processes
 ) -> Journal | None:
     """Return the journal of a fit that has a `checkpoint`, with what an earlier call has left.
 
@@ -68,10 +64,10 @@ def open_journal(
             "skorch": skorch.__version__,
             "numpy": np.__version__,
         },
-        "machine": {"device": device.type, "processes": str(processes.size)},
+        "machine": {"device": processes.device.type, "processes": str(processes.size)},
     }
     path = _path_of(settings, identity)
-    journal = Journal(path, settings, processes, device)
+    journal = Journal(path, settings, processes)
     if journal.identity:
         _check_same(identity, journal.identity, path)
     journal.identity = identity

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..engine._checkpoint import FitCheckpoint
+from ..engine._optimizers import LEARNING_RATE_SCHEDULES, OPTIMIZERS
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ._parameters import parameters
-from ._validation import Integral, Interval, Real, StrOptions
-from .engine._checkpoint import FitCheckpoint
-from .engine._optimizers import LEARNING_RATE_SCHEDULES, OPTIMIZERS
 
 
 @parameters

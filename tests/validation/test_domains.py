@@ -9,9 +9,9 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier
-from sktransfer._validation import check_domains
 from sktransfer.callbacks import DomainScoring
 from sktransfer.parameters import BalancedWeightingClassifier
+from sktransfer.validation._domains import check_domains
 from tests.test_common import batch_norm_body
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._exports import EXPORTS
-from ._warning import warn
+from .._exports import EXPORTS
+from .._warning import warn
 
 # With more values than this, and fewer rows of each than that, numbers are hardly classes.
 MOST_CLASSES = 100
@@ -63,7 +63,9 @@ def looks_measured(y: np.ndarray) -> bool:
 
 
 def name_regressor(estimator: Any) -> str:
-    """Return the name of the regressor in the place of a classifier."""
+    """Return the name of the regressor in the place of a classifier, or what it says itself."""
+    if hasattr(estimator, "_for_numbers"):
+        return str(estimator._for_numbers)
     name = type(estimator).__name__
     twin = name.replace("Classifier", "Regressor")
     if twin != name and twin in EXPORTS:

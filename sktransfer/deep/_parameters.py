@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import inspect
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, dataclass_transform
@@ -25,6 +27,7 @@ def parameters(cls: type[T]) -> type[T]:
         constraints |= vars(base).get("_parameter_constraints", {})
     made._parameter_constraints = constraints  # type: ignore[attr-defined]
     _show_own_first(made)
+    _name_the_class(made)
     return made
 
 
@@ -41,3 +44,21 @@ def _show_own_first(made: type[Any]) -> None:
         signature.parameters.values(), key=lambda p: (p.kind, first_declared.get(p.name, 0))
     )
     made.__init__.__signature__ = signature.replace(parameters=shown)
+
+
+def _name_the_class(made: type[Any]) -> None:
+    """Let an argument that is no parameter name the class asked for, and what may be meant."""
+    assign = made.__init__
+    known = [*inspect.signature(assign).parameters][1:]
+    takes = ", ".join(known)
+
+    @functools.wraps(assign)
+    def init(self: Any, *given: Any, **parameters: Any) -> None:
+        for name in parameters:
+            if name not in known:
+                kind, alike = type(self).__name__, difflib.get_close_matches(name, known, 3, 0.5)
+                hint = f"Did you mean {'= or '.join(alike)}=?" if alike else f"It takes {takes}."
+                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}. {hint}")
+        assign(self, *given, **parameters)
+
+    made.__init__ = init

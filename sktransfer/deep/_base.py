@@ -13,31 +13,28 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
+from .._estimator import BaseTransferEstimator
+from .._task import Task, encoded
+from ..callbacks import holds_a_domain
+from ..data._domain import Domain, Domains
+from ..data._rows import Rows, few_rows
+from ..data._sampler import DomainRows, Sampler
+from ..data._spread import warn_where_columns_outweigh
+from ..engine._checks import check_device, check_schedule, copy_callbacks
+from ..engine._engine import Engine
+from ..engine._net import TransferNet
+from ..engine._optimizers import LEARNING_RATE_SCHEDULES, look_up, make_optimizer, take_over
+from ..engine._processes import Processes, draw_seeds, join_processes
+from ..engine._progress import EpochProgressBar
+from ..engine._run import Run
+from ..engine._runtime import PrivateGenerators
+from ..engine._stage import Stage
+from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval
+from ..validation._domains import check_domains, check_rows_to_predict
+from ..validation._torch_rows import TorchRows
 from ._adapting import LaterAdaptation
-from ._estimator import BaseTransferEstimator
 from ._resuming import open_journal
-from ._task import Task, encoded
-from ._validation import Integral, Interval, check_domains, check_rows_to_predict
-from .callbacks import holds_a_domain
-from .data._checks import TorchRows
-from .data._domain import Domain, Domains
-from .data._rows import Rows, few_rows
-from .data._sampler import DomainRows, Sampler
-from .engine._checks import check_device, check_schedule, copy_callbacks
-from .engine._engine import Engine
-from .engine._net import TransferNet
-from .engine._optimizers import (
-    LEARNING_RATE_SCHEDULES,
-    look_up,
-    make_optimizer,
-    take_over,
-)
-from .engine._processes import Processes, draw_seeds, join_processes
-from .engine._progress import EpochProgressBar
-from .engine._run import Run
-from .engine._runtime import PrivateGenerators
-from .engine._stage import Stage
-from .network._network import TransferNetwork
 
 
 class BaseDeepEstimator(
@@ -129,15 +126,15 @@ class BaseDeepEstimator(
 
     def _fit(self, domains: Domains) -> None:
         task = self._make_task(domains)
-        processes, device = join_processes(self.data_parallel, check_device(self.device))
+        processes = join_processes(self.data_parallel, check_device(self.device))
         before = self.__dict__.pop("net_", None)
-        journal = open_journal(self, domains, before, processes, device)
-        seeds = processes.agree(draw_seeds(check_random_state(self.random_state), 2), device)
+        journal = open_journal(self, domains, before, processes)
+        seeds = processes.agree(draw_seeds(check_random_state(self.random_state), 2))
         network_seed, order_seed = seeds if journal is None else journal.first_seeds(seeds)
         if before is None:
-            self._build(self._rows_to_predict(domains), task, network_seed, device, processes)
+            self._build(self._rows_to_predict(domains), task, network_seed, processes)
         else:
-            self._continue(before, self._rows_to_predict(domains), task, device, processes)
+            self._continue(before, self._rows_to_predict(domains), task, processes)
         self.net_.domains_ = domains  # for callbacks, in training
         for stage in self._plan(domains, order_seed):
             Run(self.net_, stage, journal).train()
@@ -148,25 +145,24 @@ class BaseDeepEstimator(
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
-    def _build(
-        self, X: Any, task: Task, seed: int, device: torch.device, processes: Processes
-    ) -> None:
+    def _build(self, X: Any, task: Task, seed: int, processes: Processes) -> None:
         """Make the net, for rows like `X`."""
+        device = processes.device
         generators = PrivateGenerators(seed, device)
         double = X.dtype == np.float64 and device.type != "mps"  # which knows no float64
         default = torch.float64 if double else torch.float32  # scikit-learn's rule: that of X
         with generators.lent():
             network = self._make_network(few_rows(X), default, task.n_outputs)
+        if getattr(network.body, "is_default", False):
+            warn_where_columns_outweigh(self, X, "the default network hardly sees")
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ValueError(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "
                 "least 2, or a module with LayerNorm instead."
             )
-        self._hold(network, task, generators, device, processes, X.shape[1:])
+        self._hold(network, task, generators, processes, X.shape[1:])
 
-    def _continue(
-        self, before: TransferNet, X: Any, task: Task, device: torch.device, processes: Processes
-    ) -> None:
+    def _continue(self, before: TransferNet, X: Any, task: Task, processes: Processes) -> None:
         """Make the net of an earlier one: copies of its weights and of its optimizer's state."""
         shape = before.engine.input_shape
         if self._source_names() != before.sources:
@@ -179,11 +175,11 @@ class BaseDeepEstimator(
                 f"warm_start=True continues a fit on rows of shape {shape}, {before.task}; got "
                 f"rows of shape {X.shape[1:]}, {task}. Set warm_start=False to start afresh."
             )
-        generators = PrivateGenerators(before.engine.generators.seed, device)
-        if before.engine.device.type == device.type:
+        generators = PrivateGenerators(before.engine.generators.seed, processes.device)
+        if before.engine.device.type == processes.device.type:
             generators.load_state_dict(before.engine.generators.state_dict())
         network = copy.deepcopy(before.module_)
-        self._hold(network, before.task, generators, device, processes, shape)
+        self._hold(network, before.task, generators, processes, shape)
         take_over(self.net_.optimizer_, before.optimizer_.state_dict())
         self.net_.history = copy.deepcopy(before.history)
 
@@ -192,15 +188,14 @@ class BaseDeepEstimator(
         network: TransferNetwork,
         task: Task,
         generators: PrivateGenerators,
-        device: torch.device,
         processes: Processes,
         input_shape: tuple[int, ...],
     ) -> None:
         """Put the network on the device and set `net_`, ready to train."""
+        device = processes.device
         network.eval().to(device)
         processes.copy_first(network)
         engine = Engine(
-            device=device,
             dtype=network.row_type,
             generators=generators,
             processes=processes,

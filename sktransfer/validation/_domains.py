@@ -1,15 +1,13 @@
-"""Checks at the border, without torch; the one place that knows scikit-learn's private names."""
+"""Checks of the domains that `fit` is given, and of rows to predict, without torch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
     check_array,
     check_is_fitted,
@@ -17,6 +15,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ..data._domain import Domain, Domains
+from ..data._target_domain import (
+    is_dataset,
+    say_where_columns_were_cut,
+    warn_where_labels_of_the_source_were_transformed,
+    warn_where_scikit_learn_came_between,
+)
 from ._arguments import (
     as_array,
     check_same_columns,
@@ -24,32 +29,14 @@ from ._arguments import (
     check_sample_weight,
     n_rows_of,
 )
-from ._measured import check_classes
+from ._measured import check_classes, looks_measured
 from ._naming import check_values, named
-from ._target_domain import is_dataset, warn_where_scikit_learn_came_between
 from ._target_labels import (
     check_all_labelled,
     in_type_of,
     warn_where_minus_one_is_no_class,
     with_labels,
 )
-from .data._domain import Domain, Domains
-
-__all__ = [
-    "ArrayRows",
-    "HasMethods",
-    "Integral",
-    "Interval",
-    "Real",
-    "StrOptions",
-    "as_array",
-    "check_domains",
-    "check_labelled_rows",
-    "check_rows_of_another_kind",
-    "check_rows_to_predict",
-    "check_sample_weight",
-    "is_dataset",
-]
 
 
 class ArrayRows:
@@ -114,6 +101,8 @@ def check_domains(
     if y is None and is_dataset(X):
         y = rows.read_labels(X)
     given = X
+    if X_target is None:
+        _refuse_rows_as_labels(estimator, X, y)
     X, y = _check_source(estimator, X, None if y is None else as_array(y, "y"), rows, dtype)
     if sample_weight is not None:
         sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
@@ -124,31 +113,12 @@ def check_domains(
         check_same_columns(given, X_target)
         target = Domain(_check_target(estimator, X_target, X, rows, dtype))
     if y_target is not None:
+        warn_where_labels_of_the_source_were_transformed()
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
         if y is not None and target.y is not None and is_classifier(estimator):
             target = replace(target, y=in_type_of(y, target.y))
             warn_where_minus_one_is_no_class(y, target)
     return Domains(Domain(X, y, sample_weight), target)
-
-
-def refuse_booleans(estimator) -> None:
-    """Refuse True and False for parameters that are numbers, for which Python takes them.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter.
-    """
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name)
-        if isinstance(value, (bool, np.bool_)) and any(
-            isinstance(constraint, Interval) for constraint in constraints
-        ):
-            wanted = " or ".join(str(one) for one in constraints if isinstance(one, Interval))
-            raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}; got "
-                f"{value!r}, which is no number."
-            )
 
 
 def check_rows_to_predict(
@@ -206,8 +176,23 @@ def _accepted(estimator, dtype: Any) -> dict[str, Any]:
     return {
         "accept_sparse": "csr" if tags.sparse else False,
         "allow_nd": tags.three_d_array,
+        "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
         "dtype": dtype,
     }
+
+
+def _refuse_rows_as_labels(estimator, X, y) -> None:
+    """Refuse rows of a target that came second, where labels stand."""
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    are_rows = len(shape) == 2 and shape[1] > 1 and getattr(X, "shape", ())[1:] == shape[1:]
+    if not are_rows or get_tags(estimator).target_tags.multi_output:
+        return
+    if looks_measured(np.asarray(y)):  # and is no column of 0 and 1 for each class
+        labels = "y, " if get_tags(estimator).target_tags.required else ""
+        raise ValueError(
+            f"y has the shape {shape}, that of rows: y should be a 1d array of labels. Rows of "
+            f"the target are given by name, fit(X, {labels}X_target=X_target)."
+        )
 
 
 def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
@@ -266,6 +251,7 @@ def _check_target(estimator, X_target, X, rows: ArrayRows, dtype: Any):
         raise ValueError(
             f"X_target has rows of shape {X_target.shape[1:]}, but X has rows of shape "
             f"{X.shape[1:]}. Source and target must hold the same features in the same order."
+            f"{say_where_columns_were_cut()}"
         )
     return X_target
 

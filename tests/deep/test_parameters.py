@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from sktransfer._parameters import parameters
+from sktransfer.deep._parameters import parameters
 
 
 @parameters
@@ -71,3 +71,15 @@ def test_estimators_are_equal_by_identity_and_show_what_was_changed():
 
 def test_help_shows_what_a_method_adds_first_and_what_all_share_last():
     assert list(inspect.signature(Method).parameters) == ["body", "penalty", "rate"]
+
+
+def test_an_argument_that_is_no_parameter_names_the_class_asked_for_and_what_was_meant():
+    class Final(Method):  # which makes no __init__ of its own
+        pass
+
+    with pytest.raises(TypeError, match=r"^Final\(\) got .* 'penalties'\. Did you mean penalty=\?"):
+        Final(penalties=1)
+    with pytest.raises(TypeError, match=r"^Method\(\) got .* 'colour'\. It takes .*penalty, "):
+        Method(colour=1)
+    assert Final(rate=2.0).get_params() == {"body": None, "penalty": 5.0, "rate": 2.0}
+    assert inspect.signature(Final) == inspect.signature(Method)

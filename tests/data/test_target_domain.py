@@ -3,17 +3,23 @@
 import copy
 import itertools
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 import torch
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import cross_val_predict, permutation_test_score
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 from torch.utils.data import Dataset
 
-from sktransfer import TargetDomain
+from sktransfer import BalancedWeightingRegressor, ImportanceWeightingClassifier, TargetDomain
+from sktransfer.datasets import make_shifted_moons
 
 
 @pytest.mark.parametrize("rows", [0, slice(1, 2), [0, 1], np.array([True, False, True])])
@@ -91,3 +97,34 @@ def test_iteration_gives_each_row_and_ends(data):
     rows = list(itertools.islice(iter(TargetDomain(data)), 10))
     assert len(rows) == len(TargetDomain(data)) == 4
     assert all(np.shape(row)[-1] == (4 if scipy.sparse.issparse(data) else 2) for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["calibrated", "predicted", "permuted"])
+def test_a_target_that_anything_cut_by_folds_is_told_of(kind):
+    X, y, X_target, _ = make_shifted_moons(40, random_state=0)
+    clf = ImportanceWeightingClassifier()
+    fits = {
+        "calibrated": lambda rows: CalibratedClassifierCV(clf, cv=2).fit(X, y, X_target=rows),
+        "predicted": lambda rows: cross_val_predict(clf, X, y, cv=2, params={"X_target": rows}),
+        "permuted": lambda rows: permutation_test_score(
+            clf, X, y, cv=2, n_permutations=1, params={"X_target": rows}
+        ),
+    }
+    with pytest.warns(UserWarning, match="20 rows inside a search.*TargetDomain"):
+        fits[kind](X_target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fits[kind](TargetDomain(X_target))
+
+
+def test_labels_that_were_not_transformed_as_those_of_the_source_are_told_of():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(40, 2)), rng.normal(size=(20, 2))
+    y, y_target = np.exp(X[:, 0]), np.exp(X_target[:, 0])
+    logs = {"func": np.log, "inverse_func": np.exp}
+    outside = TransformedTargetRegressor(BalancedWeightingRegressor(), **logs)
+    with pytest.warns(UserWarning, match=r"y_target came as it is.*transformed y alone.*func"):
+        outside.fit(X, y, X_target=X_target, y_target=y_target)
+    reg = BalancedWeightingRegressor(Ridge(1e-6))
+    reg.fit(X, np.log(y), X_target=X_target, y_target=np.log(y_target))
+    np.testing.assert_allclose(np.exp(reg.predict(X_target)), y_target, rtol=1e-3)

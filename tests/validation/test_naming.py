@@ -13,7 +13,7 @@ from sktransfer import (
     ImportanceWeightingClassifier,
     make_transfer_pipeline,
 )
-from sktransfer._naming import named
+from sktransfer.validation._naming import named
 
 pd = pytest.importorskip("pandas")
 

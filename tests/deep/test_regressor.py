@@ -19,7 +19,6 @@ from sktransfer import (
     TargetDomain,
     make_transfer_pipeline,
 )
-from sktransfer._measured import name_regressor
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.model_selection import (
     DEVScorer,
@@ -31,6 +30,7 @@ from sktransfer.model_selection import (
     adaptation_report,
 )
 from sktransfer.model_selection._importance import density_ratio, make_domain_classifier
+from sktransfer.validation._measured import name_regressor
 
 FAST = {"max_epochs": 5, "learning_rate": 0.01, "random_state": 0}
 REGRESSORS = [DANNRegressor(**FAST), DeepCORALRegressor(loss="huber", **FAST)]

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, column_or_1d
 
+from .._warning import warn
+from ..data._domain import Domain
 from ._measured import check_classes
 from ._naming import named
-from ._warning import warn
-from .data._domain import Domain
 
 
 def with_labels(estimator, target: Domain | None, y_target) -> Domain:
@@ -55,7 +55,7 @@ def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
 
 
 def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return labels as the type of others, where that keeps all values.
+    """Return labels of the target as the type of the source's, where that keeps all values.
 
     Whole numbers beside NaN come as floats, and are the classes that they were.
     """
@@ -63,6 +63,21 @@ def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:
         return known
     whole = known.astype(y.dtype)
     return whole if np.array_equal(whole, known) else known
+
+
+def refuse_words_beside_numbers(y: np.ndarray, known: np.ndarray) -> None:
+    """Refuse labels of the target of which none can be a class of the source.
+
+    Raises
+    ------
+    ValueError
+        For words in one domain and numbers in the other.
+    """
+    if (y.dtype.kind in "OSU") != (known.dtype.kind in "OSU"):
+        raise ValueError(
+            f"y holds labels such as {y[:1].tolist()}, and y_target such as "
+            f"{known[:1].tolist()}: give text in both, or numbers in both."
+        )
 
 
 def check_all_labelled(y: Any) -> None:

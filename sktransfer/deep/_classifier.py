@@ -11,14 +11,14 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
 
+from .._task import Classification, Task
+from ..data._domain import Domain
+from ..data._sampler import DomainRows, Sampler
+from ..engine._stage import Stage
+from ..network._build import floating_type
 from ._class_weights import weigh_classes
 from ._predictor import DeepPredictorMixin
 from ._source_free import HypothesisTransfer, labels_to_fill, target_stage
-from ._task import Classification, Task
-from .data._domain import Domain
-from .data._sampler import DomainRows, Sampler
-from .engine._stage import Stage
-from .network._build import floating_type
 
 
 class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):

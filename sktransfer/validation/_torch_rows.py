@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_array
 from torch.utils.data import Dataset, IterableDataset
 
-from .._validation import ArrayRows, as_array, is_dataset
-from ._lazy import DatasetArray, LazyArray, MappedArray, read_labels
+from ..data._lazy import DatasetArray, LazyArray, MappedArray, read_labels
+from ..data._target_domain import is_dataset
+from ._arguments import as_array
+from ._domains import ArrayRows
 
 # What torch has no arithmetic for, and what holds the same values.
 _TORCH_DTYPES = {

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from sklearn.base import RegressorMixin
 
+from .._task import Regression, Task
+from ..data._domain import Domain
+from ..validation._constraints import StrOptions
 from ._parameters import parameters
 from ._predictor import DeepPredictorMixin
-from ._task import Regression, Task
-from ._validation import StrOptions
-from .data._domain import Domain
 
 
 @parameters

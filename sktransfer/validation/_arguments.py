@@ -14,8 +14,8 @@ import numpy as np
 import sklearn.utils
 from sklearn.utils.validation import check_array
 
+from ..data._target_domain import TargetDomain, is_dataset, say_where_columns_were_cut
 from ._naming import named
-from ._target_domain import TargetDomain, is_dataset
 
 
 def as_array(X, name: str):
@@ -200,6 +200,8 @@ def refuse_unknown(unknown: Iterable[str], known: Iterable[str], estimator: Any)
         parameters = difflib.get_close_matches(name, estimator.get_params(deep=False), 1, 0.7)
         if parameters and not difflib.get_close_matches(name, known, 1, 0.5):
             hint = f" It is a parameter: {kind}({parameters[0]}=...)."
+        if name in ("attributes", "semantics") and hasattr(estimator, "descriptions"):
+            hint = f" It is the parameter {kind}(descriptions={{label: attributes, ...}})."
         raise TypeError(
             f"{kind}.fit() got an unexpected keyword argument {name!r}.{hint} "
             f"It takes {', '.join(known)}."
@@ -259,10 +261,15 @@ def check_same_columns(X, X_target, name: str = "X") -> None:
     names = list(X.columns), list(X_target.columns)
     if names[0] == names[1]:
         return
+    lacking = [column for column in names[0] if column not in names[1]]
+    way = (
+        f" X_target lacks {lacking[:20]}."
+        if lacking
+        else say_where_columns_were_cut() or f" X_target[{name}.columns] picks and sorts them."
+    )
     raise ValueError(
         f"X_target has the columns {names[1][:20]}, but {name} has {names[0][:20]}. "
-        "Source and target must hold the same features in the same order: "
-        f"X_target[{name}.columns] sorts them."
+        f"Source and target must hold the same features in the same order.{way}"
     )
 
 

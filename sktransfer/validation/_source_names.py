@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from .._warning import warn
+from ..data._domain import Domain, Domains
 from ._arguments import as_array, check_same_length
 from ._naming import named
 from ._target_labels import find_labelled
-from ._warning import warn
-from .data._domain import Domain, Domains
 
 
 def with_sources(estimator, domains: Domains, given: Any) -> Domains:

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -12,11 +14,14 @@ from torch import nn
 
 from sktransfer import (
     CORAL,
+    JDA,
     TCA,
     ULSIF,
     BalancedWeightingClassifier,
     CrossDomainLabelPropagation,
     DANNClassifier,
+    DAPClassifier,
+    DomainStandardScaler,
     ESZSLClassifier,
     FineTuneClassifier,
     ImportanceWeightingClassifier,
@@ -24,13 +29,14 @@ from sktransfer import (
     MCCClassifier,
     MeanRegularizedClassifier,
     MeanRegularizedRegressor,
+    PriorTransferClassifier,
     PrototypicalClassifier,
     TargetDomain,
+    TrAdaBoostClassifier,
     load,
     make_transfer_pipeline,
     save,
 )
-from sktransfer._arguments import check_number, check_path, check_random_state, check_takes
 from sktransfer.callbacks import DomainScoring, TargetValidation
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.displays import DomainEmbeddingDisplay, TransferMatrixDisplay
@@ -57,6 +63,12 @@ from sktransfer.model_selection import (
     adaptation_report,
 )
 from sktransfer.schedules import cosine_annealing, dann_annealing, dann_ramp
+from sktransfer.validation._arguments import (
+    check_number,
+    check_path,
+    check_random_state,
+    check_takes,
+)
 
 Xs, ys, Xt, yt = make_shifted_moons(40, random_state=0)
 FAST = {"max_epochs": 2, "random_state": 0}
@@ -275,6 +287,23 @@ def test_labels_of_the_target_keep_the_type_of_the_source():
     assert of_a_third.classes_.tolist() == [0, 1, 7]
 
 
+@pytest.mark.parametrize(
+    "learner",
+    [
+        TrAdaBoostClassifier(),
+        PriorTransferClassifier(),
+        BalancedWeightingClassifier(),
+        make_transfer_pipeline(CORAL(), LogisticRegression()),
+    ],
+)
+def test_labels_of_the_target_that_are_words_beside_numbers_are_refused(learner):
+    words = np.where(yt == 1, "one", "zero")
+    with pytest.raises(ValueError, match=r"y holds labels such as \[\d\], and y_target such as"):
+        clone(learner).fit(Xs, ys, X_target=Xt, y_target=words)
+    with pytest.raises(ValueError, match="give text in both, or numbers in both"):
+        clone(learner).fit(Xs, np.where(ys == 1, "one", "zero"), X_target=Xt, y_target=yt)
+
+
 @pytest.mark.parametrize("estimator", [MeanRegularizedClassifier(), ESZSLClassifier()])
 def test_a_target_is_refused_by_what_has_none(estimator):
     name = type(estimator).__name__
@@ -433,3 +462,52 @@ def test_single_arguments():
     check_takes(max, "f", "a")  # of which no signature is known
     with pytest.raises(TypeError, match=r"f is called as f\(a, b, c\)"):
         check_takes(lambda a, b=1: a, "f", "a", "b", "c")
+
+
+def test_columns_that_a_column_transformer_cut_are_told_where_to_go():
+    frames = [pd.DataFrame(rows, columns=["a", "b"]) for rows in (Xs, Xt)]
+    for (source, target), columns in ((frames, ["a"]), ((Xs, Xt), [0])):
+        picked = ColumnTransformer([("both", DomainStandardScaler(), columns)])
+        pipe = make_transfer_pipeline(picked, LogisticRegression())
+        with pytest.raises(ValueError, match=r"A ColumnTransformer cuts X alone.*behind it"):
+            pipe.fit(source, ys, X_target=target)
+    with pytest.raises(ValueError, match=r"X_target lacks \['b'\]\.$"):
+        CORAL().fit(frames[0], X_target=frames[1][["a"]])
+    with pytest.raises(ValueError, match=r"X_target\[X.columns\] picks and sorts them"):
+        CORAL().fit(frames[0], X_target=frames[1][["b", "a"]])
+
+
+@pytest.mark.parametrize("learner", [ULSIF(), ImportanceWeightingClassifier(), TCA()])
+def test_rows_in_the_place_of_labels_are_sent_to_their_name(learner):
+    if isinstance(learner, TCA):  # which reads no labels
+        with pytest.warns(UserWarning, match="Pass rows of the target.* as X_target"):
+            clone(learner).fit(Xs, Xt)
+        return
+    labels = "" if isinstance(learner, ULSIF) else "y, "
+    with pytest.raises(ValueError, match=rf"by name, fit\(X, {labels}X_target=X_target\)"):
+        clone(learner).fit(Xs, Xt)
+
+
+def test_sparse_rows_are_told_what_makes_them_dense():
+    counts = sparse.csr_matrix(np.abs(Xs))
+    with pytest.raises(TypeError, match=r"passed for X, but dense.*TruncatedSVD\(100\), step"):
+        TCA().fit(counts, X_target=counts)
+
+
+def test_attributes_of_classes_are_sent_to_their_parameter():
+    with pytest.raises(TypeError, match=r"parameter DAPClassifier\(descriptions=\{label: attr"):
+        DAPClassifier().fit(Xs, ys, attributes=np.eye(2))
+
+
+def test_a_class_in_the_place_of_a_module_is_told_of():
+    with pytest.raises(ValueError, match=r"is the class Linear, .* failed: .*=Linear\(\.\.\.\)"):
+        DANNClassifier(nn.Linear).fit(Xs, ys, X_target=Xt)
+
+
+def test_measured_numbers_are_sent_from_jda_to_tca():
+    with pytest.raises(ValueError, match=r"continuous.* measured use TCA, which reads no labels"):
+        JDA().fit(Xs, Xs[:, 0], X_target=Xt)
+    rng = np.random.default_rng(0)
+    counts, rows = rng.permutation(300) // 2, rng.normal(size=(300, 2))
+    with pytest.warns(UserWarning, match=r"JDA takes each value for a class.* use TCA"):
+        JDA(max_iter=1).fit(rows, counts, X_target=rows[:20])

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from sktransfer import CORAL, DANNClassifier, FineTuneClassifier, make_transfer_pipeline
-from sktransfer._documentation import address_of_documentation
+from sktransfer._doc_link import address_of_documentation
 
 
 @pytest.fixture

@@ -46,6 +46,12 @@ def named(name: str, given: Any = None) -> Iterator[None]:
             message = f"{message} {ONE_LABEL}"
             name = "y" if name == "X" else name  # with which it is checked
             raise ValueError(message if name == "y" else f"{name}: {message}") from error
+        if message.startswith("Sparse data was passed"):
+            raise TypeError(
+                f"Sparse data was passed for {name}, but dense data is required. Put what makes "
+                "few columns of many before it, make_transfer_pipeline(..., TruncatedSVD(100), "
+                f"step, ...), or give {name}.toarray(), where all of it has room."
+            ) from error
         others = "|y|sample_weight" if name == "X" else ""  # which are checked with X
         if re.search(rf"\b({name}{others})\b", message):
             raise

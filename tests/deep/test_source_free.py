@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sktransfer._source_free import centroid_labels, information_loss
+from sktransfer.deep._source_free import centroid_labels, information_loss
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-10, 10)).map(torch.from_numpy)
 
