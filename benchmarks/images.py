@@ -17,7 +17,8 @@ printed after each epoch, with the seconds so far, those of scoring left out.
 import argparse
 import json
 import time
-import warnings
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from _holds_problems import (
     shipped_mnist_m,
     standardising_body,
 )
-from _resumable import read
+from _resumable import read, record_missing
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
@@ -137,23 +138,20 @@ def main():
     args = parser.parse_args()
     if args.table:
         print(make_table(args.runs))
-        return
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in args.seeds:
-        for problem in args.problems:
-            for method in args.methods:
-                rows = args.mnist_rows if problem in PAIRS else None
-                settings = [json.dumps(part, sort_keys=True) for part in (args.params, args.then)]
-                key = [problem, rows, method, *settings, seed]
-                if json.dumps(key) in done:
-                    continue
-                checkpoint = args.checkpoints and args.checkpoints / f"{problem}-{method}-{seed}"
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    record = run(problem, seed, method, args, checkpoint)
-                with args.runs.open("a") as file:
-                    file.write(json.dumps({"key": key, **record}) + "\n")
-                print(*key, {name: round(value, 4) for name, value in record.items()}, flush=True)
+    else:
+        record_missing(args.runs, planned(args))
+
+
+def planned(args):
+    """Yield the key of each run that is asked for, and what makes it."""
+    settings = [json.dumps(part, sort_keys=True) for part in (args.params, args.then)]
+    for seed, problem, method in product(args.seeds, args.problems, args.methods):
+        rows = args.mnist_rows if problem in PAIRS else None
+        checkpoint = args.checkpoints and args.checkpoints / f"{problem}-{method}-{seed}"
+        yield (
+            [problem, rows, method, *settings, seed],
+            partial(run, problem, seed, method, args, checkpoint),
+        )
 
 
 def make_table(path):

@@ -126,7 +126,8 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         estimator of the same class
-            With the same parameters, but for callbacks that hold a domain.
+            With the same parameters, but for callbacks that hold a domain and for
+            `checkpoint`, whose file is that of another fit.
 
         Examples
         --------

@@ -11,15 +11,25 @@ import sklearn
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .data._domain import Domain, Domains
 from .validation._constraints import HasMethods
 from .validation._domains import check_rows_to_predict
 from .validation._target_labels import refuse_words_beside_numbers
+
+
+def is_fitted(estimator: Any) -> bool:
+    """Whether an estimator was fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 def stack_rows(*parts: Any) -> Any:

@@ -203,6 +203,9 @@ class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
         return losses
 
+    def _n_sources_told_apart(self) -> int:
+        return 1  # they are taken for one
+
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         conditional = make_products(features.shape[1], n_outputs, features.dtype)
         undecided = features.new_full((len(features), n_outputs), 1 / n_outputs)

@@ -58,7 +58,9 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
     of_sources = (logits,) if logits.shape[1] == 1 else (logits[:, -1:] - logits[:, :-1]).unbind(1)
     squares = []
     for column in of_sources:
-        (slopes,) = torch.autograd.grad(column.sum(), features, create_graph=True)
+        (slopes,) = torch.autograd.grad(
+            column.sum(), features, create_graph=True, materialize_grads=True
+        )
         squares.append(slopes.square().sum(dim=1).mean())
     mean = squares[0] if len(squares) == 1 else torch.stack(squares).mean()
     return mean * features.detach().var(dim=0, correction=0).mean()
@@ -136,6 +138,9 @@ class DANNMixin:
             penalty = gradient_penalty(classifier.head(features), features)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
         return losses
+
+    def _n_sources_told_apart(self) -> int:
+        return int(self._n_sources)
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         n_logits = 1 if self._n_sources == 1 else self._n_sources + 1

@@ -34,10 +34,12 @@ RATE_SHARE = 0.1
 
 
 def label_losses(task: Task, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
-    """Pass labelled rows through the network and return their loss."""
-    network.forward_domains(batch)
-    assert batch.source.y is not None
-    return {"label_loss": task.loss(batch.source_outputs, batch.source.y)}
+    """Pass labelled rows of the target, the batch's source, and return their weighted loss."""
+    view = batch.source
+    view.features = network.features(view.X)
+    batch.source_outputs = network.label_head(view.features)
+    assert view.y is not None
+    return {"label_loss": task.loss(batch.source_outputs, view.y, view.weight)}
 
 
 class LaterAdaptation(metaclass=ABCMeta):
@@ -64,7 +66,7 @@ class LaterAdaptation(metaclass=ABCMeta):
           under a label head that stays as it is, as `HypothesisTransfer` tells.
         - With labels, the network is trained on the labelled rows from where it is,
           in small steps, and then its statistics are moved by all rows. Labels must
-          be out of `classes_`.
+          be out of `classes_`, and weigh by `class_weight`, if there is one.
 
         Parameters
         ----------
@@ -162,7 +164,7 @@ class LaterAdaptation(metaclass=ABCMeta):
 
     def _learning_without_labels(self) -> list[nn.Parameter]:
         """List what of the body learns from a target alone."""
-        return list(self.net_.module_.body.parameters())
+        return [p for p in self.net_.module_.body.parameters() if p.requires_grad]
 
     def _target_sampler(self, target: Domain, seed: int) -> Sampler:
         """Return what draws batches of the target alone, as their `source`."""

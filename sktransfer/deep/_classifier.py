@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
 
 from .._task import Classification, Task
+from .._warning import warn
 from ..data._domain import Domain
 from ..data._sampler import DomainRows, Sampler
 from ..engine._stage import Stage
@@ -88,10 +89,20 @@ class DeepClassifierMixin(DeepPredictorMixin, ClassifierMixin):
         network = self.net_.module_
         parameters = self._learning_without_labels()
         if not parameters:
+            unfreezes = hasattr(self, "unfreeze_depth")
             raise ValueError(
                 f"All layers of the body of this {type(self).__name__} are frozen: there is "
-                "nothing that could adapt without labels. set_params(unfreeze_depth=1) before "
-                "adapt unfreezes its last layer."
+                "nothing that could adapt without labels. "
+                + (
+                    "set_params(unfreeze_depth=1) before adapt unfreezes its last layer."
+                    if unfreezes
+                    else "Fit with a body that has weights with requires_grad=True."
+                )
+            )
+        if target.y is not None and method.pseudo_label_weight == 0:
+            warn(
+                "y_target is not used: its labels stand among the pseudo-labels, which "
+                "pseudo_label_weight=0 leaves out. Give a weight above 0, or leave y_target out."
             )
         rows = self._domain_rows(Domain(target.X))
         rows, pseudo_labels = labels_to_fill(

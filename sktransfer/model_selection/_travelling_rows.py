@@ -67,7 +67,24 @@ def fit_transform_step(step, X, y, moving, params):
         transformed = step.fit_transform(X, y, **params["fit_transform"])
     else:
         transformed = step.fit(X, y, **params["fit"]).transform(X, **params["transform"])
-    return step, transformed, {name: step.transform(rows) for name, rows in moving.items()}
+    moved = {name: _transform(step, X, rows, name) for name, rows in moving.items()}
+    return step, transformed, moved
+
+
+def _transform(step, X, rows, name: str):
+    """Transform rows of another set; where they have other columns than `X`, say why that fails."""
+    try:
+        return step.transform(rows)
+    except ValueError as error:
+        widths = [getattr(part, "shape", (0, 0))[1:] for part in (X, rows)]
+        if widths[0] == widths[1]:
+            raise
+        raise ValueError(
+            f"{name} has rows of shape {widths[1]}, but X has rows of shape {widths[0]}, to which "
+            f"{type(step).__name__} was fitted: {error} A step before the last takes source and "
+            "target of the same features. Where they are to differ "
+            "(HeterogeneousTransferClassifier), transform each domain by itself before fit."
+        ) from error
 
 
 def by_method(routed, rows: TravellingRows) -> dict[str, dict[str, Any]]:

@@ -45,6 +45,18 @@ def spread_prior(
     return wide, offsets
 
 
+def losses_and_slopes(logits: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the negative log likelihood of each row, and its derivatives by the logits.
+
+    It is logistic for one column of logits and answers (0 or 1), softmax for more.
+    """
+    if logits.shape[1] == 1:
+        losses = np.logaddexp(0, logits[:, 0]) - answers[:, 0] * logits[:, 0]
+        return losses, expit(logits) - answers
+    losses = -(answers * log_softmax(logits, axis=1)).sum(axis=1)
+    return losses, softmax(logits, axis=1) - answers
+
+
 def logistic_deviations(
     X: Any,
     codes: np.ndarray,
@@ -55,7 +67,7 @@ def logistic_deviations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``min_{V, c} sum_j p_j loss(y_j, (W_S + V) x_j + b_S + c) + strength/2 ||V||^2``.
 
-    The loss is the negative log likelihood, logistic for a prior of one row, softmax for more.
+    The loss is that of `losses_and_slopes`, logistic for a prior of one row.
 
     Returns
     -------
@@ -82,12 +94,7 @@ def logistic_deviations(
         logits = fixed + c
         if learn_coef:
             logits = logits + safe_sparse_dot(X, V.T, dense_output=True)
-        if n_outputs == 1:
-            losses = np.logaddexp(0, logits[:, 0]) - answers[:, 0] * logits[:, 0]
-            slopes = expit(logits) - answers
-        else:
-            losses = -(answers * log_softmax(logits, axis=1)).sum(axis=1)
-            slopes = softmax(logits, axis=1) - answers
+        losses, slopes = losses_and_slopes(logits, answers)
         slopes *= shares[:, np.newaxis]
         of_c = slopes.sum(axis=0) + (penalty * c if shrink_intercept else 0)
         value = shares @ losses + penalty / 2 * (V**2).sum()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
+from torch import nn
 
 from sktransfer import (
     CDANClassifier,
@@ -54,6 +55,37 @@ def test_shares_of_the_source_become_the_targets(P, weights):
 def test_a_class_without_rows_in_the_source_is_left_out():
     got = weights_by_target_shares(np.array([0.5, 0.25, 0.25]), np.array([0, 1]), np.ones(2))
     np.testing.assert_allclose(got, [4 / 3, 2 / 3])
+
+
+def test_a_source_without_classes_of_the_target_is_drawn_as_ever():
+    weights = np.array([1.0, 2.0, 0.0])
+    got = weights_by_target_shares(np.array([0.5, 0.5, 0.0]), np.array([2, 2, 0]), weights)
+    np.testing.assert_array_equal(got, weights)
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+def test_one_of_several_sources_may_hold_what_the_target_lacks_alone():
+    X, y, X_target, _ = partial(0, shift=0)
+    lacks = y >= 2
+    clf = DeepCORALClassifier(max_epochs=40, random_state=0)
+    clf.fit(X, y, X_target, domains=np.where(lacks, "b", "a"))
+    assert np.isfinite(clf.history_[:, "train_loss"]).all()
+
+
+def normalising(input_shape):
+    return nn.Sequential(nn.Linear(*input_shape, 8), nn.BatchNorm1d(8), nn.ReLU()).double()
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize("class_weighting", ["auto", "target"])
+def test_a_fit_that_is_over_is_read_with_the_same_statistics(class_weighting, tmp_path):
+    X, y, X_target, _ = partial(0, shift=0)
+    clf = DANNClassifier(
+        normalising, class_weighting=class_weighting, max_epochs=40, random_state=0
+    )
+    clf.set_params(checkpoint=tmp_path / "fit")
+    answers = [clf.fit(X, y, X_target).predict_proba(X_target) for _ in range(2)]
+    np.testing.assert_array_equal(*answers)
 
 
 def gap_by_loops(source, y, weights, target, shares):

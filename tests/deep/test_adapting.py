@@ -313,3 +313,28 @@ def test_the_seed_decides_and_the_global_generators_are_left(domains, later):
     shuffled = fitted("dann", domains).adapt(later[0][order]).predict_proba(later[0])
     straight = fitted("dann", domains).adapt(later[0]).predict_proba(later[0])
     np.testing.assert_allclose(shuffled, straight, atol=0.02)  # other batches, no more
+
+
+def test_labels_weigh_by_their_classes(domains, later):
+    X, y, _ = later
+    clf = DANNClassifier(class_weight={"down": 0.0, "up": 2.0}, **FAST).fit(*domains)
+    noise = np.where((y == "down")[:, None], 7.0, X)  # of rows that weigh nothing
+    answers = [
+        pickle.loads(pickle.dumps(clf)).adapt(rows, y).predict_proba(X) for rows in (X, noise)
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
+class Fixed(nn.Linear):
+    """A layer that learns nothing."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.requires_grad_(False)
+
+
+@pytest.mark.parametrize("fixed", [Fixed(4, 3), nn.Identity()])
+def test_a_body_that_learns_nothing_is_named(fixed, domains, later):
+    clf = DANNClassifier(fixed, lambda_=0.0, **FAST).fit(*domains)
+    with pytest.raises(ValueError, match=r"are frozen: .* with requires_grad=True"):
+        clf.adapt(later[0])

@@ -28,7 +28,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-from sktransfer import DANNClassifier, LabelShiftClassifier, TargetDomain, make_transfer_pipeline
+from sktransfer import (
+    DANNClassifier,
+    HeterogeneousTransferClassifier,
+    LabelShiftClassifier,
+    TargetDomain,
+    make_transfer_pipeline,
+)
 from sktransfer.alignment import CORAL, DomainStandardScaler
 
 
@@ -474,3 +480,10 @@ def test_a_pipeline_adapts_its_last_step_to_transformed_rows(domains):
     assert pipe.adapt(X_target[:30]) is pipe
     np.testing.assert_array_equal(pipe[-1].target_priors_, by_hand.target_priors_)
     assert not hasattr(make_transfer_pipeline(CORAL(), LogisticRegression()), "adapt")
+
+
+def test_a_target_of_other_columns_is_told_that_each_domain_goes_by_itself(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(StandardScaler(), HeterogeneousTransferClassifier(max_epochs=1))
+    with pytest.raises(ValueError, match=r"shape \(2,\), but .* \(4,\).*StandardScaler.*by itself"):
+        pipe.fit(X, y, X_target=X_target[:, :2], y_target=y[: len(X_target)])
