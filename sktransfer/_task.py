@@ -53,10 +53,6 @@ class Task(metaclass=ABCMeta):
         """Return the task that these labels of the target are labels of, too."""
         return self
 
-    def shares(self, answers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray | None:
-        """Return the share of each class among answers; None where there are no classes."""
-        return None
-
     @abstractmethod
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return what training learns of labels."""
