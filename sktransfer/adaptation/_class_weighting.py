@@ -163,7 +163,8 @@ class TargetShares(ClassWeighting):
         predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
         weight = min(1.0, self.n_epochs / (FULL_AFTER * net.max_epochs))
         own = self.own_shares(len(predicted))
-        self.set_shares((1 - weight) * own + weight * predicted)
+        if np.isfinite(predicted).all():  # what diverged is told by the next loss
+            self.set_shares((1 - weight) * own + weight * predicted)
         self.n_epochs += 1
 
 

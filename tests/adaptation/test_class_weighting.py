@@ -255,3 +255,12 @@ def test_another_word_is_refused():
     X, y, X_target, _ = partial(0)
     with pytest.raises(ValueError, match="'class_weighting' parameter of DANNClassifier must be"):
         DANNClassifier(class_weighting="source").fit(X, y, X_target)
+
+
+def test_a_fit_that_diverges_at_the_end_of_an_epoch_is_told_by_its_loss():
+    X, y, X_target, _ = partial(0)
+    clf = MCCClassifier(
+        class_weighting="target", optimizer="sgd", learning_rate=1e200, batch_size=400, max_epochs=9
+    )
+    with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
+        clf.fit(X, y, X_target)
