@@ -212,7 +212,8 @@ class TargetShares(ExplainingShares):
         logits = torch.from_numpy(even_rows(self.sampler.target).passed(net, network.forward))
         predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
         own = self.own_shares(len(predicted))
-        self.set_shares((1 - weight) * own + weight * predicted)
+        if np.isfinite(predicted).all():  # what diverged is told by the next loss
+            self.set_shares((1 - weight) * own + weight * predicted)
 
 
 def even_rows(domain: DomainRows) -> SomeRows:

@@ -51,7 +51,10 @@ def batch_nuclear_norm(logits: Tensor) -> Tensor:
 
     It is least where predictions are sure and spread over the classes.
     """
-    singular_values: Tensor = torch.linalg.svdvals(logits.softmax(dim=1))
+    probabilities = logits.softmax(dim=1)
+    if not probabilities.isfinite().all():  # what diverged is told by the loss, and not by LAPACK
+        return probabilities.sum()
+    singular_values: Tensor = torch.linalg.svdvals(probabilities)
     return -singular_values.sum() / len(logits)
 
 

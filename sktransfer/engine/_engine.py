@@ -20,6 +20,9 @@ from ._runtime import PrivateGenerators, device_at_hand, limited_threads
 # Numbers a prediction passes through the network at once, at least a batch of rows.
 PREDICTION_ELEMENTS = 2**20
 
+# Most rows of them, as layers may be wider than rows.
+PREDICTION_ROWS = 2**16
+
 
 @dataclass
 class Engine:
@@ -98,4 +101,4 @@ class Engine:
 
     def _pass_size(self, rows: Rows) -> int:
         n_elements = max(1, math.prod(self.input_shape))
-        return max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
+        return max(self.batch_size, min(PREDICTION_ROWS, PREDICTION_ELEMENTS // n_elements))

@@ -249,3 +249,10 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     again = load(tmp_path / "confusion.safetensors")
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.temperature == 3.0
+
+
+def test_a_domain_classifier_that_is_frozen_is_refused_by_name(domains):
+    head = nn.Linear(100, 1).requires_grad_(False)
+    clf = DomainConfusionClassifier(domain_classifier=head, max_epochs=1)
+    with pytest.raises(ValueError, match=r"domain_classifier=.* has no weights that learn"):
+        clf.fit(*domains)

@@ -208,3 +208,12 @@ def test_rows_of_whole_numbers_have_logits_of_fractions():
         for loss in ("entropy", entropy)
     )
     np.testing.assert_array_equal(named, own)
+
+
+def test_what_diverged_is_told_by_its_loss(domains):
+    assert batch_nuclear_norm(torch.full((4, 3), torch.nan)).isnan()
+    clf = DeepCORALClassifier(
+        target_loss="bnm", optimizer="sgd", learning_rate=1e200, max_epochs=9, random_state=0
+    )
+    with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
+        clf.fit(*domains)
