@@ -253,8 +253,8 @@ def test_before_an_epoch_the_source_has_the_shares_that_were_predicted_then(monk
     def train_epoch(run, done, share):
         weights = run.stage.sampler.streams["source"].each[0].weights
         drawn = np.bincount(y, weights) / weights.sum()
-        network, rows = run.net.module_, torch.as_tensor(X_target, dtype=torch.float32)
-        network.eval()
+        network = run.net.module_.eval()
+        rows = torch.as_tensor(X_target, dtype=next(network.parameters()).dtype)
         with torch.no_grad():
             probabilities = network(rows).double().softmax(dim=1).numpy()
         network.train()
