@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
-from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, separation_loss
-from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
+from sktransfer.adaptation._open_set import class_mixtures, mixture_loss
+from sktransfer.adaptation._separation import separation_loss, target_scores
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.adaptation._two_groups import unknown_probabilities
 from sktransfer.metrics import open_set_score
@@ -119,9 +119,9 @@ def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains)
     adapted = descend(domains, n_steps=2, lambda_=0.7, **told)[2]
     features = before.body(X_target)
     logits = before.label_head(features)
-    leads, classes = class_leads(logits.detach().numpy(), unknown)
-    of_source = before.body(torch.from_numpy(domains[0])).detach().numpy()
-    scores = resemblances(leads, squared_distances(features.detach().numpy(), of_source))
+    of_source = before.body(torch.from_numpy(domains[0]))
+    arrays_of = [values.detach().numpy() for values in (logits, features, of_source)]
+    scores, classes = target_scores(*arrays_of, unknown)
     said = unknown_probabilities(scores, classes, 3, 0.4)
     assert said.sum() == 36
     apart = separation_loss(logits, unknown, torch.from_numpy(said))
