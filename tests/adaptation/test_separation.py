@@ -85,8 +85,7 @@ def test_nearest_rows_equal_plain_loops(chunk, monkeypatch):
     cosines, numbers = nearest(rows, others, 4)
     for i, row in enumerate(rows):
         of_all = [row @ o / (math.hypot(*row) * math.hypot(*o)) for o in others]
-        expected = sorted(range(8), key=lambda j: -of_all[j])[:4]  # noqa: B023
-        assert set(numbers[i]) == set(expected)
+        assert set(numbers[i]) == set(np.argsort(of_all)[-4:])
         np.testing.assert_allclose(cosines[i], [of_all[j] for j in numbers[i]], rtol=1e-12)
     assert nearest(rows, others, 20)[1].shape == (5, 8)
 
@@ -122,8 +121,8 @@ def test_scores_are_those_of_what_neighbours_have_in_the_mean():
     for _ in range(3):
         means = []
         for row in features:
-            angles = [math.acos(min(1, row @ o / math.hypot(*row) / math.hypot(*o))) for o in features]
-            near = sorted(range(9), key=lambda j: angles[j])[:6]  # itself and five others  # noqa: B023
+            cosines = [row @ o / (math.hypot(*row) * math.hypot(*o)) for o in features]
+            near = np.argsort(cosines)[-6:]  # itself and five others
             means.append([sum(together[j][c] for j in near) / 6 for c in range(4)])
         together = means
     expected, classes = class_leads(np.array(together)[:, :3], 1)
