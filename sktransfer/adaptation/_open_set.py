@@ -25,6 +25,7 @@ from ._classifier import AdaptationClassifier
 from ._separation import Separation, separation_loss
 from ._target_losses import class_confusion
 
+
 def class_mixtures(features: Tensor, labels: Tensor) -> Tensor:
     """Return ``(f_i + f_j) / 2`` of neighbouring rows, ``j = i - 1``, of different classes.
 

@@ -70,9 +70,7 @@ def resemblances(leads: np.ndarray, distances: np.ndarray) -> np.ndarray:
     return scores
 
 
-def nearest(
-    rows: np.ndarray, others: np.ndarray, n_nearest: int
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest(rows: np.ndarray, others: np.ndarray, n_nearest: int) -> tuple[np.ndarray, np.ndarray]:
     """Return cosines and numbers of the others that are nearest to each row by angle.
 
     A row of length 0 has a cosine of 0 with any other.
