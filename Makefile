@@ -3,7 +3,8 @@
 PYTHON ?= python3
 # `make docs GALLERY=0` leaves the examples unexecuted, which takes half a minute.
 GALLERY ?= 1
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported, which is a small part of what is installed.
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
 # Each process takes neighbouring tests, so that what they share is made once, and in the end some
 # of those that the other has left; one thread for each.
 PYTEST = -m pytest -n 2 --dist worksteal -q
@@ -24,9 +25,11 @@ test-fast: .venv/.installed-test
 	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST) -m "not slow"
 
 # Tests that rest on trained accuracies, as other processors and more threads make them come out.
+# Only their files are collected; threads that wait for each other leave the processors free.
+ACCURACY = -m accuracy $(shell grep -rl --include='test_*.py' 'mark\.accuracy' tests)
 test-accuracy: .venv/.installed-test
-	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST) -m accuracy tests
-	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=3 .venv/bin/python $(PYTEST) -m accuracy tests
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 .venv/bin/python $(PYTEST) $(ACCURACY)
+	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=3 OMP_WAIT_POLICY=passive .venv/bin/python $(PYTEST) $(ACCURACY)
 
 lint: .venv/.installed-lint
 	.venv/bin/ruff check .
@@ -38,7 +41,7 @@ package: .venv/.installed-package
 	.ci/smoke_packages .venv/bin/python
 
 docs: .venv/.installed-docs
-	.venv/bin/python -m sphinx -W --keep-going -q -D plot_gallery=$(GALLERY) docs docs/_build/html
+	OMP_NUM_THREADS=1 .venv/bin/python -m sphinx -W --keep-going -q -D plot_gallery=$(GALLERY) docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 test-oldest: .venv-oldest/.installed-test

@@ -23,9 +23,9 @@ from _family_problems import CHOICES, FAMILY
 from _resumable import run_missing, table
 from torch.nn import functional as F
 
-from sktransfer._parameters import parameters
 from sktransfer.adaptation._classifier import AdaptationClassifier
 from sktransfer.adaptation._dann import DANNMixin
+from sktransfer.deep._parameters import parameters
 from sktransfer.engine._stage import AlternatingStep, GradientStep, Move, Stage
 
 PIXELS = tuple(

@@ -12,14 +12,14 @@ by this mean and chooses nothing.
 """
 
 import argparse
-import json
-import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from _holds_problems import PROBLEMS
-from holds import make_estimator, read
+from _resumable import read, record_missing
+from holds import make_estimator
 from sklearn.model_selection import train_test_split
 
 from sktransfer.model_selection import (
@@ -55,14 +55,12 @@ def fit_settings(problem, seed):
     scorers = {kind.__name__: kind(Xt) for kind in SCORERS}
     for name, (method, params) in SETTINGS.items():
         clf = make_estimator(problem, method, params, seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if name == TWIN:
-                clf = clf.source_only().fit(fitted, y)
-            else:
-                clf.fit(fitted, y, X_target=Xt)
-            scores = {n: float(score(clf, held_out, y_held_out)) for n, score in scorers.items()}
-            scores["source accuracy"] = float(clf.score(held_out, y_held_out))
+        if name == TWIN:
+            clf = clf.source_only().fit(fitted, y)
+        else:
+            clf.fit(fitted, y, X_target=Xt)
+        scores = {n: float(score(clf, held_out, y_held_out)) for n, score in scorers.items()}
+        scores["source accuracy"] = float(clf.score(held_out, y_held_out))
         yield name, float(clf.score(Xt, yt)), clf.predict_proba(Xt), scores
 
 
@@ -128,15 +126,13 @@ def main():
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in [] if args.table else args.seeds:
-        for problem in problems(args.datasets):
-            key = [problem.name, seed]
-            if json.dumps(key) not in done:
-                line = {"key": key, **judge(problem, seed)}
-                with args.runs.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-                print(*key, {n: round(a, 3) for n, a in line["accuracy"].items()}, flush=True)
+    if not args.table:
+        runs = (
+            ([problem.name, seed], partial(judge, problem, seed))
+            for seed in args.seeds
+            for problem in problems(args.datasets)
+        )
+        record_missing(args.runs, runs)
     print(table(read(args.runs)))
 
 

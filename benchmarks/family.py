@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from _family_problems import CHOICES, CLASS_SETS, FAMILY
 from _family_tables import print_tables, read
+from _resumable import record_missing
 from holds import METHODS as OF_HOLDS
 from sklearn.linear_model import LogisticRegression
 
@@ -113,15 +114,14 @@ def planned(args):
 
 def make_runs(args):
     """Make the runs that lack."""
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for problem, seed, method, params in planned(args):
-        key = [problem.name, method, json.dumps(params, sort_keys=True), seed]
-        if json.dumps(key) in done:
-            continue
-        record = run(problem, seed, method, params)
-        with args.runs.open("a") as file:
-            file.write(json.dumps({"key": key, **record}) + "\n")
-        print(*key, round(record["last"], 3), round(record["seconds"], 1), flush=True)
+    runs = (
+        (
+            [problem.name, method, json.dumps(params, sort_keys=True), seed],
+            partial(run, problem, seed, method, params),
+        )
+        for problem, seed, method, params in planned(args)
+    )
+    record_missing(args.runs, runs, read(args.runs))
 
 
 def main():

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from _holds_problems import INPUTS, PROBLEMS
 from _holds_tables import TWIN, file_of, make_tables, twin_params
+from _resumable import read, record_missing
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
@@ -157,14 +158,6 @@ def key_of(problem, inputs, method, params, seed):
     return [problem.name, inputs, method, json.dumps(params, sort_keys=True), seed]
 
 
-def read(path):
-    """Return the lines that were completed."""
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
-
-
 def main():
     """Make the runs that are asked for and lack, or print the tables."""
     parser = argparse.ArgumentParser(
@@ -183,19 +176,17 @@ def main():
     args = parser.parse_args()
     if args.table:
         print(make_tables(read(args.runs), args.probabilities))
-        return
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
+    else:
+        record_missing(args.runs, planned(args))
+
+
+def planned(args):
+    """Yield the key of each run that is asked for, and what makes it."""
     for seed, problem, inputs, method, given in wanted(args):
         params = params_of(method, given)
         key = key_of(problem, inputs, method, params, seed)
-        if json.dumps(key) in done:
-            continue
         file = None if args.probabilities is None else file_of(key, args.probabilities)
-        record = {"key": key, **make_run(problem, inputs, seed, method, params, file)}
-        done.add(json.dumps(key))
-        with args.runs.open("a") as runs:
-            runs.write(json.dumps(record) + "\n")
-        print(*key, *(round(record[name], 3) for name in ("last", "seconds")), flush=True)
+        yield key, partial(make_run, problem, inputs, seed, method, params, file)
 
 
 def wanted(args):

@@ -10,13 +10,15 @@ and `usps-mnist` (the training rows of both, 16x16; `--mnist-rows` of MNIST's 60
 method=HypothesisTransfer(**JSON))``. One line of JSON a run: accuracy on the target's rows, and
 for MNIST and USPS on the target's test set, after the fit and after `adapt`, with seconds of
 each. A run whose line stands in the file is not made again; with ``--checkpoints FOLDER`` a
-killed fit goes on where it was.
+killed fit goes on where it was. With ``--each-epoch`` the accuracy on 5,000 rows of the target is
+printed after each epoch, with the seconds so far, those of scoring left out.
 """
 
 import argparse
 import json
 import time
-import warnings
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,8 @@ from _holds_problems import (
     shipped_mnist_m,
     standardising_body,
 )
-from _resumable import read
+from _resumable import read, record_missing
+from skorch.callbacks import Callback
 from torch.nn import functional as F
 
 import sktransfer
@@ -41,6 +44,27 @@ from sktransfer.datasets import make_mnist_m
 
 PAIRS = {"mnist-usps": ("mnist", "usps"), "usps-mnist": ("usps", "mnist")}
 PROBLEMS = ("shipped", "raw", "raw-full", *PAIRS)
+ROWS_AN_EPOCH = 5000
+
+
+class TimedAccuracy(Callback):
+    """Print each epoch's accuracy on some rows of the target and the seconds of training."""
+
+    def __init__(self, X, y, seed):
+        rows = np.random.default_rng(seed).permutation(len(y))[:ROWS_AN_EPOCH]
+        self.X, self.y = X[rows], y[rows]
+
+    def on_train_begin(self, net, **kwargs):
+        """Start the clock."""
+        self.start_ = time.perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Score, and stop the clock for as long."""
+        now = time.perf_counter()
+        accuracy = np.mean(net.predict(self.X) == self.y)
+        epoch = len(net.history)
+        print(f"epoch {epoch}: {accuracy:.3f} after {now - self.start_:.0f} s", flush=True)
+        self.start_ += time.perf_counter() - now
 
 
 def small_digits(name, part, rows=slice(None)):
@@ -69,13 +93,15 @@ def load(problem, seed, mnist_rows):
     return lenet, *domains, small_digits(PAIRS[problem][1], "test")
 
 
-def run(problem, seed, method, params, then, mnist_rows, checkpoint=None):
+def run(problem, seed, method, args, checkpoint=None):
     """Return accuracies and seconds after the fit and after the target alone."""
-    make_body, (Xs, ys), (Xt, yt), test = load(problem, seed, mnist_rows)
+    make_body, (Xs, ys), (Xt, yt), test = load(problem, seed, args.mnist_rows)
     torch.manual_seed(seed)
     twin = method.endswith(" twin")
     kind = getattr(sktransfer, method.removesuffix(" twin"))
-    clf = kind(make_body(), random_state=seed, checkpoint=checkpoint, **params)
+    callbacks = [TimedAccuracy(Xt, yt, seed)] if args.each_epoch else None
+    fixed = {"random_state": seed, "checkpoint": checkpoint, "callbacks": callbacks}
+    clf = kind(make_body(), **fixed, **args.params)
     clf = clf.source_only() if twin else clf
     record, start = {}, time.process_time()
 
@@ -87,9 +113,9 @@ def run(problem, seed, method, params, then, mnist_rows, checkpoint=None):
 
     clf.fit(Xs, ys, X_target=Xt)
     note("fit")
-    if then is not None:
+    if args.then is not None:
         start = time.process_time()
-        clf.adapt(Xt, method=HypothesisTransfer(**then))
+        clf.adapt(Xt, method=HypothesisTransfer(**args.then))
         note("adapt")
     return record
 
@@ -107,29 +133,25 @@ def main():
     parser.add_argument("--mnist-rows", type=int, default=60_000)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--checkpoints", type=Path)
+    parser.add_argument("--each-epoch", action="store_true")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
         print(make_table(args.runs))
-        return
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in args.seeds:
-        for problem in args.problems:
-            for method in args.methods:
-                rows = args.mnist_rows if problem in PAIRS else None
-                settings = [json.dumps(part, sort_keys=True) for part in (args.params, args.then)]
-                key = [problem, rows, method, *settings, seed]
-                if json.dumps(key) in done:
-                    continue
-                checkpoint = args.checkpoints and args.checkpoints / f"{problem}-{method}-{seed}"
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    record = run(
-                        problem, seed, method, args.params, args.then, args.mnist_rows, checkpoint
-                    )
-                with args.runs.open("a") as file:
-                    file.write(json.dumps({"key": key, **record}) + "\n")
-                print(*key, {name: round(value, 4) for name, value in record.items()}, flush=True)
+    else:
+        record_missing(args.runs, planned(args))
+
+
+def planned(args):
+    """Yield the key of each run that is asked for, and what makes it."""
+    settings = [json.dumps(part, sort_keys=True) for part in (args.params, args.then)]
+    for seed, problem, method in product(args.seeds, args.problems, args.methods):
+        rows = args.mnist_rows if problem in PAIRS else None
+        checkpoint = args.checkpoints and args.checkpoints / f"{problem}-{method}-{seed}"
+        yield (
+            [problem, rows, method, *settings, seed],
+            partial(run, problem, seed, method, args, checkpoint),
+        )
 
 
 def make_table(path):

@@ -15,13 +15,15 @@ JSON a run; runs that stand in the file are not made again.
 import argparse
 import json
 import time
-import warnings
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from _holds_features import office_caltech_features
 from _holds_problems import IMAGES, arrays, grey_body, pair, scaler, spectra
+from _resumable import record_missing
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
@@ -103,9 +105,7 @@ def run(case, name, seed, method, params, n_rows=N_ROWS):
     if method == "logistic":
         Xs, Xt = Xs.reshape(len(Xs), -1), Xt.reshape(len(Xt), -1)
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        clf.fit(Xs, ys, **({} if method == "logistic" else {"X_target": Xt}))
+    clf.fit(Xs, ys, **({} if method == "logistic" else {"X_target": Xt}))
     seconds = time.perf_counter() - start
     answers, unknown = clf.predict(Xt), -1 if name in PAIRS else "unknown"
     if case == "open" and unknown not in clf.classes_.tolist():
@@ -135,21 +135,15 @@ def main():
     parser.add_argument("--params", type=json.loads, default={})
     parser.add_argument("--rows", type=int, default=N_ROWS)
     args = parser.parse_args()
-    lines = args.runs.read_text().splitlines() if args.runs.exists() else []
-    done = [json.loads(line)["key"] for line in lines]
-    for seed in args.seeds:
-        for case in args.cases:
-            for name in args.pairs:
-                for method in args.methods:
-                    key = [case, name, method, json.dumps(args.params, sort_keys=True), seed]
-                    key += [args.rows] if args.rows != N_ROWS else []
-                    if key in done:
-                        continue
-                    record = {"key": key, **run(case, name, seed, method, args.params, args.rows)}
-                    with args.runs.open("a") as file:
-                        file.write(json.dumps(record) + "\n")
-                    figures = {k: round(v, 3) for k, v in record.items() if k != "key"}
-                    print(*key, figures, flush=True)
+    record_missing(args.runs, planned(args))
+
+
+def planned(args):
+    """Yield the key of each run that is asked for, and what makes it."""
+    for seed, case, name, method in product(args.seeds, args.cases, args.pairs, args.methods):
+        key = [case, name, method, json.dumps(args.params, sort_keys=True), seed]
+        key += [args.rows] if args.rows != N_ROWS else []
+        yield key, partial(run, case, name, seed, method, args.params, args.rows)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ mean a target accuracy .03 below and above that of the source-only twin.
 """
 
 import argparse
-import json
-import warnings
 from collections import Counter
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from _holds_problems import PROBLEMS
-from holds import make_estimator, read
+from _resumable import read, record_missing
+from holds import make_estimator
 
 from sktransfer.model_selection import adaptation_report
 
@@ -27,10 +28,8 @@ def judge(problem, seed, method):
     """Return the verdict of a fit, its figures and what it gained over its twin."""
     Xs, ys, Xt, yt = problem.rows(seed, "source")
     clf = make_estimator(problem, method, {}, seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        clf.fit(Xs, ys, X_target=Xt)
-        report = adaptation_report(clf, Xs, ys, Xt)
+    clf.fit(Xs, ys, X_target=Xt)
+    report = adaptation_report(clf, Xs, ys, Xt)
     gain = np.mean(clf.predict(Xt) == yt) - np.mean(report.source_only.predict(Xt) == yt)
     return {"verdict": report.verdict, "gain": float(gain), "figures": report.figures}
 
@@ -66,16 +65,12 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    done = {json.dumps(line["key"]) for line in read(args.runs)}
-    for seed in [] if args.table else args.seeds:
-        for problem in problems():
-            for method in METHODS:
-                key = [problem.name, method, seed]
-                if json.dumps(key) not in done:
-                    line = {"key": key, **judge(problem, seed, method)}
-                    with args.runs.open("a") as file:
-                        file.write(json.dumps(line) + "\n")
-                    print(*key, line["verdict"], round(line["gain"], 3), flush=True)
+    if not args.table:
+        runs = (
+            ([problem.name, method, seed], partial(judge, problem, seed, method))
+            for seed, problem, method in product(args.seeds, problems(), METHODS)
+        )
+        record_missing(args.runs, runs)
     print(table(read(args.runs)))
 
 

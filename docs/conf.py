@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -87,11 +88,15 @@ sphinx_gallery_conf = {
     "doc_module": ("sktransfer",),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "parallel": 2,  # examples side by side, each on one thread by the Makefile
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,
 }
+
+# joblib renews a process that has grown, as those do that have run an example.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sktransfer"

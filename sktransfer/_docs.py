@@ -12,44 +12,48 @@ from ._docs_multitask import MULTITASK_BLOCKS
 
 T = TypeVar("T", bound=type)
 
-BODY_PARAMETERS = """\
+BLOCKS = {
+    "body_parameters": """\
 feature_extractor : torch.nn.Module, callable or None, default=None
     The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
     module is copied, never changed; a callable gets the shape of one row, for
     example ``(3, 28, 28)``, and returns a module. Rows arrive in the type of the
     module's weights; as integers, where it takes no floats (token codes). None
     builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
-"""
-
-LABEL_CLASSIFIER_PARAMETER = """\
+""",
+    "backbone_parameter": """\
+backbone : torch.nn.Module, callable or None, default=None
+    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
+    copied, never changed, and may be pretrained; a callable gets the shape of one row,
+    for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
+    module's weights; as integers, where it takes no floats (token codes). None builds
+    an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+""",
+    "label_classifier_parameter": """\
 label_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer.
-"""
-
-REGRESSION_HEAD_PARAMETER = """\
+""",
+    "regression_head_parameter": """\
 label_regressor : torch.nn.Module, callable or None, default=None
     The head that maps features to the numbers that are predicted, in units of
     `y_scale_` from `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one
     linear layer.
-"""
-
-LOSS_PARAMETER = """\
+""",
+    "loss_parameter": """\
 loss : {"squared_error", "huber"}, default="squared_error"
     Of what a row is off by, ``r = (y - prediction) / y_scale_``, the mean over outputs of
     ``r^2``; or of ``r^2 / 2`` up to ``|r| = 1`` and ``|r| - 1/2`` beyond, for labels with
     outliers.
-"""
-
-WEIGHT_DECAY_PARAMETER = """\
+""",
+    "weight_decay_parameter": """\
 weight_decay : float, default={weight_decay}
     How strongly weights are drawn towards zero, which holds them against the noise of few
     rows: each step takes ``learning_rate * weight_decay / sqrt(n_rows)`` of every weight
     off it, whatever the optimizer, in modules that are built by default. Less suits
     numbers with hardly any noise, 0 leaves all weights as they are trained.
-"""
-
-DOMAIN_CLASSIFIER_PARAMETERS = """\
+""",
+    "domain_classifier_parameters": """\
 domain_classifier : torch.nn.Module, callable or None, default=None
     The head that maps features to one domain logit (above 0 is target). A
     callable gets ``n_features``. None is an MLP by `domain_layer_sizes`. With
@@ -64,9 +68,8 @@ gradient_penalty : float, default={gradient_penalty}
     with its logits ``z`` and the features ``f`` held fixed, so that the body learns
     nothing of it. It keeps the two players from swinging round each other. 0 is
     the method as published in 2016.
-"""
-
-TARGET_LOSS_PARAMETERS = """\
+""",
+    "target_loss_parameters": """\
 target_loss : {"entropy", "mcc", "bnm"}, callable or None, default={target_loss}
     A loss of the predictions on target batches, weighed by `lambda_` and its schedule
     as the domain loss is: their mean entropy (natural logarithm), their class confusion (as in
@@ -79,9 +82,8 @@ target_loss_weight : float, default={target_loss_weight}
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the label losses, scaled to mean 1 over the rows of each
     domain. "balanced" weighs a class by one over its number of rows there.
-"""
-
-CLASS_WEIGHTING_PARAMETER = """\
+""",
+    "class_weighting_parameter": """\
 class_weighting : {"auto", "target"} or None, default={class_weighting}
     For targets that lack classes of the source or have other shares of them. "target" draws
     source rows of a class as often as the target seems to have it, in shares
@@ -96,9 +98,8 @@ class_weighting : {"auto", "target"} or None, default={class_weighting}
     ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
     ``m_T`` of the target and ``m_k`` of the source's classes, so that the shares are nearly all
     that is between the domains. Else it does nothing.
-"""
-
-ADAPTATION_PARAMETERS = """\
+""",
+    "adaptation_parameters": """\
 lambda_ : float, default={lambda_}
     Weight of the adaptation; 0 trains on the source alone (where a target is
     given, batch normalisation still predicts with its statistics).
@@ -128,28 +129,10 @@ batch_size : int, default=64
 max_epochs : int, default=100
     Passes over the longer domain; the shorter one cycles meanwhile. Several sources are
     as long as the longest of them times their number.
-"""
-
-PRETRAINED_BODY_PARAMETERS = """\
-backbone : torch.nn.Module, callable or None, default=None
-    The body that learns, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
-    module is copied, never changed; a callable gets the shape of one row and returns a
-    module. None builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
-"""
-
-PRETRAINING_PARAMETERS = """\
-hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
-    Widths of the MLP, where `backbone` is None; the last is that of the features.
-learning_rate : float, default={learning_rate}
-    Step size of the optimizer for modules of yours; default layers learn at
-    ``learning_rate * sqrt(100 / n_inputs)``.
-batch_size : int, default={batch_size}
-    Most rows of each domain in a training step.
-max_epochs : int, default={max_epochs}
-    Passes over the longer domain; the shorter one cycles meanwhile.
-"""
-
-OPTIMIZER_PARAMETERS = """\
+""",
+    **FINETUNING_BLOCKS,
+    **MULTITASK_BLOCKS,
+    "optimizer_parameters": """\
 optimizer : {"adam", "adamw", "game_adam", "rmsprop", "sgd"} or callable, default={optimizer}
     "game_adam" is Adam with ``betas=(0.5, 0.999)``, whose short memory suits players that
     move against each other; "sgd" has momentum 0.9. A callable is called with
@@ -159,18 +142,25 @@ learning_rate_schedule : {"constant", "cosine", "dann"} or callable, default="co
     Factor of the learning rate over the training progress ``p`` in [0, 1]: "cosine"
     is ``(1 + cos(pi p)) / 2``, "dann" that paper's ``1 / (1 + 10 p)^0.75``, a
     callable gets ``p``.
-"""
-
-BACKBONE_PARAMETER = """\
+""",
+    "pretrained_body_parameters": """\
 backbone : torch.nn.Module, callable or None, default=None
-    The body, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
-    copied, never changed, and may be pretrained; a callable gets the shape of one row,
-    for example ``(1, 28, 28)``, and returns a module. Rows arrive in the type of the
-    module's weights; as integers, where it takes no floats (token codes). None builds
-    an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
-"""
-
-TRAINING_PARAMETERS = """\
+    The body that learns, ``(n, *input_shape) -> (n, ...)``, flattened to features. A
+    module is copied, never changed; a callable gets the shape of one row and returns a
+    module. None builds an MLP with ReLU by `hidden_layer_sizes`, in the type of `X`.
+""",
+    "pretraining_parameters": """\
+hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
+    Widths of the MLP, where `backbone` is None; the last is that of the features.
+learning_rate : float, default={learning_rate}
+    Step size of the optimizer for modules of yours; default layers learn at
+    ``learning_rate * sqrt(100 / n_inputs)``.
+batch_size : int, default={batch_size}
+    Most rows of each domain in a training step.
+max_epochs : int, default={max_epochs}
+    Passes over the longer domain; the shorter one cycles meanwhile.
+""",
+    "training_parameters": """\
 callbacks : list of skorch callbacks or None, default=None
     Called during training, as skorch does; copies of them are used.
 checkpoint : str, path, FitCheckpoint or None, default=None
@@ -195,20 +185,17 @@ num_workers : int, default=0
     Processes that read ahead the rows of a torch Dataset; 0 reads them here.
 verbose : int or bool, default=0
     Whether to show a progress bar with losses and accuracies.
-"""
-
-CLASSES_ATTRIBUTE = """\
+""",
+    "classes_attribute": """\
 classes_ : ndarray of shape (n_classes,)
     The labels that `predict` answers with.
-"""
-
-REGRESSION_ATTRIBUTES = """\
+""",
+    "regression_attributes": """\
 y_mean_, y_scale_ : ndarray of shape () or (n_outputs,)
     Mean and standard deviation of the labels, weighted where their rows are: training
     is on ``(y - y_mean_) / y_scale_``, and `predict` undoes it.
-"""
-
-FITTED_ATTRIBUTES = """\
+""",
+    "fitted_attributes": """\
 n_features_in_ : int
     Size of the second axis of `X`.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -224,16 +211,14 @@ history_ : skorch History
     ``target_loss``, ``"lambda"``; fine-tuning ``stage``): ``history_[:, "label_loss"]``.
 net_ : skorch NeuralNet
     The trained net; ``net_.module_`` is the network.
-"""
-
-TARGET_SCORER_PARAMETERS = """\
+""",
+    "target_scorer_parameters": """\
 X_target : {array-like, sparse matrix, tensor} of shape (n_target, n_features) or (n_target, ...)
     Rows of the target to score on, at least 2, as the estimator's `predict`
     takes them; for a pipeline, before its transformers. Best rows that are not
     trained on, where there are enough.
-"""
-
-IMPORTANCE_PARAMETERS = """\
+""",
+    "importance_parameters": """\
 loss : {"zero_one", "log_loss", "squared_error"}, default="zero_one"
     ``1[predict(x) != y]`` or ``-log p_y(x)`` of a classifier, ``(y - predict(x))^2`` of a
     regressor (the mean over its outputs).
@@ -243,30 +228,7 @@ domain_classifier : scikit-learn classifier or None, default=None
     logistic regression with ``C = 1 / n_features`` on standardised features, as
     with many features and few rows the usual ``C = 1`` gives weights that are
     wrong by orders of magnitude.
-"""
-
-BLOCKS = {
-    "body_parameters": BODY_PARAMETERS,
-    "backbone_parameter": BACKBONE_PARAMETER,
-    "label_classifier_parameter": LABEL_CLASSIFIER_PARAMETER,
-    "regression_head_parameter": REGRESSION_HEAD_PARAMETER,
-    "loss_parameter": LOSS_PARAMETER,
-    "weight_decay_parameter": WEIGHT_DECAY_PARAMETER,
-    "domain_classifier_parameters": DOMAIN_CLASSIFIER_PARAMETERS,
-    "target_loss_parameters": TARGET_LOSS_PARAMETERS,
-    "class_weighting_parameter": CLASS_WEIGHTING_PARAMETER,
-    "adaptation_parameters": ADAPTATION_PARAMETERS,
-    **FINETUNING_BLOCKS,
-    **MULTITASK_BLOCKS,
-    "optimizer_parameters": OPTIMIZER_PARAMETERS,
-    "pretrained_body_parameters": PRETRAINED_BODY_PARAMETERS,
-    "pretraining_parameters": PRETRAINING_PARAMETERS,
-    "training_parameters": TRAINING_PARAMETERS,
-    "classes_attribute": CLASSES_ATTRIBUTE,
-    "regression_attributes": REGRESSION_ATTRIBUTES,
-    "fitted_attributes": FITTED_ATTRIBUTES,
-    "target_scorer_parameters": TARGET_SCORER_PARAMETERS,
-    "importance_parameters": IMPORTANCE_PARAMETERS,
+""",
 }
 
 

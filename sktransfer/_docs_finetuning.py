@@ -1,6 +1,7 @@
 """Docstring text of what fine-tuning takes."""
 
-BODY_PARAMETERS = """\
+FINETUNING_BLOCKS = {
+    "finetuning_body_parameters": """\
 backbone : torch.nn.Module, callable or None, default=None
     The body, ``(n, *input_shape) -> (n, ...)``, flattened to features: a
     pretrained network without its last layer. A module is copied, never
@@ -9,22 +10,19 @@ backbone : torch.nn.Module, callable or None, default=None
     integers, where it takes no floats (token codes). None builds an MLP with ReLU by
     `hidden_layer_sizes`, which starts from random weights and so needs a
     source to learn from.
-"""
-
-HEAD_PARAMETER = """\
+""",
+    "finetuning_head_parameter": """\
 head : torch.nn.Module, callable or None, default=None
     What maps features to class logits. A callable gets ``(n_features,
     n_classes)``. None is one linear layer. Where the classes are those of an
     earlier fit, its ``head_`` is the better start.
-"""
-
-REGRESSION_HEAD_PARAMETER = """\
+""",
+    "finetuning_regression_head_parameter": """\
 head : torch.nn.Module, callable or None, default=None
     What maps features to the numbers that are predicted, in units of `y_scale_` from
     `y_mean_`. A callable gets ``(n_features, n_outputs)``. None is one linear layer.
-"""
-
-PARAMETERS = """\
+""",
+    "finetuning_parameters": """\
 unfreeze_depth : int, "all" or str, default=1
     The layers that learn in step 5. A number means the last so many layers
     that hold weights (batch normalisation is one) and that the features depend on,
@@ -68,29 +66,19 @@ frozen_cache : FrozenCache or None, default=None
     batch through the whole body. None is ``FrozenCache()``: kept for one fit.
 hidden_layer_sizes : int or sequence of int, default=(100,)
     Widths of the MLP, where `backbone` is None.
-"""
-
-WEIGHT_DECAY_PARAMETER = """\
+""",
+    "finetuning_weight_decay_parameter": """\
 weight_decay : float, default={weight_decay}
     How strongly the weights of the head, and of a body that learns from the source first, are
     drawn towards zero, which holds them against the noise of few rows: each step takes
     ``learning_rate * weight_decay / sqrt(n_rows)`` of every weight off it, at the stage's rate
     and of its rows, in modules that are built by default. Less suits numbers with hardly any
     noise.
-"""
-
-CLASS_WEIGHT_PARAMETER = """\
+""",
+    "finetuning_class_weight_parameter": """\
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes, scaled to mean 1 over the rows. "balanced" weighs
     a class by one over its number of rows. They act where the labels are
     those of `classes_`.
-"""
-
-FINETUNING_BLOCKS = {
-    "finetuning_body_parameters": BODY_PARAMETERS,
-    "finetuning_head_parameter": HEAD_PARAMETER,
-    "finetuning_regression_head_parameter": REGRESSION_HEAD_PARAMETER,
-    "finetuning_parameters": PARAMETERS,
-    "finetuning_weight_decay_parameter": WEIGHT_DECAY_PARAMETER,
-    "finetuning_class_weight_parameter": CLASS_WEIGHT_PARAMETER,
+""",
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-TASK_NETWORK_PARAMETERS = """\
+MULTITASK_BLOCKS = {
+    "task_network_parameters": """\
 backbone : torch.nn.Module, callable or None, default=None
     The body of all tasks, ``(n, *input_shape) -> (n, ...)``, flattened to features. A module is
     copied, never changed; a callable gets the shape of one row and returns a module. None
@@ -23,18 +24,16 @@ hidden_layer_sizes : int or sequence of int, default={hidden_layer_sizes}
     Widths of the MLP, where `backbone` is None; the last is that of the features.
 average_weights : float in [0, 1], default={average_weights}
     Share of the training steps, the last ones, over which the network's weights are averaged.
-    0 keeps the last ones."""
-
-TASK_NETWORK_TRAINING = """\
+    0 keeps the last ones.""",
+    "task_network_training": """\
 learning_rate : float, default={learning_rate}
     Step size of the optimizer for modules of yours; default layers learn at
     ``learning_rate * sqrt(100 / n_inputs)``.
 batch_size : int, default={batch_size}
     Most rows in a training step.
 max_epochs : int, default={max_epochs}
-    Passes over the rows."""
-
-TASK_WEIGHTING = """\
+    Passes over the rows.""",
+    "task_weighting": """\
 With ``l_t = 1/n sum loss`` over a batch's labels of task ``t``, of ``n`` labels in all, training
 minimises ``sum_t w_t l_t + strength/T sum_t ||v_t - mean v||^2 + 1/N sum_t (b_t - mean b)^2``
 with the heads' weights ``v_t`` and intercepts ``b_t`` (one row more at the mean; ``N`` labels
@@ -50,24 +49,20 @@ in all). `weighting` says what the body learns:
   proportion to ``r_t^alpha``, with ``r_t`` the ratio of a task's loss to that of outputs 0, over
   the tasks' mean (Chen et al.); their sum stays ``T``.
 
-"pcgrad" and "gradnorm" take a backward pass for each task in a batch."""
-
-TASK_NETWORK_ATTRIBUTES = """\
+"pcgrad" and "gradnorm" take a backward pass for each task in a batch.""",
+    "task_network_attributes": """\
 tasks_ : ndarray of shape (n_tasks,)
     Names of the tasks: values of `task`, or names or numbers of columns.
 task_layout_ : {"single", "columns", "rows"}
     How labels were given.
 weights_ : ndarray of shape (n_epochs, n_tasks)
-    ``w_t`` at the end of each epoch (of "pcgrad" its means), as ``history_[:, "weights"]``."""
-
-TASKS_OF_NETWORKS = """\
+    ``w_t`` at the end of each epoch (of "pcgrad" its means), as ``history_[:, "weights"]``.""",
+    "tasks_of_networks": """\
 ``fit(X, y, task=task)`` gets one label a row and the row's task, and so do `predict` and `score`;
 ``fit(X, Y)`` gets a column of labels for each task, where None and NaN are not known. Without
-either there is one task."""
-
-LOSS_OF_TASK_NETWORKS = "The loss is of a row's standardised error."
-
-TASK_NETWORK_REFERENCES = """\
+either there is one task.""",
+    "loss_of_task_networks": "The loss is of a row's standardised error.",
+    "task_network_references": """\
 References
 ----------
 Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018,
@@ -77,14 +72,5 @@ Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020, algorithm 1
 https://arxiv.org/abs/2001.06782
 
 Chen et al., "GradNorm: gradient normalization for adaptive loss balancing in deep multitask
-networks", ICML 2018, eqs. 1 and 2. https://arxiv.org/abs/1711.02257"""
-
-MULTITASK_BLOCKS = {
-    "task_network_parameters": TASK_NETWORK_PARAMETERS,
-    "task_network_training": TASK_NETWORK_TRAINING,
-    "task_weighting": TASK_WEIGHTING,
-    "task_network_attributes": TASK_NETWORK_ATTRIBUTES,
-    "tasks_of_networks": TASKS_OF_NETWORKS,
-    "loss_of_task_networks": LOSS_OF_TASK_NETWORKS,
-    "task_network_references": TASK_NETWORK_REFERENCES,
+networks", ICML 2018, eqs. 1 and 2. https://arxiv.org/abs/1711.02257""",
 }

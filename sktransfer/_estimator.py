@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Never, Self
 
 from sklearn.base import BaseEstimator, clone
 
-from ._arguments import refuse_unknown
-from ._documentation import page_of
-from ._source_names import with_sources
-from ._validation import check_domains, refuse_booleans
+from ._doc_link import page_of
 from .data._domain import Domains
+from .validation._arguments import refuse_unknown
+from .validation._constraints import refuse_booleans
+from .validation._domains import check_domains
+from .validation._source_names import with_sources
 
 # The arguments of `fit`, for the message on any other.
 OF_FIT = ("X", "y", "X_target", "y_target", "sample_weight", "domains")
@@ -125,7 +126,8 @@ class BaseTransferEstimator(AtomicFitMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         estimator of the same class
-            With the same parameters, but for callbacks that hold a domain.
+            With the same parameters, but for callbacks that hold a domain and for
+            `checkpoint`, whose file is that of another fit.
 
         Examples
         --------

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ._arguments import check_path
+from .validation._arguments import check_path
 
 
 @contextlib.contextmanager

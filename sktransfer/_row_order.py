@@ -13,15 +13,23 @@ ROWS_AT_ONCE = 4096
 def order_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
     """Return an order of rows that is that of their contents: their projection at random.
 
-    Rows that are read when needed keep the order they have.
+    What is missing counts as 0. Rows that are read when needed keep the order they have.
     """
     n_columns = int(np.prod(X.shape[1:]))
     direction = random_state.normal(size=n_columns)
     if not hasattr(X, "reshape"):
         return np.arange(X.shape[0])
     parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, X.shape[0], ROWS_AT_ONCE)]
-    projected = [np.asarray(p.reshape(p.shape[0], n_columns) @ direction).ravel() for p in parts]
+    projected = [_project(part.reshape(part.shape[0], n_columns), direction) for part in parts]
     return np.argsort(np.concatenate(projected), kind="stable")
+
+
+def _project(rows: Any, direction: np.ndarray) -> np.ndarray:
+    projected = np.asarray(rows @ direction).ravel()
+    if np.isnan(projected).any():
+        dense = rows.toarray() if hasattr(rows, "toarray") else rows
+        return np.where(np.isnan(dense), 0.0, dense) @ direction
+    return projected
 
 
 def shuffle_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:

@@ -12,6 +12,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import Tensor
 from torch.nn import functional as F
 
+from .validation._target_labels import refuse_words_beside_numbers
+
 
 class Task(metaclass=ABCMeta):
     """What the label head is to say of a row.
@@ -50,10 +52,6 @@ class Task(metaclass=ABCMeta):
     def joined_by(self, y: np.ndarray) -> Task:
         """Return the task that these labels of the target are labels of, too."""
         return self
-
-    def shares(self, answers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray | None:
-        """Return the share of each class among answers; None where there are no classes."""
-        return None
 
     @abstractmethod
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -142,12 +140,7 @@ class Classification(Task):
         ValueError
             For words in one domain and numbers in the other.
         """
-        are_words = [labels.dtype.kind in "OSU" for labels in (self.classes, y)]
-        if are_words[0] != are_words[1]:
-            raise ValueError(
-                f"y holds labels such as {self.classes[:1].tolist()}, and y_target such as "
-                f"{y[:1].tolist()}: give text in both, or numbers in both."
-            )
+        refuse_words_beside_numbers(self.classes, y)
         new = np.setdiff1d(y, self.classes)
         return Classification(np.union1d(self.classes, new)) if new.size else self
 

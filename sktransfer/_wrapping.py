@@ -11,13 +11,25 @@ import sklearn
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from ._validation import HasMethods, check_rows_to_predict
 from .data._domain import Domain, Domains
+from .validation._constraints import HasMethods
+from .validation._domains import check_rows_to_predict
+from .validation._target_labels import refuse_words_beside_numbers
+
+
+def is_fitted(estimator: Any) -> bool:
+    """Whether an estimator was fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 def stack_rows(*parts: Any) -> Any:
@@ -80,8 +92,17 @@ def check_labelled_target(estimator: Any, domains: Domains) -> Domain | None:
 
 
 def find_classes(*parts: Domain | None) -> np.ndarray:
-    """Return the sorted labels of domains."""
-    return np.unique(np.concatenate([part.y for part in parts if part is not None]))
+    """Return the sorted labels of domains, the source being the first.
+
+    Raises
+    ------
+    ValueError
+        For words in one and numbers in another.
+    """
+    labels = [part.labels for part in parts if part is not None]
+    for known in labels[1:]:
+        refuse_words_beside_numbers(labels[0], known)
+    return np.unique(np.concatenate(labels))
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -103,8 +124,18 @@ def may_take_sparse(estimator: Any) -> bool:
     return bool(get_tags(estimator).input_tags.sparse) or is_old
 
 
+def may_take_missing(estimator: Any) -> bool:
+    """Whether an estimator, or the first step of a pipeline, says that it takes missing values."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    return not isinstance(estimator, str) and bool(get_tags(estimator).input_tags.allow_nan)
+
+
 class WrapperMixin:
     """Fits another estimator, whose tags it takes on."""
+
+    # Whether rows are computed with here, and not only handed on to the other estimator.
+    _computes_with_rows: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar = {"estimator": [None, HasMethods(["fit", "predict"])]}
 
@@ -124,6 +155,7 @@ class WrapperMixin:
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.sparse = may_take_sparse(self._inner())
+        tags.input_tags.allow_nan = not self._computes_with_rows and may_take_missing(self._inner())
         tags.target_tags.required = True
         return tags
 

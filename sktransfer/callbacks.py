@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 
-from ._arguments import as_array, check_same_length, check_takes, named
 from ._warning import warn
-from .data._checks import check_rows
+from .validation._arguments import as_array, check_same_length, check_takes
+from .validation._naming import named
+from .validation._torch_rows import check_rows
 
 __all__ = ["DomainScoring", "TargetValidation"]
 

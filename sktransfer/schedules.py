@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ._arguments import check_number
+from .validation._arguments import check_number
 
 __all__ = ["constant", "cosine_annealing", "dann_annealing", "dann_ramp"]
 

@@ -78,9 +78,20 @@ single_precision_body = SinglePrecisionBody()
 MEMORY = str(Path(tempfile.gettempdir()) / f"sktransfer-checks-{getpass.getuser()}")
 
 # The defaults stand once each. What differs from them by another part needs no long training:
-# larger steps reach in a fifth of the time what the checks ask for.
-FAST = {"max_epochs": 20, "learning_rate": 0.01}
+# larger steps reach in a tenth of the time what the checks ask for. (At seeds 0, 1, 2 all rows of
+# the small tables are right and at least .90 of the large one, where .83 are asked.) Sure of a
+# class that outweighs the others by far SHOT's smoothed labels become in twice the time, and a
+# deep regressor whose weights are pulled back learns in twice the time too.
+FAST = {"max_epochs": 10, "learning_rate": 0.02}
+FAST_SHOT = {"max_epochs": 20, "learning_rate": 0.01}
 FAST_STAGES = {
+    "source_training": SourceTraining(epochs=8, learning_rate=0.02),
+    "head_epochs": 8,
+    "finetune_epochs": 5,
+    "learning_rate": 0.02,
+    "finetune_learning_rate": 0.006,
+}
+FAST_DEEP_REGRESSOR = {
     "source_training": SourceTraining(epochs=15, learning_rate=0.01),
     "head_epochs": 15,
     "finetune_epochs": 10,
@@ -91,7 +102,7 @@ FAST_STAGES = {
 VARIANTS = [
     MatchingClassifier(episodes=50, learning_rate=0.003),
     NearestPrototypeClassifier(),
-    PrototypicalClassifier(episodes=150),
+    PrototypicalClassifier(episodes=50, learning_rate=0.003),
     DANNClassifier(),
     DANNClassifier(lambda_=0.0, **FAST),
     DANNClassifier(lambda_schedule="constant", learning_rate_schedule="dann", **FAST),
@@ -119,11 +130,11 @@ VARIANTS = [
     MCCClassifier(),
     MCCClassifier(batch_norm_body, temperature=1.0, target_loss="bnm", **FAST),
     MCDClassifier(**FAST),
-    MCDClassifier(batch_norm_body, n_body_moves=1, max_epochs=10, learning_rate=0.02),
+    MCDClassifier(batch_norm_body, n_body_moves=1, **FAST),
     DANNRegressor(),
     DANNRegressor(batch_norm_body, loss="huber", **FAST),
     DeepCORALRegressor(**FAST),
-    SHOTClassifier(**FAST),
+    SHOTClassifier(**FAST_SHOT),
     OpenSetClassifier(**FAST),
     OpenSetClassifier(unknown_share=0.2, **FAST),
     OpenSetClassifier(batch_norm_body, mixture_weight=0.5, **FAST),
@@ -151,7 +162,9 @@ VARIANTS = [
         **FAST_STAGES,
     ),
     FineTuneRegressor(**FAST_STAGES),
-    FineTuneRegressor(deep_body, unfreeze_depth=2, loss="huber", weight_decay=5.0, **FAST_STAGES),
+    FineTuneRegressor(
+        deep_body, unfreeze_depth=2, loss="huber", weight_decay=5.0, **FAST_DEEP_REGRESSOR
+    ),
 ]
 
 # What these two compare to a relative 1e-7 is more than single precision holds;
@@ -261,9 +274,9 @@ class SelfTrained(TargetFromSource, FineTuneClassifier):
         AdaptedMCD(**FAST),
         AdaptedConfusion(**FAST),
         AdaptedVADA(dirt_t_epochs=3, **FAST),
-        AdaptedSHOT(**FAST),
+        AdaptedSHOT(**FAST_SHOT),
         AdaptedSHOT(batch_norm_body, **FAST),
-        AdaptedSHOT(diversity=False, **FAST),
+        AdaptedSHOT(diversity=False, **FAST_SHOT),
         SelfTrained(**FAST_STAGES),
     ],
 )

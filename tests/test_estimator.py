@@ -16,8 +16,8 @@ from torch import nn
 
 from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
 from sktransfer._estimator import BaseTransferEstimator
-from sktransfer._validation import check_rows_to_predict
 from sktransfer.finetuning import SourceTraining
+from sktransfer.validation._domains import check_rows_to_predict
 
 FAST = {"max_epochs": 2, "random_state": 0}
 ESTIMATORS = [

@@ -1,8 +1,11 @@
 """What is imported is what was asked for: torch comes with the first name that needs it."""
 
+import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +28,47 @@ TORCH_FREE = (
     "zeroshot",
 )
 
+# From the ground up: what stands on a floor imports none of those above.
+FLOORS = (
+    {"data"},
+    {"frozen", "network", "validation"},
+    {"engine"},
+    {"deep"},
+    {"adaptation", "fewshot", "finetuning", "multitask", "selftaught"},
+)
+
+
+def rooms_imported():
+    """Return for each folder or file right in the package those that it imports from."""
+    package = Path(sktransfer.__file__).parent
+    found = {}
+    for file in package.rglob("*.py"):
+        place = file.relative_to(package).with_suffix("").parts
+        if place == ("__init__",):
+            continue
+        imports = [
+            node
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
+        for node in imports:
+            if node.level == len(place):  # from the package's root
+                names = [alias.name for alias in node.names]
+                rooms = names if node.module is None else [node.module.partition(".")[0]]
+                found.setdefault(place[0], set()).update(rooms)
+    return found
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    TopologicalSorter(rooms_imported()).prepare()
+
+
+def test_imports_point_down():
+    imported = rooms_imported()
+    for number, floor in enumerate(FLOORS):
+        above = set().union(*FLOORS[number + 1 :])
+        assert not above & set().union(*(imported[room] for room in floor))
+
 
 def in_new_process(program):
     """Return what a program prints as JSON in a process that has imported nothing yet."""
@@ -37,12 +81,16 @@ def in_new_process(program):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("name", TORCH_FREE)
-def test_what_needs_no_torch_imports_none(name):
-    module = name if name == "sktransfer" else f"sktransfer.{name}"
+def test_what_needs_no_torch_imports_none():
+    # One process for all: a package that brings in something heavy is the first that is named.
+    modules = [name if name == "sktransfer" else f"sktransfer.{name}" for name in TORCH_FREE]
     heavy = ("torch", "skorch", "matplotlib")
-    program = f"import {module}; print(json.dumps([n for n in {heavy} if n in sys.modules]))"
-    assert in_new_process(program) == []
+    program = (
+        f"from importlib import import_module; heavy = {heavy}; modules = {modules};"
+        "loaded = lambda m: import_module(m) and [m, *(n for n in heavy if n in sys.modules)];"
+        "print(json.dumps([loaded(m) for m in modules]))"
+    )
+    assert in_new_process(program) == [[module] for module in modules]
 
 
 def test_the_root_shows_all_its_names_before_they_are_imported():

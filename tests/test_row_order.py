@@ -20,6 +20,24 @@ def test_same_rows_come_first_in_any_order(seed, n_rows):
 
 
 @given(st.integers(0, 10_000))
+def test_rows_with_missing_values_have_their_place_too(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 3))
+    X[rng.random(X.shape) < 0.3] = np.nan
+    order = rng.permutation(20)
+    for kind in (np.asarray, sparse.csr_matrix):
+        dense = [
+            rows.toarray() if sparse.issparse(rows) else rows
+            for rows in (
+                draw_rows(kind(X), 20, np.random.RandomState(seed)),
+                draw_rows(kind(X[order]), 20, np.random.RandomState(seed)),
+            )
+        ]
+        filled = [np.nan_to_num(rows) for rows in dense]  # all that is missing is alike
+        np.testing.assert_array_equal(*filled)
+
+
+@given(st.integers(0, 10_000))
 def test_every_row_comes_once(seed):
     X = np.random.default_rng(seed).normal(size=(17, 2))
     order = shuffle_rows(sparse.csr_matrix(X), np.random.RandomState(seed))

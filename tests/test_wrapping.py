@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn import config_context
-from sklearn.ensemble import BaggingClassifier
+from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -12,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from sktransfer._wrapping import fit_weighted, stack_rows, takes_sample_weight
-from sktransfer.instance import ImportanceWeightingClassifier
+from sktransfer.datasets import make_shifted_moons
+from sktransfer.instance import (
+    ImportanceWeightingClassifier,
+    LabelShiftClassifier,
+    TrAdaBoostClassifier,
+)
 from sktransfer.parameters import BalancedWeightingClassifier, PriorTransferClassifier
 
 
@@ -60,3 +67,31 @@ def test_labels_of_the_target_keep_their_length(kind):
     y_target[0] = "a"
     clf = kind().fit(X, y, X_target=X_target, y_target=y_target)
     np.testing.assert_array_equal(clf.classes_, names)
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        LabelShiftClassifier(n_bootstraps=0, random_state=0),
+        BalancedWeightingClassifier(),
+        TrAdaBoostClassifier(n_estimators=3, random_state=0),
+    ],
+)
+def test_missing_values_are_handed_to_an_estimator_that_takes_them(learner):
+    X, y, X_target, y_target = make_shifted_moons(60, random_state=0)
+    X[::5, 0] = X_target[::7, 1] = np.nan
+    labels = {} if isinstance(learner, LabelShiftClassifier) else {"y_target": y_target}
+    filled = make_pipeline(SimpleImputer(), LogisticRegression())
+    trees = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2)
+    for inner in (trees, filled):
+        fitted = clone(learner).set_params(estimator=inner).fit(X, y, X_target=X_target, **labels)
+        order = np.random.default_rng(0).permutation(60)
+        again = clone(fitted).fit(X[order], y[order], X_target=X_target, **labels)
+        assert fitted.score(X_target, y_target) > 0.5
+        np.testing.assert_allclose(
+            again.predict_proba(X_target), fitted.predict_proba(X_target), atol=1e-6
+        )
+    with pytest.raises(ValueError, match=r"Input X contains NaN, in 12 of the 60 rows, columns"):
+        clone(learner).fit(X, y, X_target=X_target, **labels)
+    with pytest.raises(ValueError, match="contains NaN"):  # density ratios compute with rows
+        ImportanceWeightingClassifier(trees).fit(X, y, X_target=X_target)

@@ -1,6 +1,6 @@
 """Adaptation to a target domain without labels, one method a file."""
 
-from .._source_free import HypothesisTransfer
+from ..deep._source_free import HypothesisTransfer
 from ._cdan import CDANClassifier
 from ._coral import DeepCORALClassifier
 from ._coral_regressor import DeepCORALRegressor

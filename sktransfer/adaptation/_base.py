@@ -8,21 +8,19 @@ from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .. import schedules
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import Task
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
 from ..data._batch import Batch, View
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._average import WeightAverage
 from ..engine._checks import check_schedule
 from ..engine._net import callback_dataset
@@ -31,11 +29,8 @@ from ..engine._runtime import limited_threads
 from ..engine._stage import Follower, GradientStep, Stage, Step
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
-from ._class_weighting import ClassWeighting
-from ._diagnosis import describe_failure, describe_shares, domain_gradient
-
-# Rows of the target, or a few more, whose predictions tell the shares of its classes.
-ROWS_FOR_SHARES = 2000
+from ..validation._constraints import Integral, Interval, Real, StrOptions
+from ._diagnosis import describe_failure, domain_gradient
 
 LAMBDA_SCHEDULES = {"ramp": schedules.dann_ramp, "constant": schedules.constant}
 
@@ -160,6 +155,10 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
         """How many sources there are; known before the network is made."""
         return len(self._source_names() or [None])
 
+    def _n_sources_told_apart(self) -> int:
+        """Return for how many sources ``domain_loss`` has a class of their own."""
+        return 1
+
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         body, probed = make_body(
             self.feature_extractor, "feature_extractor", X, default, self.hidden_layer_sizes
@@ -180,7 +179,7 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
         check_schedule(look_up(self.lambda_schedule, LAMBDA_SCHEDULES), "lambda_schedule")
         self._warn_of_no_target(domains)
-        network, source, target = self.net_.module_, domains.source, domains.target
+        network, source = self.net_.module_, domains.source
         sampler = self._make_sampler(domains, seed)
         before_epochs = self._before_epochs(sampler)
         yield Stage(
@@ -193,12 +192,17 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             dataset=callback_dataset(source.X, source.labels),
         )
         with limited_threads(network.row_flops() * 2 * self.batch_size):
-            if target is not None:
-                self._warn_of_failure(network, sampler)
-            if target is not None or self.average_weights > 0:
-                self._estimate_statistics(network, sampler)
-            if self._transfers() and self._supposes_equal_shares():
-                self._warn_of_shares(source, sampler, before_epochs)
+            self._conclude(source, sampler, before_epochs)
+
+    def _conclude(
+        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
+    ) -> None:
+        """Warn of what went wrong in training, and estimate the batch statistics it ended with."""
+        network, has_target = self.net_.module_, sampler.target is not None
+        if has_target:
+            self._warn_of_failure(network, sampler)
+        if has_target or self.average_weights > 0:
+            self._estimate_statistics(network, sampler)
 
     def _followers(self, network: TransferNetwork, sampler: Sampler) -> list[Follower]:
         """Return what goes along with training; what takes a mean of the weights comes last."""
@@ -209,10 +213,6 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         """Return callbacks, by name, for what is to happen before each epoch."""
         return []
-
-    def _supposes_equal_shares(self) -> bool:
-        """Whether the classes are to be as frequent in the target as in the source."""
-        return True
 
     def _make_sampler(self, domains: Domains, seed: int) -> Sampler:
         """Put the domains on the device, and say which rows make a batch."""
@@ -253,40 +253,11 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             losses = self._losses(network, batch)
             gradient = domain_gradient(losses["domain_loss"], batch)
             network.eval()
-        failure = describe_failure(self.net_.history, batch.lambda_, gradient)
+        failure = describe_failure(
+            self.net_.history, batch.lambda_, gradient, self._n_sources_told_apart()
+        )
         if failure is not None:
             warn(failure)
-
-    def _warn_of_shares(
-        self, source: Domain, sampler: Sampler, before_epochs: list[tuple[str, Callback]]
-    ) -> None:
-        """Warn where classes are far rarer or more frequent in the target's predictions."""
-        task, target = self.net_.task, sampler.target
-        known = task.shares(source.labels, source.sample_weight)
-        if known is None or target is None:
-            return
-        weighed = [call for _, call in before_epochs if isinstance(call, ClassWeighting)]
-        found = next((call.found for call in weighed if call.found), None)
-        shares = [known, *self._predicted_shares(sampler)] if found is None else found
-        n_rows = min(ROWS_FOR_SHARES, len(target))
-        text = describe_shares(self.net_.classes.tolist(), shares, n_rows, found is not None)
-        if text is not None:
-            warn(text)
-
-    def _predicted_shares(self, sampler: Sampler) -> list[np.ndarray]:
-        """Return the shares of predicted classes in rows of the source and of the target."""
-        network, task, n_rows = self.net_.module_, self.net_.task, 0
-        of_source, of_target = [], []
-        with torch.inference_mode(), self.net_.engine.generators.fresh().lent():
-            for batch in sampler.epoch(done=1.0, share=0.0):
-                assert batch.target is not None
-                of_source.append(network.forward_source(batch.source.X).cpu())
-                of_target.append(network.forward(batch.target.X).cpu())
-                n_rows += len(batch.target)
-                if n_rows >= ROWS_FOR_SHARES:
-                    break
-        answers = [task.answers(torch.cat(part).numpy()) for part in (of_source, of_target)]
-        return [shares for part in answers if (shares := task.shares(part)) is not None]
 
     def _estimate_statistics(self, network: TransferNetwork, sampler: Sampler) -> None:
         views = (batch.source for batch in sampler.epoch(1.0, 0.0))

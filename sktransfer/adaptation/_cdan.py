@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
 from ..data._batch import Batch, RowMetric
+from ..deep._parameters import parameters
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
@@ -202,6 +202,9 @@ class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
             penalty = gradient_penalty(classifier.head(rows), rows)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
         return losses
+
+    def _n_sources_told_apart(self) -> int:
+        return 1  # they are taken for one
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         conditional = make_products(features.shape[1], n_outputs, features.dtype)

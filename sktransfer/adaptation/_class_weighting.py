@@ -10,11 +10,11 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._parameters import parameters
-from .._validation import StrOptions
 from ..data._rows import Rows
 from ..data._sampler import DomainRows, Sampler
+from ..deep._parameters import parameters
 from ..engine._net import TransferNet
+from ..validation._constraints import StrOptions
 from ._diagnosis import gross_shares
 
 # Progress of training between which shares are looked at: the network knows the source, and what
@@ -42,7 +42,8 @@ def weights_by_target_shares(shares: np.ndarray, y: np.ndarray, weights: np.ndar
     """Return ``w_i q_k / p_k`` for source rows ``i`` of class ``k``; the sum stays.
 
     ``q_k`` are the target's shares and ``p_k`` the share that rows of class ``k``
-    have of the source's weights. Classes without weight in the source have none after.
+    have of the source's weights. Classes without weight in the source have none after; where
+    the target has none of the source's classes the weights stay.
 
     Parameters
     ----------
@@ -58,7 +59,10 @@ def weights_by_target_shares(shares: np.ndarray, y: np.ndarray, weights: np.ndar
     target = np.where(source > 0, shares, 0.0)
     factors = np.divide(target, source, out=np.zeros(n_classes), where=source > 0)
     weighted: np.ndarray = weights * factors[y]
-    weighted *= weights.sum() / weighted.sum()
+    total = weighted.sum()
+    if total == 0:
+        return weights
+    weighted *= weights.sum() / total
     return weighted
 
 
@@ -114,6 +118,8 @@ class ClassWeighting(Callback):
         ]
         self.all_weights = np.sum(self.weights, axis=0)
         self.n_epochs = 0
+        # By which the source is drawn; none as long as it is drawn as it is.
+        self.shares: np.ndarray | None = None
         # Shares of the source, of predictions for it and for the target, that were acted on.
         self.found: list[np.ndarray] = []
 
@@ -123,19 +129,21 @@ class ClassWeighting(Callback):
 
     def set_shares(self, shares: np.ndarray) -> None:
         """Give the classes of each source these shares."""
+        self.shares = shares
         for stream, weights in zip(self.streams, self.weights, strict=True):
             stream.weights = weights_by_target_shares(shares, self.y, weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which epoch is next, and what was found."""
-        found = [torch.from_numpy(shares) for shares in self.found]
-        return {"n_epochs": self.n_epochs, "found": found}
+        """Return which epoch is next, the shares of the source, and what was found."""
+        shares = None if self.shares is None else torch.from_numpy(self.shares)
+        found = [torch.from_numpy(part) for part in self.found]
+        return {"n_epochs": self.n_epochs, "shares": shares, "found": found}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.n_epochs, self.found = state["n_epochs"], [part.numpy() for part in state["found"]]
-        if self.found:
-            self.set_shares(self.found[-1])
+        if state["shares"] is not None:
+            self.set_shares(state["shares"].numpy())
 
 
 class TargetShares(ClassWeighting):
@@ -155,7 +163,8 @@ class TargetShares(ClassWeighting):
         predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
         weight = min(1.0, self.n_epochs / (FULL_AFTER * net.max_epochs))
         own = self.own_shares(len(predicted))
-        self.set_shares((1 - weight) * own + weight * predicted)
+        if np.isfinite(predicted).all():  # what diverged is told by the next loss
+            self.set_shares((1 - weight) * own + weight * predicted)
         self.n_epochs += 1
 
 
@@ -198,10 +207,12 @@ class ExplainingShares(ClassWeighting):
 
 
 def even_rows(domain: DomainRows) -> SomeRows:
-    """Return rows of a domain at even distances, `MOST_ROWS` of them at most."""
-    n_rows = len(domain)
+    """Return rows at even distances, `MOST_ROWS` at most, of those that weigh something."""
+    weight = domain.sample_weight
+    weighted = torch.from_numpy(np.flatnonzero(np.ones(len(domain)) if weight is None else weight))
+    n_rows = len(weighted)
     kept = torch.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS), dtype=torch.float64)
-    return SomeRows(domain.rows, kept.long())
+    return SomeRows(domain.rows, weighted[kept.long()])
 
 
 class SomeRows:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
 from ..data._batch import Batch
+from ..deep._parameters import parameters
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ._class_weighting import ClassWeightingMixin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
+from ..deep._parameters import parameters
 from ._coral import CORALMixin
 from ._regressor import AdaptationRegressor
 

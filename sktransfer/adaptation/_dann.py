@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval, Real
 from ..data._batch import Batch, RowMetric
+from ..deep._parameters import parameters
 from ..layers import GradientReversal
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork, joint_features
+from ..validation._constraints import Integral, Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._own_bodies import OwnBodiesClassifier
 
@@ -58,7 +58,9 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
     of_sources = (logits,) if logits.shape[1] == 1 else (logits[:, -1:] - logits[:, :-1]).unbind(1)
     squares = []
     for column in of_sources:
-        (slopes,) = torch.autograd.grad(column.sum(), features, create_graph=True)
+        (slopes,) = torch.autograd.grad(
+            column.sum(), features, create_graph=True, materialize_grads=True
+        )
         squares.append(slopes.square().sum(dim=1).mean())
     mean = squares[0] if len(squares) == 1 else torch.stack(squares).mean()
     return mean * features.detach().var(dim=0, correction=0).mean()
@@ -136,6 +138,9 @@ class DANNMixin:
             penalty = gradient_penalty(classifier.head(features), features)
             losses["gradient_penalty_loss"] = self.gradient_penalty * penalty
         return losses
+
+    def _n_sources_told_apart(self) -> int:
+        return int(self._n_sources)
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         n_logits = 1 if self._n_sources == 1 else self._n_sources + 1

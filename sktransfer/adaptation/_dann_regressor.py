@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
+from ..deep._parameters import parameters
 from ._dann import DANNMixin
 from ._regressor import AdaptationRegressor
 

@@ -16,10 +16,9 @@ from ..data._batch import Batch
 # A domain loss that changes by less than this share of itself stands still.
 LEAST_CHANGE = 1e-6
 
-# A domain loss that changes by more than this share of chance's, 2 ln 2, in the last quarter of
-# the epochs, or stands so far above it, is that of two players who lose each other.
+# A domain loss that changes by more than this share of chance's in the last quarter of the
+# epochs, or stands so far above it, is that of two players who lose each other.
 MOST_SWING = 0.2
-CHANCE = 2 * math.log(2)
 LEAST_LATE_EPOCHS = 5  # of fewer there is no telling
 
 # A domain classifier that is right so often tells the domains apart.
@@ -53,7 +52,11 @@ def gross_shares(
 
 
 def describe_shares(
-    names: list[Any], shares: Sequence[np.ndarray], n_target: int, weighed: bool = False
+    names: list[Any],
+    shares: Sequence[np.ndarray],
+    n_target: int,
+    weighed: bool = False,
+    can_weigh: bool = True,
 ) -> str | None:
     """Say which classes have another share in the predictions than in the source, or return None.
 
@@ -67,6 +70,8 @@ def describe_shares(
         Rows of the target.
     weighed : bool
         Whether the source's rows were drawn by such shares.
+    can_weigh : bool
+        Whether the estimator has ``class_weighting``.
     """
     known, in_source, in_target = (np.asarray(share) for share in shares)
     gross = gross_shares(known, in_source, in_target, n_target)
@@ -84,12 +89,13 @@ def describe_shares(
             "differ, LabelShiftClassifier needs no training anew."
         )
     else:
+        weighting = 'class_weighting="target" leaves missing classes out, and ' if can_weigh else ""
         advice = (
             "Either adaptation has gone astray (compare with source_only(), "
             "lower lambda_), or the shares do differ (label shift) or classes are missing in the "
             "target (partial adaptation): what makes the domains alike then mixes classes up. "
-            'class_weighting="target" leaves missing classes out, and LabelShiftClassifier '
-            "estimates shares, by which class_weight and sample_weight can weigh the source."
+            f"{weighting}LabelShiftClassifier estimates shares, by which class_weight and "
+            "sample_weight can weigh the source."
         )
     return (
         "The predicted shares of the target's classes differ grossly from the source's: "
@@ -109,7 +115,17 @@ def domain_gradient(loss: Tensor, batch: Batch) -> float:
     return sum(float(g.norm()) for g in gradients if g is not None)
 
 
-def describe_failure(history: History, lambda_: float, gradient: float) -> str | None:
+def chance(n_sources: int) -> float:
+    """Return ``2 ln 2 + ln k``, the domain loss of ``k`` sources of which nothing is known.
+
+    That is the sources, as many rows of each, weigh as much together as the target does.
+    """
+    return 2 * math.log(2) + math.log(n_sources)
+
+
+def describe_failure(
+    history: History, lambda_: float, gradient: float, n_sources: int = 1
+) -> str | None:
     """Say what kept the features from adapting, or return None.
 
     Parameters
@@ -120,6 +136,8 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
         Weight at the end of training; at 0 no adaptation is wanted.
     gradient : float
         Norm of the domain loss's gradient to the features, weighed by `lambda_`.
+    n_sources : int, default=1
+        How many sources the domain classifier, if there is one, tells from each other.
     """
     if lambda_ == 0:
         return None
@@ -139,13 +157,13 @@ def describe_failure(history: History, lambda_: float, gradient: float) -> str |
         )
     if "domain_accuracy" not in history[-1]:
         return None  # there is no adversary
-    late = losses[-(len(losses) // 4) :]
+    late, level = losses[-(len(losses) // 4) :], chance(n_sources)
     if len(late) >= LEAST_LATE_EPOCHS and (
-        max(late) - min(late) > MOST_SWING * CHANCE or min(late) > (1 + MOST_SWING) * CHANCE
+        max(late) - min(late) > MOST_SWING * level or min(late) > (1 + MOST_SWING) * level
     ):
         return (
             f"The domain loss went between {min(late):.2f} and {max(late):.2f} in the last "
-            f"quarter of the epochs, where chance is {CHANCE:.2f}: body and domain classifier "
+            f"quarter of the epochs, where chance is {level:.2f}: body and domain classifier "
             "lose each other, and how the target is predicted depends on the epoch in which "
             "training ended. Raise gradient_penalty (5 is the default), lower learning_rate, or "
             "average more weights (average_weights=0.5)."

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Interval, Real
 from ..data._batch import Batch
+from ..deep._parameters import parameters
 from ..engine._stage import AlternatingStep, Move, Step, Update
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 from ._dann import DANNMixin, DomainClassifier
@@ -203,11 +203,11 @@ class DomainConfusionClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassi
 
     def _make_heads(self, features: Tensor, n_outputs: int) -> dict[str, nn.Module]:
         heads = super()._make_heads(features, n_outputs)
-        if not any(True for _ in heads["domain_classifier"].parameters()):
+        if not any(weight.requires_grad for weight in heads["domain_classifier"].parameters()):
             raise ValueError(
-                f"domain_classifier={self.domain_classifier!r:.80} has no weights, and learns in "
-                "moves of its own here. Give a module with weights, such as torch.nn.Linear(n, 1), "
-                "or None."
+                f"domain_classifier={self.domain_classifier!r:.80} has no weights that learn, and "
+                "it is to learn in moves of its own here. Give a module with weights, such as "
+                "torch.nn.Linear(n, 1), or None."
             )
         return {**heads, "soft_labels": SoftLabels(n_outputs, self.temperature, features.dtype)}
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Interval, Real
 from ..data._batch import Batch
+from ..deep._parameters import parameters
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 

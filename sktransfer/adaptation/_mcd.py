@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval
 from ..data._batch import Batch, View
+from ..deep._parameters import parameters
 from ..engine._stage import AlternatingStep, GradientStep, Move, Step, Update
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval
 from ._classifier import AdaptationClassifier
 
 

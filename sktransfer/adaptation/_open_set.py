@@ -12,15 +12,15 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
 from .._task import Classification
-from .._validation import Interval, Real
 from .._warning import warn
 from ..data._batch import Batch
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
+from ..deep._parameters import parameters
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
 from ._classifier import AdaptationClassifier
 from ._separation import Separation, separation_loss
 from ._target_losses import class_confusion

@@ -11,19 +11,19 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._arguments import as_array
-from .._parameters import parameters
-from .._target_labels import with_labels
 from .._task import Task
-from .._validation import check_domains, check_rows_of_another_kind
-from ..data._checks import TorchRows, check_rows
 from ..data._domain import Domains
+from ..deep._parameters import parameters
 from ..engine._net import TransferNet
 from ..engine._processes import Processes
 from ..network._build import make_body
 from ..network._network import TransferNetwork
 from ..network._probe import Probe
 from ..network._two_bodies import TwoBodyNetwork
+from ..validation._arguments import as_array
+from ..validation._domains import check_domains, check_rows_of_another_kind
+from ..validation._target_labels import with_labels
+from ..validation._torch_rows import TorchRows, check_rows
 from ._classifier import AdaptationClassifier
 
 
@@ -154,9 +154,7 @@ class OwnBodiesClassifier(AdaptationClassifier):
     def _rows_to_predict(self, domains: Domains) -> Any:
         return domains.source.X if domains.target is None else domains.target.X
 
-    def _continue(
-        self, before: TransferNet, X: Any, task: Task, device: torch.device, processes: Processes
-    ) -> None:
+    def _continue(self, before: TransferNet, X: Any, task: Task, processes: Processes) -> None:
         network = before.module_
         shape = network.source_shape if isinstance(network, TwoBodyNetwork) else None
         if shape != self.source_shape_:
@@ -165,7 +163,7 @@ class OwnBodiesClassifier(AdaptationClassifier):
                 f"{shape}; got {self.source_shape_} (None is one body for all rows). Set "
                 "warm_start=False to start afresh."
             )
-        super()._continue(before, X, task, device, processes)
+        super()._continue(before, X, task, processes)
 
     def _make_network(self, X: Tensor, default: torch.dtype, n_outputs: int) -> TransferNetwork:
         if self.source_shape_ is None:

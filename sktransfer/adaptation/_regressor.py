@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .._parameters import parameters
-from .._regressor import DeepRegressorMixin
-from .._validation import Interval, Real
 from ..data._sampler import Sampler
+from ..deep._parameters import parameters
+from ..deep._regressor import DeepRegressorMixin
 from ..engine._decay import WeightDecay, decay_rate, default_weights
 from ..engine._stage import Follower
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
 from ._base import BaseAdaptation
 
 

@@ -11,21 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._classifier import DeepClassifierMixin
-from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._source_free import HypothesisTransfer
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real, StrOptions
 from .._warning import warn
 from ..data._batch import Batch
 from ..data._domain import Domains
+from ..deep._base import BaseDeepEstimator
+from ..deep._classifier import DeepClassifierMixin
+from ..deep._parameters import parameters
+from ..deep._source_free import HypothesisTransfer
+from ..deep._training import TrainingParameters
 from ..engine._average import WeightAverage
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, make_head, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 
 
 @with_shared_docs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._arguments import check_takes
+from ..validation._arguments import check_takes
 
 TargetLoss = Callable[[Tensor], Tensor]
 
@@ -51,7 +51,10 @@ def batch_nuclear_norm(logits: Tensor) -> Tensor:
 
     It is least where predictions are sure and spread over the classes.
     """
-    singular_values: Tensor = torch.linalg.svdvals(logits.softmax(dim=1))
+    probabilities = logits.softmax(dim=1)
+    if not probabilities.isfinite().all():  # what diverged is told by the loss, and not by LAPACK
+        return probabilities.sum()
+    singular_values: Tensor = torch.linalg.svdvals(probabilities)
     return -singular_values.sum() / len(logits)
 
 
@@ -62,7 +65,7 @@ TARGET_LOSSES: dict[str, TargetLoss] = {
 }
 
 
-def check_target_loss(loss: Any, n_classes: int, dtype: torch.dtype) -> None:
+def check_target_loss(loss: Any, n_classes: int, dtype: torch.dtype, device: torch.device) -> None:
     """Check that a loss of the user's makes one number of logits.
 
     Raises
@@ -71,7 +74,15 @@ def check_target_loss(loss: Any, n_classes: int, dtype: torch.dtype) -> None:
         Where it does not.
     """
     check_takes(loss, "target_loss", "logits")
-    value = loss(torch.zeros(2, n_classes, dtype=dtype))
+    logits = torch.zeros(2, n_classes, dtype=dtype, device=device)
+    try:
+        value = loss(logits)
+    except Exception as error:
+        raise ValueError(
+            f"target_loss={loss!r:.80} failed for logits of shape (2, {n_classes}): "
+            f"{str(error).rstrip('.')}. It gets the logits of target rows, without labels, and "
+            "must return their loss."
+        ) from error
     if not isinstance(value, Tensor) or value.shape != () or not value.is_floating_point():
         shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
         raise ValueError(

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from .._classifier import DeepClassifierMixin
-from .._validation import Interval, Real, check_rows_to_predict
-from ..data._checks import TorchRows
+from ..deep._classifier import DeepClassifierMixin
 from ..engine._runtime import limited_threads
 from ..network._batch_norm import batch_norms, untouched_statistics
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
+from ..validation._domains import check_rows_to_predict
+from ..validation._torch_rows import TorchRows
 from ._target_losses import entropy
 
 NORMALISATIONS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, _InstanceNorm)

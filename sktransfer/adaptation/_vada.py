@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval, Real
 from ..data._batch import Batch
 from ..data._domain import Domain, Domains
+from ..deep._parameters import parameters
 from ..engine._average import MovingAverage, WeightAverage
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real
 from ._class_weighting import ClassWeightingMixin
 from ._classifier import AdaptationClassifier
 from ._dann import DANNMixin
@@ -59,7 +59,8 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
 
     over target rows, with the predictions ``t`` of a network whose weights are the moving average
     ``theta_t <- d theta_t + (1 - d) theta`` after every step, ``d = teacher_decay``. Labels
-    of target rows (`y_target`) count in both stages.
+    of target rows (`y_target`) count in both stages; in the second, where there are no source rows
+    to count beside, `target_weight` times the mean loss of theirs is added.
 
     For images of normalised pixels the published radius, 3.5 at 3,072 pixels, is a
     `perturbation_radius` of 0.06. The published weights are ``lambda_=0.01`` with 1 for the

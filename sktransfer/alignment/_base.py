@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
+from sklearn.frozen import FrozenEstimator
 
 from .._estimator import BaseTransferEstimator
-from .._validation import check_domains, check_rows_to_predict
 from .._warning import warn
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
 
 
 class BaseAligner(TransformerMixin, BaseTransferEstimator):
@@ -197,6 +198,22 @@ def symmetric_power(matrix: np.ndarray, power: float, floor: float = 0.0) -> np.
     return (vectors * raised) @ vectors.T
 
 
+SCORERS = (
+    "Score by a scorer that holds the target, for example "
+    "scoring=sktransfer.model_selection.NeighborAgreementScorer(X_target)."
+)
+# What in scikit-learn holds rows out and asks a fitted pipeline about them, and the way out.
+WITH_HELD_OUT_ROWS = {
+    "_score": ("A search scores", SCORERS),
+    "_fit_and_predict": ("A search scores", SCORERS),
+    "_fit_classifier_calibrator_pair": (
+        "CalibratedClassifierCV calibrates by",
+        "Fit the pipeline first, and calibrate on labelled rows of the target, "
+        "CalibratedClassifierCV(FrozenEstimator(pipe)).fit(X_target, y_target).",
+    ),
+}
+
+
 def _warn_where_a_search_scores_the_source(n_rows: int) -> None:
     """Warn where a search scores a fold of the source, which passes the target's map here.
 
@@ -208,15 +225,19 @@ def _warn_where_a_search_scores_the_source(n_rows: int) -> None:
         name, module = frame.f_code.co_name, frame.f_globals.get("__name__", "")
         if name in {"fit", "fit_transform"}:
             return  # of a pipeline, which maps its target
-        if module == "sklearn.model_selection._validation":
-            held_out = frame.f_locals.get("X_test")
-            if name in {"_score", "_fit_and_predict"} and held_out is not None:
+        if module == "sktransfer.model_selection._reverse_validation":
+            return  # to which the source is the target
+        if name in WITH_HELD_OUT_ROWS and module.startswith("sklearn."):
+            held_out, estimator = map(frame.f_locals.get, ("X_test", "estimator"))
+            if isinstance(estimator, FrozenEstimator):
+                return  # fitted elsewhere: these rows may well be the target's
+            if held_out is not None:
                 break
         frame = frame.f_back
     if frame is None or not hasattr(held_out, "shape") or held_out.shape[0] != n_rows:
         return
+    does, way = WITH_HELD_OUT_ROWS[name]
     warn(
-        f"A search scores {n_rows} rows of the source here, but they pass through the map of the "
-        "target: such a score says little. Score by a scorer that holds the target, for example "
-        "scoring=NeighborAgreementScorer(X_target)."
+        f"{does} {n_rows} rows of the source here, but they pass through the map of the "
+        f"target: such a score says little. {way}"
     )

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 
-from .._validation import Interval, Real
+from ..validation._constraints import Interval, Real
 from ._base import BaseAligner, symmetric_power, weighted_mean_and_covariance
 
 

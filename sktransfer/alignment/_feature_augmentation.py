@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import OneToOneFeatureMixin
 
-from .._validation import check_domains
 from .._warning import warn
+from ..validation._domains import check_domains
 from ._base import BaseAligner
 
 

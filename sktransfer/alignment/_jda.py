@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter
 
-from .._validation import HasMethods, Integral, Interval
+from ..validation._constraints import HasMethods, Integral, Interval
+from ..validation._measured import check_classes
 from ._base import BaseAligner, merge_rows
 from ._components import KernelMap, mean_difference, stack_domains, transfer_components
 from ._tca import COMPONENT_CONSTRAINTS
@@ -129,6 +129,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
     __metadata_request__fit: ClassVar = {"X_target": True, "y_target": True}
     _reads_labels: ClassVar[bool] = True
     _one_map_for_both: ClassVar[bool] = True
+    _for_numbers: ClassVar[str] = "TCA, which reads no labels"
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **COMPONENT_CONSTRAINTS,
         "estimator": [HasMethods(["fit", "predict"]), None],
@@ -160,7 +161,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
         self.random_state = random_state
 
     def _learn(self, source, target):
-        check_classification_targets(source.y)
+        check_classes(self, source.y)
         source = merge_rows(source, with_labels=True)
         target = None if target is None else merge_rows(target, with_labels=True)
         rows, weights, in_source = stack_domains(source, target)

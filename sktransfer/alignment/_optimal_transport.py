@@ -9,8 +9,9 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._validation import Interval, Real, StrOptions, check_domains
 from ..data._domain import Domain
+from ..validation._constraints import Interval, Real, StrOptions
+from ..validation._domains import check_domains
 from ._base import BaseAligner, merge_rows, symmetric_power, weighted_mean_and_covariance
 from ._transport_plans import transport_plan
 

@@ -9,7 +9,7 @@ import scipy.linalg
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.extmath import svd_flip
 
-from .._validation import Integral, Interval
+from ..validation._constraints import Integral, Interval
 from ._base import BaseAligner, merge_rows
 
 

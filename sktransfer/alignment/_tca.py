@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from .._validation import Integral, Interval, Real, StrOptions
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ._base import BaseAligner, merge_rows
 from ._components import (
     KERNELS,

@@ -38,7 +38,7 @@ class DenseRows:
 
     def take(self, order: Tensor) -> Tensor:
         """Return the rows of these numbers, in `dtype`."""
-        return self.rows.index_select(0, order).to(self.dtype)
+        return self.rows.index_select(0, order.to(self.rows.device)).to(self.dtype)
 
     def slice(self, start: int, stop: int) -> Tensor:
         """Return a copy of the rows from `start` to `stop`, in `dtype`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,16 +57,25 @@ class Stream:
         self.weights = None if weights is None else scale_weights(weights)
         self.n_rows = max(1, n_rows if self.weights is None else round(self.weights.sum()))
 
-    def one_pass(self) -> Tensor:
-        """Return the numbers of the rows of one pass, shuffled; weighted ones in copies."""
-        rows = torch.arange(self.n_all)
-        if self.weights is not None:
-            rows = rows.repeat_interleave(draw_counts(self.weights, self.generator))
-        return rows[torch.randperm(len(rows), generator=self.generator)]
-
     def take(self, n_rows: int) -> Tensor:
         """Return the numbers of so many rows, of as many passes as that takes."""
-        passes = [self.one_pass()]
-        while sum(map(len, passes)) < n_rows:
-            passes.append(self.one_pass())
-        return torch.cat(passes)[:n_rows]
+        parts, n_taken = [], 0
+        for rows in self._passes():
+            parts.append(rows)
+            n_taken += len(rows)
+            if n_taken >= n_rows:
+                break
+        return torch.cat(parts)[:n_rows]
+
+    def _passes(self) -> Iterator[Tensor]:
+        """Yield the numbers of the rows of each pass, shuffled; weighted ones in copies."""
+        rows = torch.arange(self.n_all)
+        weights: np.ndarray | None = None
+        if self.weights is not None:  # what weighs nothing is to cost nothing, pass after pass
+            weighted = np.flatnonzero(self.weights)
+            rows, weights = torch.from_numpy(weighted), self.weights[weighted]
+        while True:
+            drawn = rows
+            if weights is not None:
+                drawn = rows.repeat_interleave(draw_counts(weights, self.generator))
+            yield drawn[torch.randperm(len(drawn), generator=self.generator)]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.datasets import fetch_openml, get_data_home, load_sample_images
 from sklearn.utils import Bunch
 
-from .._arguments import check_path, check_random_state
+from ..validation._arguments import check_path, check_random_state
 from ._photos import check_photos, fetch_photos, import_pillow, read_photos
 
 _DESCR_M = """Digits on photos (MNIST-M)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import make_moons
 
-from .._arguments import check_random_state
+from ..validation._arguments import check_random_state
 
 # The midpoint of the noise-free moons, about which they are symmetric.
 CENTRE = np.array([0.5, 0.25])

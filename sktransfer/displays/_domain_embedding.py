@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.multiclass import unique_labels
 
-from .._arguments import check_random_state
-from .._measured import looks_measured
-from .._naming import named
+from ..validation._arguments import check_random_state
+from ..validation._measured import looks_measured
+from ..validation._naming import named
 from ._drawing import SOURCE, TARGET, check_axes, import_pyplot, make_axes, make_class_colors
 from ._embedding import check_choices, check_transforms, draw_rows, embed_domains
 

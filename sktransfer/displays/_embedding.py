@@ -11,8 +11,8 @@ from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .._arguments import as_array
-from .._naming import named
+from ..validation._arguments import as_array
+from ..validation._naming import named
 
 METHODS = ("pca", "tsne")
 PERPLEXITY = 30.0  # scikit-learn's default, lowered for few rows

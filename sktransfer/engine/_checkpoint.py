@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from skorch.history import History
 from torch import Tensor
 
 from .._settings import Settings
-from .._validation import Integral, Interval, Real
 from .._values import from_json, to_json
 from .._warning import warn
+from ..validation._constraints import Integral, Interval, Real
 from ._processes import Processes
 from ._states import TornFile, pack, previous, read_states, unpack, write_states
 
@@ -76,8 +75,6 @@ class Journal:
         How often it is written.
     processes : Processes
         Those that train together; the first one writes.
-    device : torch.device
-        By which they speak to each other.
 
     Attributes
     ----------
@@ -85,11 +82,8 @@ class Journal:
         Which fit the file belongs to; empty where there is none yet.
     """
 
-    def __init__(
-        self, path: Path, settings: FitCheckpoint, processes: Processes, device: torch.device
-    ):
-        self.path, self.settings = path, settings
-        self.processes, self.device = processes, device
+    def __init__(self, path: Path, settings: FitCheckpoint, processes: Processes):
+        self.path, self.settings, self.processes = path, settings, processes
         self.tensors: dict[str, Tensor] = {}
         self.stages: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []
@@ -133,7 +127,7 @@ class Journal:
         is_due = (epochs is not None and self.n_epochs >= epochs) or (
             seconds is not None and time.monotonic() - self.wrote_at >= seconds
         )
-        if self.processes.agree([is_due], self.device)[0]:
+        if self.processes.agree([is_due])[0]:
             self._write(self._packed(state(), {**self.tensors}), history)
 
     def end_stage(self, state: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from .._arguments import check_takes
+from ..validation._arguments import check_takes
 
 
 def check_schedule(schedule: Callable[[float], float], name: str) -> Callable[[float], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from ._runtime import PrivateGenerators, device_at_hand, limited_threads
 # Numbers a prediction passes through the network at once, at least a batch of rows.
 PREDICTION_ELEMENTS = 2**20
 
+# Most rows of them, as layers may be wider than rows.
+PREDICTION_ROWS = 2**16
+
 
 @dataclass
 class Engine:
@@ -27,14 +30,12 @@ class Engine:
 
     Parameters
     ----------
-    device : torch.device
-        Where networks and rows are.
     dtype : torch.dtype
         What rows are cast to.
     generators : PrivateGenerators
         What torch draws from while a network is made and trained.
     processes : Processes
-        Those that train together.
+        Those that train together, and the device of this one, where networks and rows are.
     batch_size : int
         Least number of rows that pass at once where there is no training.
     num_workers : int
@@ -45,7 +46,6 @@ class Engine:
         Forward work of one row, which decides the number of threads.
     """
 
-    device: torch.device
     dtype: torch.dtype
     generators: PrivateGenerators
     processes: Processes
@@ -56,7 +56,12 @@ class Engine:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.device = device_at_hand(self.device)
+        self.processes = replace(self.processes, device=device_at_hand(self.device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks and rows are."""
+        return self.processes.device
 
     def rows(self, X: Any) -> Rows:
         """Put checked rows where batches of them can be taken to the device."""
@@ -96,4 +101,4 @@ class Engine:
 
     def _pass_size(self, rows: Rows) -> int:
         n_elements = max(1, math.prod(self.input_shape))
-        return max(self.batch_size, PREDICTION_ELEMENTS // n_elements)
+        return max(self.batch_size, min(PREDICTION_ROWS, PREDICTION_ELEMENTS // n_elements))

@@ -17,20 +17,23 @@ class Processes:
 
     Parameters
     ----------
+    device : torch.device
+        Where this one computes.
     rank : int
         Number of this process.
     size : int
         How many there are; of a single one nothing is exchanged.
     """
 
+    device: torch.device
     rank: int = 0
     size: int = 1
 
-    def agree(self, numbers: Iterable[int], device: torch.device) -> list[int]:
+    def agree(self, numbers: Iterable[int]) -> list[int]:
         """Return the first process's numbers."""
         if self.size == 1:
             return list(numbers)
-        tensor = torch.tensor(list(numbers), dtype=torch.int64, device=device)
+        tensor = torch.tensor(list(numbers), dtype=torch.int64, device=self.device)
         distributed.broadcast(tensor, 0)
         return tensor.tolist()
 
@@ -40,11 +43,11 @@ class Processes:
             for tensor in module.state_dict().values():
                 distributed.broadcast(tensor, 0)
 
-    def gather(self, tensor: Tensor, device: torch.device) -> list[Tensor]:
+    def gather(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensor of each process, on the CPU."""
         if self.size == 1:
             return [tensor]
-        mine = tensor.to(device)
+        mine = tensor.to(self.device)
         tensors = [torch.empty_like(mine) for _ in range(self.size)]
         distributed.all_gather(tensors, mine)
         return [each.cpu() for each in tensors]
@@ -59,12 +62,13 @@ class Processes:
         if self.size > 1:
             self._average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
 
-    def average_records(self, values: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    def average_records(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return what was recorded, numbers averaged over the processes."""
         names = [name for name, value in values.items() if isinstance(value, float)]
         if self.size == 1 or not names:
             return values
-        means = torch.tensor([values[name] for name in names], dtype=torch.float64, device=device)
+        recorded = [values[name] for name in names]
+        means = torch.tensor(recorded, dtype=torch.float64, device=self.device)
         self._average([means])
         return {**values, **dict(zip(names, means.tolist(), strict=True))}
 
@@ -79,8 +83,8 @@ class Processes:
                 tensor.copy_(mean.reshape(tensor.shape))
 
 
-def join_processes(data_parallel: bool, device: torch.device) -> tuple[Processes, torch.device]:
-    """Join the processes that a launcher has started; return them, and this one's device.
+def join_processes(data_parallel: bool, device: torch.device) -> Processes:
+    """Join the processes that a launcher has started, each of which has a GPU of its own.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def join_processes(data_parallel: bool, device: torch.device) -> tuple[Processes
         Where Accelerate is missing.
     """
     if not data_parallel:
-        return Processes(), device
+        return Processes(device)
     try:
         from accelerate import PartialState
     except ImportError as error:
@@ -98,8 +102,8 @@ def join_processes(data_parallel: bool, device: torch.device) -> tuple[Processes
         ) from error
     on_cpu = device.type == "cpu"
     state = PartialState(cpu=on_cpu)
-    processes = Processes(state.process_index, state.num_processes)
-    return processes, device if on_cpu else state.device
+    own = device if on_cpu else state.device
+    return Processes(own, state.process_index, state.num_processes)
 
 
 def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import math
 from collections.abc import Iterable, Iterator
@@ -63,35 +64,43 @@ class Run:
         engine, net, stage, journal = self.engine, self.net, self.stage, self.journal
         found, is_over = (None, False) if journal is None else journal.next_state()
         if is_over:
-            self._go_on_from(found, is_over)
+            with self._callbacks_of_stage():
+                self._go_on_from(found, is_over)
             return
-        added = [(name, callback.initialize()) for name, callback in stage.callbacks]
-        callbacks, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
         net.max_epochs = stage.epochs
         share = (stage.progress[1] - stage.progress[0]) / max(1, stage.epochs)
         step_flops = stage.row_flops * stage.sampler.rows_per_step
         rows = {} if stage.dataset is None else {"X": stage.dataset.X, "y": stage.dataset.y}
         data = {"dataset_train": stage.dataset, "dataset_valid": None}
+        callbacks = self._callbacks_of_stage()
+        with callbacks, limited_threads(step_flops), reproducible_kernels(engine.device):
+            net.notify("on_train_begin", **{"X": None, "y": None, **rows})
+            for epoch in range(self._go_on_from(found, is_over), stage.epochs):
+                net.notify("on_epoch_begin", **data)
+                self._train_epoch(stage.progress[0] + epoch * share, share)
+                if not self._goes_on_after(data):
+                    break
+                if journal is not None:
+                    journal.after_epoch(partial(state_of, self, epoch + 1), net.history)
+            self._set_learning_rates(1.0)
+            for follower in stage.followers:
+                follower.finish()
+            net.notify("on_train_end", **{"X": None, "y": None, **rows})
+            net.module_.eval()
+            self._check_finite()
+            if journal is not None:
+                journal.end_stage(state_of(self, stage.epochs))
+
+    @contextlib.contextmanager
+    def _callbacks_of_stage(self) -> Iterator[None]:
+        """Have the net call the stage's callbacks, too, and so keep their states."""
+        net = self.net
+        added = [(name, callback.initialize()) for name, callback in self.stage.callbacks]
+        before, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
         try:
-            with limited_threads(step_flops), reproducible_kernels(engine.device):
-                net.notify("on_train_begin", **{"X": None, "y": None, **rows})
-                for epoch in range(self._go_on_from(found, is_over), stage.epochs):
-                    net.notify("on_epoch_begin", **data)
-                    self._train_epoch(stage.progress[0] + epoch * share, share)
-                    if not self._goes_on_after(data):
-                        break
-                    if journal is not None:
-                        journal.after_epoch(partial(state_of, self, epoch + 1), net.history)
-                self._set_learning_rates(1.0)
-                for follower in stage.followers:
-                    follower.finish()
-                net.notify("on_train_end", **{"X": None, "y": None, **rows})
+            yield
         finally:
-            net.callbacks_ = callbacks
-        net.module_.eval()
-        self._check_finite()
-        if journal is not None:
-            journal.end_stage(state_of(self, stage.epochs))
+            net.callbacks_ = before
 
     def _go_on_from(self, found: dict[str, Any] | None, is_over: bool) -> int:
         """Bring all to a state that was found, if any was; return the epochs that it has had."""
@@ -134,12 +143,14 @@ class Run:
         self, losses: dict[str, Tensor], parameters: Iterable[nn.Parameter] | None = None
     ) -> None:
         net = self.net
+        learning: list[nn.Parameter] | None = None
+        if parameters is not None:
+            learning = [parameter for parameter in parameters if parameter.requires_grad]
+            if not learning:  # of a player whose layers are all frozen, or that has none
+                return
         for parameter in self.trained:
             parameter.grad = None
-        if parameters is None:
-            total(losses).backward()
-        else:
-            total(losses).backward(inputs=[p for p in parameters if p.requires_grad])
+        total(losses).backward(inputs=learning)
         self.engine.processes.average_gradients(self.trained)
         if self.gradient_events:
             named = TeeGenerator(self._named_parameters())
@@ -161,8 +172,8 @@ class Run:
         self.factor = factor
 
     def _record(self, recorder: EpochRecorder) -> None:
-        net, processes = self.net, self.engine.processes
-        for name, value in processes.average_records(recorder.finish(), self.engine.device).items():
+        net = self.net
+        for name, value in self.engine.processes.average_records(recorder.finish()).items():
             net.history.record(name, value)
         first = net.optimizer_.param_groups[0]
         net.history.record("learning_rate", first["lr"] / first.get("scale", 1.0))

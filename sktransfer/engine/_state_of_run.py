@@ -45,7 +45,7 @@ def state_of(run: InProgress, epoch: int) -> dict[str, Any]:
         "has_gradient": [parameter.grad is not None for parameter in run.trained],
         "optimizer": net.optimizer_.state_dict(),
         "factor": run.factor,
-        "generators": engine.processes.gather(generators, engine.device),
+        "generators": engine.processes.gather(generators),
         "sampler": stage.sampler.state_dict(),
         "followers": [follower.state_dict() for follower in stage.followers],
         "callbacks": {name: _callback_state(name, call) for name, call in net.callbacks_},

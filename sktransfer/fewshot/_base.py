@@ -12,19 +12,19 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._arguments import check_takes
-from .._deep import BaseDeepEstimator
 from .._docs import BLOCKS
-from .._parameters import parameters
 from .._task import Classification, encoded
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, StrOptions
 from ..data._batch import Batch
 from ..data._domain import Domain
 from ..data._sampler import DomainRows
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._net import callback_dataset
 from ..engine._stage import GradientStep, Stage
 from ..network._augment import features_of
+from ..validation._arguments import check_takes
+from ..validation._constraints import Integral, Interval, StrOptions
 from ._episodes import Episode, EpisodeSampler, EpisodeSize
 from ._support import SupportMixin
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._deep import BaseDeepEstimator
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._training import TrainingParameters
 from ..data._domain import Domain
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._stage import Stage
 from ._heads import PrototypeHead
 from ._support import SupportMixin

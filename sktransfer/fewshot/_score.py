@@ -11,8 +11,8 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .._arguments import as_array, check_random_state, check_same_length
-from .._naming import named
+from ..validation._arguments import as_array, check_random_state, check_same_length
+from ..validation._naming import named
 from ._support import SupportMixin
 
 # Labels of some rows by the rows and labels of others.
@@ -154,7 +154,11 @@ def _what_answers(estimator: Any, X: Any) -> tuple[np.ndarray, Answer]:
         X = as_array(X, "X")
         X = X.tocsr() if issparse(X) else X if hasattr(X, "shape") else np.asarray(X)
         return X, lambda support, y, queries: clone(estimator).fit(support, y).predict(queries)
-    check_is_fitted(estimator)
+    check_is_fitted(
+        estimator,
+        msg="This %(name)s instance is not fitted yet: an episode shows its body a support, and "
+        "trains nothing. Fit it first on rows of other classes than these, fit(X_base, y_base).",
+    )
 
     def answer(support: np.ndarray, y: np.ndarray, queries: np.ndarray) -> np.ndarray:
         task, head = estimator._head_upon(support, y)

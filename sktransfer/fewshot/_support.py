@@ -12,16 +12,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
-from .._arguments import as_array, check_same_length
-from .._classifier import DeepClassifierMixin
-from .._naming import named
 from .._task import Classification, encoded
-from .._validation import check_rows_to_predict, check_sample_weight
 from .._warning import warn
-from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
+from ..deep._classifier import DeepClassifierMixin
 from ..engine._stage import Stage
 from ..network._build import make_body
+from ..validation._arguments import as_array, check_same_length, check_sample_weight
+from ..validation._domains import check_rows_to_predict
+from ..validation._naming import named
+from ..validation._torch_rows import TorchRows
 from ._heads import SupportHead
 from ._network import FewShotNetwork
 

@@ -13,20 +13,20 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from torch import Tensor, nn
 
-from .._arguments import check_takes
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import encoded
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real
 from .._warning import warn
 from ..data._batch import Batch
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._net import callback_dataset
 from ..engine._stage import Follower, GradientStep, Stage
 from ..network._augment import features_of
 from ..network._build import floating_type, make_module
+from ..validation._arguments import check_takes
+from ..validation._constraints import Integral, Interval, Real
 from ._cached import (
     features_before,
     keep_for_prediction,

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._class_weights import weigh_classes
-from .._classifier import DeepClassifierMixin
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import StrOptions
 from .._warning import warn
 from ..data._domain import Domain, Domains
+from ..deep._class_weights import weigh_classes
+from ..deep._classifier import DeepClassifierMixin
+from ..deep._parameters import parameters
 from ..engine._stage import Stage
 from ..network._build import floating_type
+from ..validation._constraints import StrOptions
 from ._base import BaseFineTuning
 from ._settings import SourceTraining
 from ._stages import TrainingRows

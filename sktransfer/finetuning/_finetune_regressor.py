@@ -8,14 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._regressor import DeepRegressorMixin
-from .._validation import Interval, Real
 from .._warning import warn
 from ..data._domain import Domain
 from ..data._sampler import Sampler
+from ..deep._parameters import parameters
+from ..deep._regressor import DeepRegressorMixin
 from ..engine._decay import WeightDecay, decay_rate, default_weights
 from ..engine._stage import Follower, Stage
+from ..validation._constraints import Interval, Real
 from ._base import BaseFineTuning
 from ._stages import Part
 

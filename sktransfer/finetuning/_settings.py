@@ -6,7 +6,7 @@ import os
 from typing import Any, ClassVar
 
 from .._settings import Settings
-from .._validation import HasMethods, Integral, Interval, Real
+from ..validation._constraints import HasMethods, Integral, Interval, Real
 
 
 class SourceTraining(Settings):

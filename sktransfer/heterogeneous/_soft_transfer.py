@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._resuming import checkpoint_of_part
-from .._validation import Integral, Interval
 from .._warning import quiet, warn
 from ..adaptation._own_bodies import OwnBodiesClassifier
 from ..data._batch import Batch
 from ..data._domain import Domain, Domains
+from ..deep._parameters import parameters
+from ..deep._resuming import checkpoint_of_part
 from ..layers import scale_gradient
 from ..network._build import check_layer_sizes
 from ..network._network import TransferNetwork
 from ..network._probe import Probe, probe
+from ..validation._constraints import Integral, Interval
 from ._inner_validation import describe_no_gain, hold_out, predict_plainly
 from ._shared_columns import find_positions, find_shared, make_shared_bodies
 

@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
-from .._validation import Integral, Interval
 from .._warning import warn
 from .._wrapping import (
     WrapperMixin,
@@ -20,6 +19,7 @@ from .._wrapping import (
     takes_sample_weight,
 )
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Integral, Interval
 
 # Errors are kept this far from 0, so that a perfect round has a finite vote.
 LEAST_ERROR = 1e-3

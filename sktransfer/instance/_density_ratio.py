@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
-from .._validation import check_domains, check_rows_to_predict
 from .._warning import warn
 from ..data._domain import Domain, Domains
+from ..data._spread import warn_where_columns_outweigh
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._rows import effective_size
 
 KERNEL_TYPES: Any = [np.float64, np.float32]
@@ -26,6 +27,8 @@ class BaseDensityRatio(BaseTransferEstimator):
     _parameter_constraints: ClassVar = {"random_state": ["random_state"]}
 
     random_state: Any
+
+    _measures_distances: ClassVar = True
 
     @abstractmethod
     def _estimate(self, source: Domain, X_target: Any, random_state: Any) -> np.ndarray:
@@ -54,6 +57,8 @@ class BaseDensityRatio(BaseTransferEstimator):
 
     def _weigh(self, source: Domain, X_target: Any) -> None:
         """Set the weights; rows that weigh nothing teach nothing, and get theirs as new rows do."""
+        if self._measures_distances:
+            warn_where_columns_outweigh(self, source.X, "distances hardly show")
         seen = source.weighted()
         weights = self._estimate(seen, X_target, check_random_state(self.random_state))
         if weights.max() <= LEAST_RATIO:

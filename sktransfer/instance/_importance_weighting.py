@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from .._docs import BLOCKS, with_shared_docs
 from .._estimator import BaseTransferEstimator
-from .._validation import HasMethods, StrOptions
 from .._warning import warn
 from .._wrapping import DelegatingMixin, find_classes, fit_weighted, stack_rows
 from ..data._domain import Domains
+from ..validation._constraints import HasMethods, StrOptions
 from ._kliep import KLIEP
 from ._kmm import KMM
 from ._logistic_ratio import LogisticRatio
@@ -77,6 +77,8 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
         "weighting": [StrOptions(set(WEIGHTINGS)), HasMethods("fit")],
         "random_state": ["random_state"],
     }
+
+    _computes_with_rows: ClassVar = True
 
     def __init__(self, estimator=None, weighting="ulsif", *, random_state=None):
         self.estimator = estimator

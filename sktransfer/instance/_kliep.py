@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 from sklearn.metrics.pairwise import rbf_kernel
 
 from .._row_order import shuffle_rows
-from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
+from ..validation._constraints import Integral, Interval, Real
 from ._density_ratio import LEAST_RATIO, BaseDensityRatio, normalized
 from ._rows import median_distance
 from ._ulsif import BANDWIDTHS

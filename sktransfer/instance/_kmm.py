@@ -10,8 +10,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import gen_batches
 
 from .._row_order import draw_rows, shuffle_rows
-from .._validation import Integral, Interval, Real, StrOptions
 from ..data._domain import Domain
+from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ._density_ratio import BaseDensityRatio, normalized
 from ._rows import median_distance
 

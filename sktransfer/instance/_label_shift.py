@@ -11,10 +11,11 @@ from sklearn.utils import check_random_state
 
 from .._estimator import BaseTransferEstimator
 from .._row_order import make_folds
-from .._validation import Integral, Interval, Real, StrOptions, check_rows_to_predict
 from .._warning import warn
 from .._wrapping import WrapperMixin, find_classes, fit_weighted
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Integral, Interval, Real, StrOptions
+from ..validation._domains import check_rows_to_predict
 from ._calibration import calibrate, fit_calibration
 from ._priors import (
     HeldOut,

@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._row_order import shuffle_rows
-from .._validation import HasMethods, Integral, Interval
 from .._wrapping import fit_weighted, may_take_sparse, stack_rows
 from ..data._domain import Domain
+from ..validation._constraints import HasMethods, Integral, Interval
 from ._density_ratio import BaseDensityRatio, normalized
 
 # Probabilities of a domain are kept this far from 0 and 1.
@@ -76,6 +76,7 @@ class LogisticRatio(BaseDensityRatio):
     True
     """
 
+    _measures_distances: ClassVar = False
     _parameter_constraints: ClassVar = {
         **BaseDensityRatio._parameter_constraints,
         "classifier": [None, HasMethods(["fit", "predict_proba"])],

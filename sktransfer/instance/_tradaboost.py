@@ -9,9 +9,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 
-from .._validation import check_rows_to_predict
 from .._wrapping import check_labelled_target, find_classes
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_rows_to_predict
 from ._boosting import (
     LEAST_ERROR,
     BaseTrAdaBoost,

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.metrics.pairwise import rbf_kernel
 
 from .._row_order import draw_rows, shuffle_rows
-from .._validation import Integral, Interval, Real
 from ..data._domain import Domain
+from ..validation._constraints import Integral, Interval, Real
 from ._density_ratio import BaseDensityRatio, normalized
 from ._rows import median_distance
 

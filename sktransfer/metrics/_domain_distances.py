@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
-from .._arguments import check_random_state
-from .._validation import Integral, Real
+from ..validation._arguments import check_random_state
+from ..validation._constraints import Integral, Real
 from ._moments import covariance
 from ._rows import check_domains, iter_rows, working_numbers
 

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances
 
-from .._arguments import check_random_state
 from .._kernels import mean_of_powers
-from .._validation import Real
+from ..validation._arguments import check_random_state
+from ..validation._constraints import Real
 from ._moments import mean_row, total_variance
 from ._rows import check_domains, read_rows, row_blocks
 

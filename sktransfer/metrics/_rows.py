@@ -12,9 +12,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .._arguments import as_array, check_same_columns
-from .._naming import check_values, named
-from .._target_labels import find_labelled
+from ..validation._arguments import as_array, check_same_columns
+from ..validation._naming import check_values, named
+from ..validation._target_labels import find_labelled
 
 # Above this, blocks of rows take more memory and no less time.
 MOST_ROWS = 2048

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from .._validation import Real
+from ..validation._constraints import Real
 from ._rows import check_labels, check_rows
 
 # Probabilities in half precision sum to 1 within this.

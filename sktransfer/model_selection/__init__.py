@@ -1,6 +1,6 @@
 """Target data through searches and pipelines, and scores that need no target labels."""
 
-from .._target_domain import TargetDomain
+from ..data._target_domain import TargetDomain
 from ._confidence import BNMScorer, EntropyScorer, InfoMaxScorer, SNDScorer
 from ._importance import DEVScorer, IWCVScorer
 from ._pipeline import TransferPipeline, make_transfer_pipeline

@@ -16,12 +16,12 @@ from .._docs import with_shared_docs
 from ._scoring import (
     LEAST_PROBABILITY,
     BaseTargetScorer,
-    as_for_source,
     check_has_predict,
     check_labelled_rows,
     extract_features,
     predicts_numbers,
 )
+from ._source_side import as_for_source
 
 # Folds by which the domain classifier tells of rows that it has not seen.
 N_FOLDS = 5

@@ -12,9 +12,9 @@ from sklearn.utils.metadata_routing import MetadataRequest, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
-from .._arguments import meant
-from .._target_domain import TargetDomain
 from .._warning import warn
+from ..data._target_domain import TargetDomain
+from ..validation._arguments import meant
 from ._source_only import answer_of_parts
 from ._travelling_rows import TravellingRows, by_method, fit_transform_step
 
@@ -29,6 +29,10 @@ def _transforms(pipeline: TransferPipeline) -> bool:
 
 def _predicts(pipeline: TransferPipeline) -> bool:
     return hasattr(pipeline._final_estimator, "predict")
+
+
+def _adapts(pipeline: TransferPipeline) -> bool:
+    return hasattr(pipeline._final_estimator, "adapt")
 
 
 class TransferPipeline(Pipeline):
@@ -151,6 +155,27 @@ class TransferPipeline(Pipeline):
         source = self._fit_steps("fit", X, y, X_target, y_target, sample_weight, domains, params)
         with config_context(enable_metadata_routing=True):
             return self.steps[-1][1].predict(source)
+
+    @available_if(_adapts)
+    def adapt(self, X_target: Any, *args: Any, **params: Any) -> TransferPipeline:
+        """Adapt the fitted last step to further target rows, which pass through the others first.
+
+        Parameters
+        ----------
+        X_target : array-like of shape (n_target, ...)
+            Rows as `predict` takes them. The transformers stay as they were fitted.
+        *args, **params
+            What else the `adapt` of the last step takes, such as labels.
+
+        Returns
+        -------
+        self : TransferPipeline
+            The pipeline, its last step adapted.
+        """
+        for _, _, step in self._iter(with_final=False):
+            X_target = step.transform(X_target)
+        self.steps[-1][1].adapt(X_target, *args, **params)
+        return self
 
     def source_only(self) -> TransferPipeline:
         """Return the pipeline without transfer, its twin: each step as it says of itself.

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from .._arguments import as_array, check_same_length
+from .._wrapping import is_fitted
 from ..metrics import proxy_a_distance
+from ..validation._arguments import as_array, check_same_length
 from ._confidence import InfoMaxScorer, SNDScorer
-from ._scoring import TargetAccuracyScorer, as_for_source, extract_features, refuse_numbers
+from ._scoring import TargetAccuracyScorer, extract_features, refuse_numbers
 from ._source_only import make_source_only, transfers
+from ._source_side import as_for_source
 from ._structure import ClassAMIScorer, NeighborAgreementScorer
 
 # Shares by less than which two fits do not differ.
@@ -162,25 +162,16 @@ def adaptation_report(
     accuracy = None if y_target is None else TargetAccuracyScorer(X_target, y_target)
     check_same_length(np.shape(X)[0] if hasattr(X, "shape") else len(X), "X", y, "y")
     _check_scorers(scorers)
-    if source_only is not None and not _is_fitted(source_only):
-        raise ValueError(
-            f"source_only={source_only!r} is not fitted: fit it on X and y, or leave it out."
-        )
+    _check_source_only(source_only)
     if scorers is None:
         scorers = {kind.__name__: kind(X_target) for kind in (ClassAMIScorer, InfoMaxScorer)}
     if source_only is None:
         source_only = make_source_only(estimator).fit(X, y)
     pair = source_only, _fitted(estimator, X, y, X_target)
     before, after = (np.asarray(fit.predict(X_target)) for fit in pair)
-    shown = {
-        "source accuracy": lambda fit, X, y: accuracy_score(y, as_for_source(fit).predict(X)),
-        "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
-        "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
-        "NeighborAgreementScorer": NeighborAgreementScorer(X_target),
-        "SNDScorer": SNDScorer(X_target),
-        **scorers,
-        **({} if accuracy is None else {"target accuracy": accuracy}),
-    }
+    shown = {**_own_scorers(X_target), **scorers}
+    if accuracy is not None:
+        shown["target accuracy"] = accuracy
     figures = {
         name: (float(score(pair[0], X, y)), float(score(pair[1], X, y)))
         for name, score in shown.items()
@@ -197,6 +188,17 @@ def adaptation_report(
         f"by the source-only twin, {reason}."
     )
     return AdaptationReport(verdict, explanation, figures, changed, source_only)
+
+
+def _own_scorers(X_target) -> dict[str, Any]:
+    """Return what every report shows, the witnesses among it."""
+    return {
+        "source accuracy": lambda fit, X, y: accuracy_score(y, as_for_source(fit).predict(X)),
+        "proxy A-distance": lambda fit, X, _: _distance_of_domains(fit, X, X_target),
+        "gap of class shares": lambda fit, _, y: class_share_gap(fit.predict(X_target), y),
+        "NeighborAgreementScorer": NeighborAgreementScorer(X_target),
+        "SNDScorer": SNDScorer(X_target),
+    }
 
 
 def class_share_gap(labels: np.ndarray, y) -> float:
@@ -275,16 +277,15 @@ def _check_scorers(scorers) -> None:
             )
 
 
-def _is_fitted(estimator) -> bool:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
+def _check_source_only(source_only) -> None:
+    if source_only is not None and not is_fitted(source_only):
+        raise ValueError(
+            f"source_only={source_only!r} is not fitted: fit it on X and y, or leave it out."
+        )
 
 
 def _fitted(estimator, X, y, X_target):
-    if _is_fitted(estimator):
+    if is_fitted(estimator):
         return estimator
     return clone(estimator).fit(X, y, X_target=X_target)
 

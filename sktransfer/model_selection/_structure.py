@@ -12,13 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
 from .._docs import with_shared_docs
-from ._scoring import (
-    BaseTargetScorer,
-    as_for_source,
-    check_labelled_rows,
-    extract_features,
-    predict_labels,
-)
+from ._scoring import BaseTargetScorer, check_labelled_rows, extract_features, predict_labels
+from ._source_side import as_for_source
 
 # Starts of k-means, of which the best is taken.
 N_STARTS = 3

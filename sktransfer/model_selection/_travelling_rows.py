@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._target_labels import find_labelled, in_type_of
+from ..validation._target_labels import find_labelled, in_type_of, refuse_words_beside_numbers
 
 
 class TravellingRows:
@@ -53,6 +53,7 @@ class TravellingRows:
             return self.X, self.y, params
         known = np.array(np.ma.getdata(np.asarray(labels))[labelled].tolist())
         y = np.asarray(self.y)
+        refuse_words_beside_numbers(y, known)
         stacked_y = np.concatenate([y, in_type_of(y, known)])
         for name in params:
             if params[name] is self.given.get("sample_weight"):
@@ -66,7 +67,24 @@ def fit_transform_step(step, X, y, moving, params):
         transformed = step.fit_transform(X, y, **params["fit_transform"])
     else:
         transformed = step.fit(X, y, **params["fit"]).transform(X, **params["transform"])
-    return step, transformed, {name: step.transform(rows) for name, rows in moving.items()}
+    moved = {name: _transform(step, X, rows, name) for name, rows in moving.items()}
+    return step, transformed, moved
+
+
+def _transform(step, X, rows, name: str):
+    """Transform rows of another set; where they have other columns than `X`, say why that fails."""
+    try:
+        return step.transform(rows)
+    except ValueError as error:
+        widths = [getattr(part, "shape", (0, 0))[1:] for part in (X, rows)]
+        if widths[0] == widths[1]:
+            raise
+        raise ValueError(
+            f"{name} has rows of shape {widths[1]}, but X has rows of shape {widths[0]}, to which "
+            f"{type(step).__name__} was fitted: {error} A step before the last takes source and "
+            "target of the same features. Where they are to differ "
+            "(HeterogeneousTransferClassifier), transform each domain by itself before fit."
+        ) from error
 
 
 def by_method(routed, rows: TravellingRows) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from .._arguments import refuse_unknown
 from ..data._domain import Domain
+from ..validation._arguments import refuse_unknown
 from ._tasks import (
     COLUMNS,
     ROWS,

@@ -13,8 +13,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from .._docs import BLOCKS
 from .._estimator import AtomicFitMixin
-from .._validation import Interval, Real, check_rows_to_predict
 from ..data._domain import Domain
+from ..validation._constraints import Interval, Real
+from ..validation._domains import check_rows_to_predict
 from ._answers import TaskClassifierMixin, TaskRegressorMixin
 from ._linear import LogisticLosses, SquaredLosses, TaskRows
 from ._tasks import TaskLabels, check_tasks

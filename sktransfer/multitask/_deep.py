@@ -14,19 +14,19 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import encoded
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, Real, StrOptions
-from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._average import WeightAverage
 from ..engine._net import callback_dataset
 from ..engine._runtime import limited_threads
 from ..engine._stage import GradientStep, Stage, Step
 from ..network._build import make_body, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval, Real, StrOptions
+from ..validation._torch_rows import TorchRows
 from ._heads import head_penalty, make_heads
 from ._several import SeveralTasks
 from ._tasks import ROWS, TaskLabels, check_tasks

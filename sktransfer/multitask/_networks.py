@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import softmax
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
 from .._task import Task
-from .._validation import StrOptions
 from ..data._domain import Domain
+from ..deep._parameters import parameters
+from ..validation._constraints import StrOptions
 from ._answers import TaskClassifierMixin, TaskRegressorMixin
 from ._deep import BaseTaskNetwork, fill_columns
 from ._several import SeveralClassifications, SeveralRegressions

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._docs import BLOCKS, with_shared_docs
-from .._validation import Integral, Interval, Real
+from ..validation._constraints import Integral, Interval, Real
 from ._base import POSITIVE, BaseLinearTaskClassifier, BaseLinearTaskRegressor, Solve
 
 EPSILON = 1e-3  # of the mean variance of tasks, added to each in the end; in the first round all

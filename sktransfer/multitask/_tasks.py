@@ -10,11 +10,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from .._arguments import as_array, check_same_length
-from .._naming import named
-from .._target_labels import find_missing
-from .._validation import ArrayRows, check_domains, check_labelled_rows
 from ..data._domain import Domain
+from ..validation._arguments import as_array, check_same_length
+from ..validation._domains import ArrayRows, check_domains, check_labelled_rows
+from ..validation._naming import named
+from ..validation._target_labels import find_missing
 
 SINGLE, COLUMNS, ROWS = "single", "columns", "rows"
 

@@ -46,6 +46,12 @@ def make_module(
     try:
         module = (default if given is None else given)(*arguments)
     except Exception as error:
+        if isinstance(given, type) and issubclass(given, nn.Module):
+            raise ValueError(
+                f"{name} is the class {given.__name__}, and {call} failed: "
+                f"{str(error).rstrip('.')}. Give a module of it, {name}={given.__name__}(...), or "
+                "a callable that takes these arguments and returns a torch.nn.Module."
+            ) from error
         raise ValueError(
             f"{call} failed: {str(error).rstrip('.')}. A callable must take these arguments and "
             "return a torch.nn.Module."

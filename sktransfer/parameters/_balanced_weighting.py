@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from .._docs import BLOCKS, with_shared_docs
 from .._estimator import BaseTransferEstimator
-from .._validation import Interval, Real
 from .._warning import warn
 from .._wrapping import (
     DelegatingMixin,
@@ -20,6 +19,7 @@ from .._wrapping import (
     stack_rows,
 )
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Interval, Real
 
 BLOCKS["balanced_weighting_text"] = """\
 Parameters

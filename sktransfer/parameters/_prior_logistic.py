@@ -15,9 +15,10 @@ from sklearn.utils.extmath import safe_sparse_dot
 from .._docs import with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._row_order import make_folds
-from .._validation import check_domains, check_rows_to_predict
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
+from ..validation._target_labels import refuse_words_beside_numbers
 from ._priors import PRIOR_CONSTRAINTS, PriorMixin, read_coefficients
 
 # Strengths that are tried, times the mean square of a row's features, and folds they are tried in.
@@ -44,6 +45,18 @@ def spread_prior(
     return wide, offsets
 
 
+def losses_and_slopes(logits: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the negative log likelihood of each row, and its derivatives by the logits.
+
+    It is logistic for one column of logits and answers (0 or 1), softmax for more.
+    """
+    if logits.shape[1] == 1:
+        losses = np.logaddexp(0, logits[:, 0]) - answers[:, 0] * logits[:, 0]
+        return losses, expit(logits) - answers
+    losses = -(answers * log_softmax(logits, axis=1)).sum(axis=1)
+    return losses, softmax(logits, axis=1) - answers
+
+
 def logistic_deviations(
     X: Any,
     codes: np.ndarray,
@@ -54,7 +67,7 @@ def logistic_deviations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``min_{V, c} sum_j p_j loss(y_j, (W_S + V) x_j + b_S + c) + strength/2 ||V||^2``.
 
-    The loss is the negative log likelihood, logistic for a prior of one row, softmax for more.
+    The loss is that of `losses_and_slopes`, logistic for a prior of one row.
 
     Returns
     -------
@@ -81,12 +94,7 @@ def logistic_deviations(
         logits = fixed + c
         if learn_coef:
             logits = logits + safe_sparse_dot(X, V.T, dense_output=True)
-        if n_outputs == 1:
-            losses = np.logaddexp(0, logits[:, 0]) - answers[:, 0] * logits[:, 0]
-            slopes = expit(logits) - answers
-        else:
-            losses = -(answers * log_softmax(logits, axis=1)).sum(axis=1)
-            slopes = softmax(logits, axis=1) - answers
+        losses, slopes = losses_and_slopes(logits, answers)
         slopes *= shares[:, np.newaxis]
         of_c = slopes.sum(axis=0) + (penalty * c if shrink_intercept else 0)
         value = shares @ losses + penalty / 2 * (V**2).sum()
@@ -193,6 +201,8 @@ class PriorTransferClassifier(PriorMixin, ClassifierMixin, BaseTransferEstimator
                 f"source is {type(self.source_).__name__}, which has no classes_: give a linear "
                 "classifier such as LogisticRegression."
             )
+        if target is not None:
+            refuse_words_beside_numbers(known, target.labels)
         self.classes_ = known if target is None else np.union1d(known, find_classes(target))
         self.coef_, self.intercept_ = spread_prior(coef, intercept, known, self.classes_)
         self.strength_ = np.inf

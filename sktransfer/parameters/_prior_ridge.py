@@ -11,8 +11,8 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from .._docs import with_shared_docs
 from .._estimator import BaseTransferEstimator
-from .._validation import check_domains, check_rows_to_predict
 from ..data._domain import Domain, Domains
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._priors import PRIOR_CONSTRAINTS, PriorMixin, read_coefficients
 from ._ridge import center, deviations
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._docs import BLOCKS
-from .._validation import HasMethods, Interval, Real, StrOptions
 from .._warning import warn
-from .._wrapping import check_labelled_target, fit_weighted
+from .._wrapping import check_labelled_target, fit_weighted, is_fitted
 from ..data._domain import Domain, Domains
+from ..validation._constraints import HasMethods, Interval, Real, StrOptions
 
 PRIOR_CONSTRAINTS: dict[str, list[object]] = {
     "source": [None, HasMethods(["fit", "predict"])],
@@ -42,15 +40,6 @@ Notes
 -----
 The target needs labels for the rows that are to teach; rows without are not used. Without a
 target, the model is the source's."""
-
-
-def is_fitted(estimator: Any) -> bool:
-    """Whether an estimator was fitted."""
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
 
 
 def read_coefficients(source: Any, n_features: int) -> tuple[np.ndarray, np.ndarray]:

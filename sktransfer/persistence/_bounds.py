@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._deep import BaseDeepEstimator
+from ..deep._base import BaseDeepEstimator
 from ..network._build import check_layer_sizes
 from ..network._network import TransferNetwork
 

@@ -12,11 +12,11 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from .._deep import BaseDeepEstimator
 from .._exports import EXPORTS, NETWORKS_BESIDE, OF_NETWORKS
 from .._settings import Settings
 from .._values import Reader, to_json
 from .._version import __version__
+from ..deep._base import BaseDeepEstimator
 from ..engine._checks import check_device
 from ..engine._processes import Processes
 from ._bounds import check_attributes, check_structure, owner_of
@@ -147,8 +147,8 @@ def build_net(estimator: BaseDeepEstimator, description: dict[str, Any]) -> None
         raise ValueError(f"rows cannot be of type {dtype}")
     # Ones and not zeros: as the mask of a text, zeros would leave nothing to take a mean of.
     rows = np.ones((2, *estimator.input_shape_), dtype)
-    task, device = estimator._fitted_task(), check_device(estimator.device)
-    estimator._build(rows, task, 0, device, Processes())
+    processes = Processes(check_device(estimator.device))
+    estimator._build(rows, estimator._fitted_task(), 0, processes)
     estimator.net_.history = estimator.history_
 
 

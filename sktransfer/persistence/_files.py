@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .._arguments import check_path
 from .._replacing import replacing
+from ..validation._arguments import check_path
 
 # The entry of the header that is ours, and the version of what it holds. One entry alone, as
 # safetensors writes several in any order.

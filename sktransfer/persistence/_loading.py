@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from .._arguments import check_path
-from .._deep import BaseDeepEstimator
 from .._settings import Settings
 from .._values import Reader
 from .._warning import warn
+from ..deep._base import BaseDeepEstimator
 from ..engine._checks import check_device
+from ..validation._arguments import check_path
 from ._bounds import check_parameters, check_sizes, find_nonfinite
 from ._estimators import (
     NOT_SAVED,

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._arguments import check_path
 from .._replacing import replacing
 from .._task import Classification, Task
 from ..network._network import TransferNetwork
+from ..validation._arguments import check_path
 from ._onnx_steps import INPUT, join_models
 from ._pipelines import is_pipeline
 from ._saving import check_saveable

@@ -10,9 +10,9 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._arguments import check_path
-from .._deep import BaseDeepEstimator
 from .._values import Reader
+from ..deep._base import BaseDeepEstimator
+from ..validation._arguments import check_path
 from ._bounds import check_sizes, find_nonfinite
 from ._estimators import (
     build_net,

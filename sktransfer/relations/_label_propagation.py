@@ -10,17 +10,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import StandardScaler, normalize
 
 from .._estimator import BaseTransferEstimator
-from .._validation import (
-    Integral,
-    Interval,
-    Real,
-    StrOptions,
-    check_domains,
-    check_rows_to_predict,
-)
 from .._warning import warn
 from .._wrapping import find_classes
 from ..data._domain import Domain, Domains
+from ..data._spread import warn_where_columns_outweigh
+from ..validation._constraints import Integral, Interval, Real, StrOptions
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._graph import (
     affinity,
     distinct_rows,
@@ -178,6 +173,8 @@ class CrossDomainLabelPropagation(ClassifierMixin, BaseTransferEstimator):
         self.n_target_rows_ = 0 if target is None else len(target)
         labelled = None if target is None or target.y is None else target.labelled()
         self.classes_ = find_classes(source, labelled)
+        if not self.standardize:
+            warn_where_columns_outweigh(self, source.X, "nearness hardly depends on")
         self._keep_source(source)
         self.class_factors_ = np.ones(len(self.classes_))
         if target is not None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Interval, Real
+from ..deep._parameters import parameters
 from ..network._build import check_layer_sizes, make_head, make_mlp
 from ..network._network import TransferNetwork
+from ..validation._constraints import Interval, Real
 from ._pretraining import BasePretraining
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._arguments import check_takes
 from .._docs import with_shared_docs
-from .._parameters import parameters
-from .._validation import Integral, Interval, Real
+from ..deep._parameters import parameters
 from ..network._build import check_layer_sizes, make_mlp
 from ..network._network import TransferNetwork
+from ..validation._arguments import check_takes
+from ..validation._constraints import Integral, Interval, Real
 from ._pretraining import BasePretraining
 
 

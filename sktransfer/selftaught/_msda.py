@@ -11,8 +11,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, gen_batches
 
 from .._estimator import BaseTransferEstimator
-from .._validation import Integral, Interval, Real, check_domains, check_rows_to_predict
 from ..data._domain import Domain, Domains
+from ..validation._constraints import Integral, Interval, Real
+from ..validation._domains import check_domains, check_rows_to_predict
 
 FLOATS = [np.float64, np.float32]
 

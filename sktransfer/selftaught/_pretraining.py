@@ -13,17 +13,18 @@ import torch
 from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
-from .._deep import BaseDeepEstimator
-from .._parameters import parameters
 from .._task import Task
-from .._training import TrainingParameters
-from .._validation import Integral, Interval, check_domains
 from ..data._batch import Batch, View
-from ..data._checks import TorchRows
 from ..data._domain import Domain, Domains
+from ..deep._base import BaseDeepEstimator
+from ..deep._parameters import parameters
+from ..deep._training import TrainingParameters
 from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._constraints import Integral, Interval
+from ..validation._domains import check_domains
+from ..validation._torch_rows import TorchRows
 
 
 class Representation(Task):

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from .._docs import with_shared_docs
-from .._validation import HasMethods, Interval, Real, StrOptions
+from ..validation._constraints import HasMethods, Interval, Real, StrOptions
 from ._base import BaseZeroShotClassifier
 
 # A row's probability of an attribute is at least this: no attribute rules a class out alone.

@@ -9,7 +9,7 @@ from scipy.linalg import eigh
 from sklearn.preprocessing import normalize
 
 from .._docs import with_shared_docs
-from .._validation import Interval, Real, StrOptions
+from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseZeroShotClassifier
 
 

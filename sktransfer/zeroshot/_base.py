@@ -9,18 +9,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
-from .._arguments import refuse_unknown
 from .._docs import BLOCKS
 from .._estimator import AtomicFitMixin
 from .._row_order import make_folds
-from .._validation import (
-    HasMethods,
-    Interval,
-    Real,
-    StrOptions,
-    check_domains,
-    check_rows_to_predict,
-)
+from ..validation._arguments import refuse_unknown
+from ..validation._constraints import HasMethods, Interval, Real, StrOptions
+from ..validation._domains import check_domains, check_rows_to_predict
 from ._descriptions import Described, describe
 from ._search import (
     Rows,

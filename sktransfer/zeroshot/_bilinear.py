@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.preprocessing import KernelCenterer
 
 from .._docs import with_shared_docs
-from .._validation import Interval, Real, StrOptions
+from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseZeroShotClassifier
 
 POSITIVE = [Interval(Real, 0, None, closed="neither")]

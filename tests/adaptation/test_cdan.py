@@ -20,6 +20,7 @@ from sktransfer.adaptation._cdan import (
     weighted_adversarial_loss,
 )
 from sktransfer.adaptation._dann import domain_adversarial_loss
+from tests.adaptation.problems import ONE_STEP
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-20, 20)).map(torch.from_numpy)
 
@@ -88,13 +89,7 @@ def step(domains, lambda_, **params):
         label_classifier=head,
         domain_classifier=domain,
         lambda_=lambda_,
-        lambda_schedule="constant",
-        optimizer=torch.optim.SGD,
-        learning_rate=0.1,
-        average_weights=0.0,
-        batch_size=90,
-        max_epochs=1,
-        random_state=0,
+        **ONE_STEP,
         **params,
     )
     return clf.fit(*domains).net_.module_

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
+from torch import nn
 
 from sktransfer import (
     CDANClassifier,
@@ -54,6 +55,37 @@ def test_shares_of_the_source_become_the_targets(P, weights):
 def test_a_class_without_rows_in_the_source_is_left_out():
     got = weights_by_target_shares(np.array([0.5, 0.25, 0.25]), np.array([0, 1]), np.ones(2))
     np.testing.assert_allclose(got, [4 / 3, 2 / 3])
+
+
+def test_a_source_without_classes_of_the_target_is_drawn_as_ever():
+    weights = np.array([1.0, 2.0, 0.0])
+    got = weights_by_target_shares(np.array([0.5, 0.5, 0.0]), np.array([2, 2, 0]), weights)
+    np.testing.assert_array_equal(got, weights)
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+def test_one_of_several_sources_may_hold_what_the_target_lacks_alone():
+    X, y, X_target, _ = partial(0, shift=0)
+    lacks = y >= 2
+    clf = DeepCORALClassifier(max_epochs=40, random_state=0)
+    clf.fit(X, y, X_target, domains=np.where(lacks, "b", "a"))
+    assert np.isfinite(clf.history_[:, "train_loss"]).all()
+
+
+def normalising(input_shape):
+    return nn.Sequential(nn.Linear(*input_shape, 8), nn.BatchNorm1d(8), nn.ReLU()).double()
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize("class_weighting", ["auto", "target"])
+def test_a_fit_that_is_over_is_read_with_the_same_statistics(class_weighting, tmp_path):
+    X, y, X_target, _ = partial(0, shift=0)
+    clf = DANNClassifier(
+        normalising, class_weighting=class_weighting, max_epochs=40, random_state=0
+    )
+    clf.set_params(checkpoint=tmp_path / "fit")
+    answers = [clf.fit(X, y, X_target).predict_proba(X_target) for _ in range(2)]
+    np.testing.assert_array_equal(*answers)
 
 
 def gap_by_loops(source, y, weights, target, shares):
@@ -144,7 +176,7 @@ def test_missing_classes_that_are_all_of_the_gap_are_made_use_of_by_default():
 @pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier])
 def test_shares_that_explain_the_gap_draw_the_source_from_then_on(kind):
     X, y, X_target, _ = partial(0, shift=0)
-    clf = kind(max_epochs=40, random_state=0)
+    clf = kind(max_epochs=20, random_state=0)
     with pytest.warns(UserWarning, match="These shares explain what is between the domains"):
         clf.fit(X, y, X_target)
     with warnings.catch_warnings():
@@ -170,7 +202,7 @@ def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
 @pytest.mark.parametrize("class_weighting", ["auto", "target"])
 def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp_path, monkeypatch):
     X, y, X_target, _ = partial(0, shift=0)
-    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=40, random_state=0)
+    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=20, random_state=0)
     undisturbed = clone(clf).fit(X, y, X_target).predict_proba(X_target)
     checkpoint = FitCheckpoint(tmp_path / "fit", every_epochs=1, every_seconds=None)
     clf.set_params(checkpoint=checkpoint)
@@ -186,7 +218,7 @@ def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp
     with pytest.raises(RuntimeError, match="ended"):
         clf.fit(X, y, X_target)
     resumed = clf.fit(X, y, X_target).predict_proba(X_target)
-    assert len(seen) == 8 + 33
+    assert len(seen) == 8 + 13
     np.testing.assert_array_equal(resumed, undisturbed)
 
 
@@ -223,3 +255,12 @@ def test_another_word_is_refused():
     X, y, X_target, _ = partial(0)
     with pytest.raises(ValueError, match="'class_weighting' parameter of DANNClassifier must be"):
         DANNClassifier(class_weighting="source").fit(X, y, X_target)
+
+
+def test_a_fit_that_diverges_at_the_end_of_an_epoch_is_told_by_its_loss():
+    X, y, X_target, _ = partial(0)
+    clf = MCCClassifier(
+        class_weighting="target", optimizer="sgd", learning_rate=1e200, batch_size=400, max_epochs=9
+    )
+    with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
+        clf.fit(X, y, X_target)

@@ -19,6 +19,7 @@ from sktransfer.adaptation._dann import (
     gradient_penalty,
 )
 from sktransfer.datasets import make_shifted_moons
+from tests.adaptation.problems import ONE_STEP
 
 LEARNING_RATE = 0.1
 plain_sgd = partial(torch.optim.SGD)
@@ -257,13 +258,7 @@ def test_the_penalty_teaches_the_domain_classifier_alone(domains):
             nn.Linear(4, 3).double(),
             domain_classifier=mlp_domain_classifier(),
             gradient_penalty=weight,
-            average_weights=0.0,
-            lambda_schedule="constant",
-            optimizer=torch.optim.SGD,
-            learning_rate=0.1,
-            batch_size=90,
-            max_epochs=1,
-            random_state=0,
+            **ONE_STEP,
         )
         return clf.fit(X, y, X_target).net_.module_
 

@@ -6,7 +6,13 @@ import torch
 from skorch.history import History
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, MCCClassifier
+from sktransfer import (
+    CDANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DomainConfusionClassifier,
+    MCCClassifier,
+)
 from sktransfer.adaptation._diagnosis import describe_failure, describe_shares
 
 
@@ -37,9 +43,21 @@ class SmallSignal(nn.Module):
         return 1e-9 * features[:, :1]
 
 
+class BlindLogit(nn.Module):
+    """A logit that is learned and has nothing to do with the features."""
+
+    def __init__(self):
+        super().__init__()
+        self.logit = nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, features):
+        return self.logit.expand(len(features), 1)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
+        ({"domain_classifier": BlindLogit()}, "^No adaptation took place: .* no gradient"),
         ({"feature_extractor": Detached()}, "^No adaptation took place: .* no gradient"),
         ({"domain_classifier": ConstantLogit()}, "^No adaptation took place: .* no gradient"),
         ({"domain_classifier": SmallSignal()}, "^The domain loss stood still at 1.38629"),
@@ -79,6 +97,23 @@ def test_a_fit_that_adapted_is_quiet(domains, clf, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("cls", [DANNClassifier, DomainConfusionClassifier])
+def test_several_sources_at_their_chance_level_are_quiet(domains, cls, recwarn):
+    X, y, X_target = domains
+    names = np.arange(len(X)) % 4
+    clf = cls(max_epochs=24, random_state=0).fit(X, y, X_target, domains=names)
+    assert clf.history_[-1, "domain_loss"] == pytest.approx(CHANCE + np.log(4), rel=0.1)
+    assert not recwarn.list
+
+
+def test_conditional_adversaries_take_sources_for_one(domains):
+    X, y, X_target = domains
+    clf = CDANClassifier(max_epochs=1, random_state=0)
+    clf.fit(X, y, X_target, domains=np.arange(len(X)) % 4)
+    assert clf.net_.module_.domain_classifier.head[-1].out_features == 1
+    assert clf._n_sources_told_apart() == 1
+
+
 def test_lambda_zero_asks_for_no_adaptation_and_gets_no_warning(domains, recwarn):
     X, y, X_target = domains
     DANNClassifier(lambda_=0.0, max_epochs=100, random_state=0).fit(X, y, X_target + 100)
@@ -112,6 +147,16 @@ def test_an_adversary_that_swings_or_stands_above_chance_is_said(losses, is_said
     assert (said is not None and said.startswith("The domain loss went between")) == is_said
 
 
+@pytest.mark.parametrize(("n_sources", "level"), [(1, CHANCE), (2, np.log(8)), (5, np.log(20))])
+def test_chance_is_that_of_as_many_sources(n_sources, level):
+    def said(loss):
+        return describe_failure(history_of([loss] * 39 + [level], domain_accuracy=0.5), 1.0, 1.0, n)
+
+    n = n_sources
+    assert said(level + 0.01) is None
+    assert f"where chance is {level:.2f}" in said(1.25 * level)
+
+
 def test_a_loss_without_an_adversary_has_no_chance_level():
     assert describe_failure(history_of([0.2, 3.3] * 20), 1.0, 1.0) is None
 
@@ -137,6 +182,10 @@ def test_shares_off_by_a_factor_of_five_are_named(of_target, n_rows, named):
         assert named in text
         assert "label shift" in text
         assert "partial adaptation" in text
+        assert "class_weighting" in text
+        shares = of_source, of_source, seen
+        without = describe_shares(list("abc"), shares, n_rows, can_weigh=False)
+        assert "class_weighting" not in without
 
 
 def test_a_class_that_the_target_lacks_is_announced():

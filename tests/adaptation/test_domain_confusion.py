@@ -21,7 +21,7 @@ from sktransfer.adaptation._domain_confusion import (
     soft_label_loss,
     without_graph,
 )
-from sktransfer.data._batch import Batch, View
+from tests.adaptation.problems import one_batch
 
 RATE = 0.1
 rows_of_logits = arrays(np.float64, (6, 3), elements=st.floats(-20, 20)).map(torch.from_numpy)
@@ -154,18 +154,9 @@ def test_one_step_is_that_of_two_optimizers_by_hand(domains):
         torch.testing.assert_close(trained.get_parameter(name), p, rtol=1e-9, atol=1e-12, msg=name)
 
 
-def a_batch(domains):
-    X, y, X_target = domains
-    rows = torch.arange(len(X))
-    source = View(torch.from_numpy(X), torch.from_numpy((y == "up").astype(int)), rows)
-    batch = Batch(source, View(torch.from_numpy(X_target), None, rows), 0.0)
-    batch.lambda_ = 1.0
-    return batch
-
-
 def test_no_gradient_reaches_the_body_while_the_domain_classifier_moves(domains):
     clf = small().fit(*domains)
-    network, batch = clf.net_.module_, a_batch(domains)
+    network, batch = clf.net_.module_, one_batch(domains)
     network.zero_grad()
     sum(clf._tell_domains(network, batch).values()).backward()
     assert all(p.grad is None for p in network.body.parameters())
@@ -178,7 +169,7 @@ def test_no_gradient_reaches_the_body_while_the_domain_classifier_moves(domains)
 @pytest.mark.parametrize("lambda_", [0.25, 2.0])
 def test_lambda_weighs_the_gradient_that_the_confusion_sends_to_the_body(domains, lambda_):
     clf = small().fit(*domains)
-    network, batch = clf.net_.module_, a_batch(domains)
+    network, batch = clf.net_.module_, one_batch(domains)
 
     def gradient(weight):
         network.forward_domains(batch)
@@ -258,3 +249,10 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     again = load(tmp_path / "confusion.safetensors")
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.temperature == 3.0
+
+
+def test_a_domain_classifier_that_is_frozen_is_refused_by_name(domains):
+    head = nn.Linear(100, 1).requires_grad_(False)
+    clf = DomainConfusionClassifier(domain_classifier=head, max_epochs=1)
+    with pytest.raises(ValueError, match=r"domain_classifier=.* has no weights that learn"):
+        clf.fit(*domains)

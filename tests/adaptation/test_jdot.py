@@ -14,6 +14,7 @@ from torch import nn
 
 from sktransfer import DeepJDOTClassifier
 from sktransfer.adaptation._jdot import cheapest_pairs, transport_cost
+from tests.adaptation.problems import ONE_STEP
 
 costs = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.floats(0, 10)).map(torch.from_numpy)
@@ -154,13 +155,7 @@ def test_the_plan_is_held_fixed_and_lambda_weighs_the_gradient(domains, n_target
             transported_share=share,
             label_classifier=head,
             lambda_=lambda_,
-            lambda_schedule="constant",
-            optimizer=torch.optim.SGD,
-            learning_rate=0.1,
-            average_weights=0.0,
-            batch_size=90,
-            max_epochs=1,
-            random_state=0,
+            **ONE_STEP,
         )
         return clf.fit(X, y, X_target)
 

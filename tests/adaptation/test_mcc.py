@@ -8,6 +8,7 @@ from torch import nn
 from sktransfer import MCCClassifier
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.datasets import make_shifted_moons
+from tests.adaptation.problems import ONE_STEP
 
 
 def test_lambda_weighs_the_gradient_to_body_and_label_head(domains):
@@ -24,13 +25,7 @@ def test_lambda_weighs_the_gradient_to_body_and_label_head(domains):
             label_classifier=head,
             temperature=1.5,
             lambda_=lambda_,
-            lambda_schedule="constant",
-            optimizer=torch.optim.SGD,
-            learning_rate=0.1,
-            average_weights=0.0,
-            batch_size=90,
-            max_epochs=1,
-            random_state=0,
+            **ONE_STEP,
         )
         return clf.fit(X, y, X_target)
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sktransfer import MCDClassifier, load, save
 from sktransfer.adaptation._mcd import TwoHeads, discrepancy, drawn_anew
-from sktransfer.data._batch import Batch, View
+from tests.adaptation.problems import one_batch
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-10, 10)).map(torch.from_numpy)
 
@@ -132,18 +132,9 @@ def test_one_step_is_that_of_two_optimizers_by_hand(domains):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12, msg=name)
 
 
-def a_batch(domains):
-    X, y, X_target = domains
-    rows = torch.arange(len(X))
-    source = View(torch.from_numpy(X), torch.from_numpy((y == "up").astype(int)), rows)
-    batch = Batch(source, View(torch.from_numpy(X_target), None, rows), 0.0)
-    batch.lambda_ = 1.0
-    return batch
-
-
 def test_no_gradient_reaches_the_body_while_the_heads_move(domains):
     clf = small().fit(*domains)
-    network, batch = clf.net_.module_, a_batch(domains)
+    network, batch = clf.net_.module_, one_batch(domains)
     network.zero_grad()
     sum(clf._disagree(network, batch).values()).backward()
     assert all(p.grad is None for p in network.body.parameters())
@@ -153,7 +144,7 @@ def test_no_gradient_reaches_the_body_while_the_heads_move(domains):
 @pytest.mark.parametrize("lambda_", [0.25, 2.0])
 def test_lambda_weighs_the_gradient_that_the_discrepancy_sends_to_the_body(domains, lambda_):
     clf = small().fit(*domains)
-    network, batch = clf.net_.module_, a_batch(domains)
+    network, batch = clf.net_.module_, one_batch(domains)
 
     def gradient(weight):
         batch.lambda_ = weight
@@ -192,3 +183,11 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     again = load(tmp_path / "mcd.safetensors")
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.n_body_moves == 2
+
+
+@pytest.mark.parametrize("body", [nn.Linear(4, 6).double().requires_grad_(False), nn.Identity()])
+def test_a_body_that_learns_nothing_is_told(domains, body):
+    clf = MCDClassifier(body, max_epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match="No adaptation took place: .* has weights"):
+        clf.fit(*domains)
+    assert np.isfinite(clf.history_[:, "domain_loss"]).all()

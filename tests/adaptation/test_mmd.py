@@ -13,6 +13,7 @@ from torch import nn
 from sktransfer import DeepMMDClassifier
 from sktransfer.adaptation._mmd import mmd_loss
 from sktransfer.metrics import mmd
+from tests.adaptation.problems import ONE_STEP
 
 features = arrays(np.float64, (5, 3), elements=st.floats(-10, 10)).map(torch.from_numpy)
 
@@ -105,13 +106,7 @@ def trained(domains, lambda_, **params):
         body,
         label_classifier=head,
         lambda_=lambda_,
-        lambda_schedule="constant",
-        optimizer=torch.optim.SGD,
-        learning_rate=0.1,
-        average_weights=0.0,
-        batch_size=90,
-        max_epochs=1,
-        random_state=0,
+        **ONE_STEP,
         **params,
     )
     return clf.fit(X, y, X_target[:50]).net_.module_

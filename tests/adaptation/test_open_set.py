@@ -291,3 +291,21 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(domains[2]), clf.predict_proba(domains[2]))
     assert again.unknown_label_ == "unknown"
     assert again.unknown_share_ == clf.unknown_share_ == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_fit_that_is_over_is_read_with_what_it_found(tmp_path, recwarn):
+    X_target, _ = plane(0)
+    clf = [fitted(0, X_target, checkpoint=tmp_path / "fit", max_epochs=10) for _ in range(2)]
+    assert clf[0].unknown_share_ == clf[1].unknown_share_ > 0
+    assert not recwarn.list
+
+
+def test_rows_of_no_weight_are_no_neighbours():
+    X, y = plane(0, n_rows=200, classes=(0, 1))
+    X_target, weights = plane(1)[0], np.arange(200) % 2
+    clf = OpenSetClassifier(unknown_share=0.3, max_epochs=6, random_state=0)
+    answers = [
+        clf.fit(rows, y, X_target, sample_weight=weights).predict_proba(X_target)
+        for rows in (X, np.where(weights[:, None], X, X[::-1, ::-1] + 1))
+    ]
+    np.testing.assert_array_equal(*answers)

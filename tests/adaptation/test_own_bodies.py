@@ -16,7 +16,7 @@ import sktransfer
 from sktransfer import DANNClassifier, TargetDomain
 from sktransfer.data._batch import Batch, View
 from sktransfer.model_selection import NeighborAgreementScorer
-from sktransfer.model_selection._scoring import as_for_source
+from sktransfer.model_selection._source_side import as_for_source
 from sktransfer.network._build import make_body
 from sktransfer.network._two_bodies import TwoBodyNetwork
 
@@ -215,3 +215,14 @@ def test_a_search_keeps_the_target_whole(sensors):
     target = TargetDomain(sensors.X_target), TargetDomain(sensors.few)
     search.fit(sensors.X, sensors.y, X_target=target[0], y_target=target[1])
     assert search.predict(sensors.X_target).shape == (90,)
+
+
+def test_labels_of_more_target_rows_teach_the_targets_body(sensors):
+    clf = fit(DANNClassifier(target_feature_extractor=NormedBody(), **FAST), sensors)
+    before = copy.deepcopy(clf.net_.module_.state_dict())
+    clf.adapt(sensors.X_target[:40], sensors.y_target[:40])
+    losses = clf.history_[-clf.max_epochs :, "label_loss"]
+    assert losses[-1] < losses[0]
+    after = clf.net_.module_.state_dict()
+    moved = {key.split(".")[0] for key in after if not torch.equal(after[key], before[key])}
+    assert moved == {"body", "label_head"}

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sktransfer import SHOTClassifier, load, save
-from sktransfer._source_free import centroid_labels, information_loss
+from sktransfer.deep._source_free import centroid_labels, information_loss
 
 FAST = {"max_epochs": 3, "target_epochs": 2, "random_state": 0}
 
@@ -150,3 +150,18 @@ def test_class_weights_weigh_pseudo_labels_to_mean_one(domains):
         assert view.weight.mean().item() == pytest.approx(1)
         ratios = view.weight[heavy][:, None] / view.weight[~heavy]
         torch.testing.assert_close(ratios, torch.full_like(ratios, 3.0))
+
+
+def test_a_body_that_learns_nothing_is_named(domains):
+    clf = SHOTClassifier(modules()[0].requires_grad_(False), **FAST)
+    with pytest.raises(
+        ValueError, match=r"body of this SHOTClassifier are frozen: .*requires_grad"
+    ):
+        clf.fit(*domains)
+
+
+def test_labels_that_are_left_out_are_told(domains):
+    X, y, X_target = domains
+    clf = SHOTClassifier(pseudo_label_weight=0.0, **FAST)
+    with pytest.warns(UserWarning, match="y_target is not used: .* pseudo_label_weight=0"):
+        clf.fit(X, y, X_target, y)

@@ -18,6 +18,7 @@ from sktransfer.adaptation._target_losses import (
     class_confusion,
     entropy,
 )
+from tests.adaptation.problems import ONE_STEP
 
 logits = arrays(np.float64, (6, 3), elements=st.floats(-20, 20)).map(torch.from_numpy)
 each_loss = pytest.mark.parametrize("loss", TARGET_LOSSES.values(), ids=TARGET_LOSSES)
@@ -122,13 +123,7 @@ def one_step(domains, **params):
         nn.Linear(4, 3).double(),
         label_classifier=nn.Linear(3, 2).double(),
         lambda_=0.4,
-        lambda_schedule="constant",
-        optimizer=torch.optim.SGD,
-        learning_rate=0.1,
-        average_weights=0.0,
-        batch_size=90,
-        max_epochs=1,
-        random_state=0,
+        **ONE_STEP,
         **params,
     )
     return clf.fit(*domains).net_.module_
@@ -183,8 +178,42 @@ def test_no_loss_and_a_weight_of_zero_are_the_same(domains):
         (lambda: 0.0, TypeError, r"target_loss is called as target_loss\(logits\)"),
         (lambda logits: 0.5, ValueError, "made a float of 2 rows of logits; it must return"),
         (lambda logits: logits.mean(dim=1), ValueError, r"a Tensor of shape \(2,\) of 2 rows"),
+        (
+            lambda logits: logits @ torch.ones(5, 1).double(),
+            ValueError,
+            r"failed for logits of shape \(2, 2\): .*without labels",
+        ),
     ],
 )
 def test_what_is_no_loss_is_refused(domains, given, error, message):
     with pytest.raises(error, match=message):
         DANNClassifier(target_loss=given, max_epochs=1).fit(*domains)
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 4)
+
+    def forward(self, codes):
+        return self.table(codes).mean(dim=1)
+
+
+def test_rows_of_whole_numbers_have_logits_of_fractions():
+    X, body = np.random.default_rng(0).integers(0, 9, size=(40, 5)), Tokens()
+    named, own = (
+        DANNClassifier(body, target_loss=loss, max_epochs=2, random_state=0)
+        .fit(X, X[:, 0] > 4, X)
+        .predict_proba(X)
+        for loss in ("entropy", entropy)
+    )
+    np.testing.assert_array_equal(named, own)
+
+
+def test_what_diverged_is_told_by_its_loss(domains):
+    assert batch_nuclear_norm(torch.full((4, 3), torch.nan)).isnan()
+    clf = DeepCORALClassifier(
+        target_loss="bnm", optimizer="sgd", learning_rate=1e200, max_epochs=9, random_state=0
+    )
+    with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
+        clf.fit(*domains)

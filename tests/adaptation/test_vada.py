@@ -10,17 +10,9 @@ from sktransfer import DANNClassifier, VADAClassifier, load, save
 from sktransfer.adaptation._target_losses import entropy
 from sktransfer.adaptation._virtual_adversary import divergences, virtual_adversarial_logits
 from sktransfer.data._batch import Batch, View
+from tests.adaptation.problems import one_batch
 
 FAST = {"max_epochs": 2, "random_state": 0}
-
-
-def a_batch(domains):
-    X, y, X_target = domains
-    rows = torch.arange(len(X))
-    source = View(torch.from_numpy(X), torch.from_numpy((y == "up").astype(int)), rows)
-    batch = Batch(source, View(torch.from_numpy(X_target), None, rows), 1.0)
-    batch.lambda_ = 1.0
-    return batch
 
 
 def losses_of(clf, batch, lambda_=1.0):
@@ -32,7 +24,7 @@ def losses_of(clf, batch, lambda_=1.0):
 
 
 def test_losses_are_the_mean_divergences_of_moved_rows(domains):
-    clf, batch = VADAClassifier(perturbation_radius=0.3, **FAST).fit(*domains), a_batch(domains)
+    clf, batch = VADAClassifier(perturbation_radius=0.3, **FAST).fit(*domains), one_batch(domains)
     network, losses = losses_of(clf, batch)
     torch.manual_seed(0)
     for name, view in (("source", batch.source), ("target", batch.target)):
@@ -57,7 +49,7 @@ def test_without_perturbations_it_is_dann_bit_for_bit(domains):
 @pytest.mark.parametrize("lambda_", [0.25, 2.0])
 def test_lambda_and_weights_weigh_the_gradients_of_the_perturbations(domains, lambda_):
     params = {"source_vat_weight": 0.5, "target_vat_weight": 3.0}
-    clf, batch = VADAClassifier(**params, **FAST).fit(*domains), a_batch(domains)
+    clf, batch = VADAClassifier(**params, **FAST).fit(*domains), one_batch(domains)
     plain = clone(clf).set_params(source_vat_weight=1.0, target_vat_weight=1.0).fit(*domains)
     plain.net_.module_.load_state_dict(clf.net_.module_.state_dict())
 
@@ -75,7 +67,7 @@ def test_lambda_and_weights_weigh_the_gradients_of_the_perturbations(domains, la
 
 
 def test_the_domain_classifier_learns_nothing_of_the_perturbations(domains):
-    clf, batch = VADAClassifier(**FAST).fit(*domains), a_batch(domains)
+    clf, batch = VADAClassifier(**FAST).fit(*domains), one_batch(domains)
     network, losses = losses_of(clf, batch)
     network.zero_grad()
     (losses["source_vat_loss"] + losses["target_vat_loss"]).backward()
@@ -130,7 +122,7 @@ def test_labels_of_the_target_count_in_both_stages(domains):
 
 def test_labels_in_the_second_stage_count_by_their_weight(domains):
     clf = VADAClassifier(target_weight=0.5, **FAST).fit(*domains)
-    batch, few = a_batch(domains), torch.arange(5)
+    batch, few = one_batch(domains), torch.arange(5)
     labelled = View(batch.source.X[:5], batch.source.y[:5], few)
     seen = Batch(View(batch.target.X, None, torch.arange(90)), None, 0.0, labelled=labelled)
     losses = clf._refinement_losses(clf.net_.module_, nn.Linear(4, 2).double(), seen)
@@ -154,7 +146,7 @@ def batch_norm_body(input_shape):
 
 def test_batch_statistics_follow_the_rows_as_they_are(domains):
     clf = VADAClassifier(batch_norm_body, perturbation_radius=50.0, **FAST).fit(*domains)
-    network, batch = clf.net_.module_.train(), a_batch(domains)
+    network, batch = clf.net_.module_.train(), one_batch(domains)
     network.forward_domains(batch)
     before = network.body[1].running_mean.clone()
     clf._domain_losses(network, batch)
@@ -193,7 +185,7 @@ def test_several_sources_are_moved_each_by_its_own_spread(domains):
     names = np.repeat(["near", "far"], 45)
     clf = VADAClassifier(**FAST).fit(X, y, X_target, domains=names)
     assert "source_vat_loss" in clf.history_[-1]
-    batch = a_batch(domains)
+    batch = one_batch(domains)
     batch.source.n_domains = 2
     batch.source.X[45:] *= 5
     network, losses = losses_of(clf, batch)

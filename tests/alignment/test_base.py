@@ -10,6 +10,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -31,7 +33,7 @@ from sktransfer.alignment._base import (
     weighted_mean_and_covariance,
 )
 from sktransfer.data._domain import Domain
-from sktransfer.model_selection import NeighborAgreementScorer
+from sktransfer.model_selection import NeighborAgreementScorer, ReverseValidationScorer
 from tests.alignment.problems import shifted
 
 ALIGNERS = [
@@ -223,8 +225,15 @@ def test_a_search_scored_on_the_source_warns_where_the_maps_differ():
         cross_val_score(pipe, X, y, cv=3, params=target)
     with pytest.warns(UserWarning, match="A search scores 20 rows of the source"):
         cross_val_predict(pipe, X, y, cv=3, params=target)
+    with pytest.warns(UserWarning, match="calibrates by 20 rows of the source.*FrozenEstimator"):
+        CalibratedClassifierCV(pipe, cv=3).fit(X, y, **target)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        fitted = FrozenEstimator(clone(pipe).fit(X, y, X_target=X_target))
+        CalibratedClassifierCV(fitted, cv=3).fit(X_target, np.arange(len(X_target)) % 3)
+        # The source is the target of what reverse validation fits.
+        reverse = ReverseValidationScorer(X_target)
+        cross_val_score(pipe, X, y, cv=3, params=target, scoring=reverse)
         scorer = NeighborAgreementScorer(X_target)
         search = GridSearchCV(
             pipe, {"coral__regularization": [0.1, 1.0]}, scoring=scorer, error_score="raise"

@@ -21,11 +21,11 @@ from sktransfer import (
 from sktransfer.alignment import CORAL
 from sktransfer.callbacks import TargetValidation
 from sktransfer.data import _lazy
-from sktransfer.data._checks import TorchRows, is_mapped
 from sktransfer.data._lazy import DatasetArray, LazyRows, MappedArray
 from sktransfer.finetuning import FrozenCache, HeldOut, SourceTraining
 from sktransfer.instance import ULSIF
 from sktransfer.model_selection import InfoMaxScorer, TargetAccuracyScorer
+from sktransfer.validation._torch_rows import TorchRows, is_mapped
 
 FAST = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
 ESTIMATORS = [

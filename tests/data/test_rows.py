@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from torch.overrides import TorchFunctionMode
 
-from sktransfer.data._rows import make_rows
+from sktransfer.adaptation._class_weighting import even_rows
+from sktransfer.data._rows import DenseRows, make_rows
+from sktransfer.data._sampler import DomainRows
 
 CPU = torch.device("cpu")
 
@@ -40,3 +43,19 @@ def test_numbers_with_a_fraction_are_no_integers(kind):
     assert make_rows(kind(whole), CPU, torch.int64).slice(0, 1).tolist() == [[1, 0]]
     with pytest.raises(ValueError, match="whole"):
         make_rows(kind(broken), CPU, torch.int64)
+
+
+class IndexesOnTheSameDevice(TorchFunctionMode):
+    """Refuses what a GPU refuses, and other devices do not."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.index_select:
+            assert args[0].device == args[2].device
+        return function(*args, **(kwargs or {}))
+
+
+def test_numbers_of_rows_may_come_from_the_cpu():
+    rows = DenseRows(np.ones((5, 2)), torch.device("meta"), torch.float32)
+    with IndexesOnTheSameDevice():
+        assert rows.take(torch.tensor([0, 3])).shape == (2, 2)
+        assert even_rows(DomainRows(rows)).slice(1, 4).shape == (3, 2)

@@ -6,9 +6,10 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from sktransfer.data import _streams
 from sktransfer.data._rows import make_rows
 from sktransfer.data._sampler import DomainRows, Sampler
-from sktransfer.data._streams import draw_counts, scale_weights
+from sktransfer.data._streams import Stream, draw_counts, scale_weights
 
 CPU = torch.device("cpu")
 
@@ -129,3 +130,38 @@ def test_integers_too_large_to_be_counts_are_weights():
 def test_a_domain_smaller_than_the_batch_comes_whole(n_target):
     for batch in make_batches(100, n_target, 32).epoch(0.0, 1.0):
         assert set(batch.target.X[:, 0].tolist()) == set(range(n_target))
+
+
+def plain_passes(weights, seed, n_rows):
+    """Return rows of whole passes, each drawn of all rows, whether they weigh anything or not."""
+    generator, taken = torch.Generator().manual_seed(seed), []
+    while len(taken) < n_rows:
+        counts = draw_counts(weights, generator)
+        rows = torch.arange(len(weights)).repeat_interleave(counts)
+        taken += rows[torch.randperm(len(rows), generator=generator)].tolist()
+    return taken[:n_rows]
+
+
+numbers = st.one_of(st.just(0.0), st.floats(0.1, 4), st.integers(1, 3).map(float))
+
+
+@given(
+    st.lists(numbers, min_size=1, max_size=20).filter(any), st.integers(0, 5), st.integers(1, 99)
+)
+def test_rows_without_weight_change_nothing(weights, seed, n_rows):
+    stream = Stream(len(weights), np.array(weights), seed)
+    assert stream.take(n_rows).tolist() == plain_passes(stream.weights, seed, n_rows)
+
+
+def test_a_pass_over_few_weighted_rows_looks_at_these_alone(monkeypatch):
+    looked_at = []
+
+    def watched(weights, generator):
+        looked_at.append(len(weights))
+        return draw_counts(weights, generator)
+
+    monkeypatch.setattr(_streams, "draw_counts", watched)
+    weights = np.zeros(1000)
+    weights[::100] = 1.0
+    assert len(Stream(1000, weights, 0).take(50)) == 50
+    assert looked_at == [10] * 5

@@ -20,8 +20,8 @@ from sktransfer import (
     FitCheckpoint,
     VADAClassifier,
 )
-from sktransfer._deep import BaseDeepEstimator
 from sktransfer._exports import EXPORTS
+from sktransfer.deep._base import BaseDeepEstimator
 from sktransfer.engine._run import Run
 from sktransfer.engine._states import pack, previous, read_states, unpack, write_states
 from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing

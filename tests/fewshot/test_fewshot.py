@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.preprocessing import StandardScaler
@@ -277,3 +278,8 @@ def test_an_augment_that_takes_or_gives_something_else_is_refused_by_name():
         clf = PrototypicalClassifier(augment=augment, episodes=1)
         with pytest.raises((TypeError, ValueError), match=message):
             clf.fit(X_OLD, Y_OLD)
+
+
+def test_a_score_of_what_was_not_fitted_says_what_to_fit_it_on():
+    with pytest.raises(NotFittedError, match=r"Fit it first on rows of other classes than these"):
+        few_shot_score(NearestPrototypeClassifier(), X_NEW, Y_NEW, n_way=3)

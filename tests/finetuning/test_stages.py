@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sktransfer._class_weights import weigh_classes
 from sktransfer._task import Classification
 from sktransfer.data._domain import Domain
+from sktransfer.deep._class_weights import weigh_classes
 from sktransfer.finetuning._stages import TrainingRows, l2_sp_penalty
 
 

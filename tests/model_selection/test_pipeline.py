@@ -1,6 +1,7 @@
 """Target data through pipelines, searches and meta-estimators, with routing off and on."""
 
 import contextlib
+import copy
 import pickle
 from typing import ClassVar
 
@@ -27,7 +28,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-from sktransfer import DANNClassifier, TargetDomain, make_transfer_pipeline
+from sktransfer import (
+    DANNClassifier,
+    HeterogeneousTransferClassifier,
+    LabelShiftClassifier,
+    TargetDomain,
+    make_transfer_pipeline,
+)
 from sktransfer.alignment import CORAL, DomainStandardScaler
 
 
@@ -463,3 +470,20 @@ def test_names_of_sources_that_no_step_uses_are_refused(domains):
     pipe = make_transfer_pipeline(DomainStandardScaler(), LogisticRegression())
     with pytest.raises(TypeError, match="domains"):
         pipe.fit(X, y, X_target=X_target, domains=np.repeat(["a", "b"], 45))
+
+
+def test_a_pipeline_adapts_its_last_step_to_transformed_rows(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(StandardScaler(), LabelShiftClassifier(n_bootstraps=0))
+    pipe.fit(X, y, X_target=X_target)
+    by_hand = copy.deepcopy(pipe[-1]).adapt(pipe[0].transform(X_target[:30]))
+    assert pipe.adapt(X_target[:30]) is pipe
+    np.testing.assert_array_equal(pipe[-1].target_priors_, by_hand.target_priors_)
+    assert not hasattr(make_transfer_pipeline(CORAL(), LogisticRegression()), "adapt")
+
+
+def test_a_target_of_other_columns_is_told_that_each_domain_goes_by_itself(domains):
+    X, y, X_target = domains
+    pipe = make_transfer_pipeline(StandardScaler(), HeterogeneousTransferClassifier(max_epochs=1))
+    with pytest.raises(ValueError, match=r"shape \(2,\), but .* \(4,\).*StandardScaler.*by itself"):
+        pipe.fit(X, y, X_target=X_target[:, :2], y_target=y[: len(X_target)])

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer._estimator import AtomicFitMixin
-from sktransfer._validation import check_rows_to_predict
 from sktransfer.multitask._answers import TaskClassifierMixin, TaskRegressorMixin
 from sktransfer.multitask._tasks import check_tasks, find_task_classes, read_labels
+from sktransfer.validation._domains import check_rows_to_predict
 
 
 class Counting(AtomicFitMixin, BaseEstimator):

@@ -14,9 +14,9 @@ from torch import nn
 
 import sktransfer
 from sktransfer import DANNClassifier, FineTuneClassifier, load, save
-from sktransfer._deep import BaseDeepEstimator as DEEP
 from sktransfer._exports import EXPORTS
 from sktransfer._values import ROOM_FOR_ARRAYS, Reader, from_json, to_json
+from sktransfer.deep._base import BaseDeepEstimator as DEEP
 from sktransfer.persistence import _files
 from sktransfer.persistence._bounds import MOST_OUTPUTS, find_nonfinite
 from sktransfer.persistence._estimators import class_names, find_class
