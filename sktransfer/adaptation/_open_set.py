@@ -110,7 +110,8 @@ class OpenSetClassifier(AdaptationClassifier):
 
     Is anything unknown at all? These groups must explain the scores better, by BIC and 0.1
     nats a row more, than one group a class that a power transformation makes normal, as the
-    known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known.
+    known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known. The
+    probabilities found become means over a row and its five neighbours, too.
 
     The loss is ``L_y + mixture_weight L_m + lambda (L_c + A)`` with ``L_y`` the mean cross-entropy
     on the source, ``L_c`` the class confusion of the predictions for the target, the unknown one

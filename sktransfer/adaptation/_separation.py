@@ -144,19 +144,19 @@ def neighbour_means(values: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
 
 
 def target_scores(
-    logits: np.ndarray, features: np.ndarray, source: np.ndarray, unknown: int
+    logits: np.ndarray, distances: np.ndarray, neighbours: np.ndarray, unknown: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how much each row of a target resembles a class of the source, and which.
 
-    Logits and distances to the source are `neighbour_means` among the target's rows, of each and
-    its `N_NEIGHBOURS` nearest.
+    They are the `resemblances` of what the `neighbour_means` of logits and distances say.
 
     Parameters
     ----------
     logits : ndarray of shape (n, n_classes)
-    features : ndarray of shape (n, n_features)
-    source : ndarray of shape (n_source, n_features)
-        Features of the source.
+    distances : ndarray of shape (n,)
+        Squared, to the source.
+    neighbours : ndarray of int of shape (n, k)
+        In the target, the row itself among them.
     unknown : int
         The class of all that is unknown.
 
@@ -165,10 +165,8 @@ def target_scores(
     scores : ndarray of shape (n,)
     classes : ndarray of int of shape (n,)
     """
-    _, neighbours = nearest(features, features, N_NEIGHBOURS + 1)
     leads, classes = class_leads(neighbour_means(logits, neighbours), unknown)
-    distances = neighbour_means(squared_distances(features, source), neighbours)
-    return resemblances(leads, distances), classes
+    return resemblances(leads, neighbour_means(distances, neighbours)), classes
 
 
 def of_length_1(rows: np.ndarray) -> np.ndarray:
@@ -230,8 +228,12 @@ class Separation(Callback):
             logits = forward(network, network.forward, self.rows).astype(np.float64)
             features = forward(network, network.features, self.rows)
             source, _ = even_rows(self.source).look(net, network.source_features)
-            scores, classes = target_scores(logits, features, source, self.unknown)
+            distances = squared_distances(features, source)
+            _, neighbours = nearest(features, features, N_NEIGHBOURS + 1)  # and itself
+            scores, classes = target_scores(logits, distances, neighbours, self.unknown)
             said = unknown_probabilities(scores, classes, logits.shape[1], self.share)
+            if self.share is None:  # surely so is what its neighbours are, too
+                said = said[neighbours].mean(axis=1)
             self.probabilities.copy_(torch.from_numpy(said))
         self.n_epochs += 1
 

@@ -12,7 +12,12 @@ from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
 from sktransfer.adaptation._open_set import class_mixtures, mixture_loss
-from sktransfer.adaptation._separation import separation_loss, target_scores
+from sktransfer.adaptation._separation import (
+    nearest,
+    separation_loss,
+    squared_distances,
+    target_scores,
+)
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.adaptation._two_groups import unknown_probabilities
 from sktransfer.metrics import open_set_score
@@ -120,8 +125,9 @@ def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains)
     features = before.body(X_target)
     logits = before.label_head(features)
     of_source = before.body(torch.from_numpy(domains[0]))
-    arrays_of = [values.detach().numpy() for values in (logits, features, of_source)]
-    scores, classes = target_scores(*arrays_of, unknown)
+    f, of_source = features.detach().numpy(), of_source.detach().numpy()
+    distances, (_, neighbours) = squared_distances(f, of_source), nearest(f, f, 6)
+    scores, classes = target_scores(logits.detach().numpy(), distances, neighbours, unknown)
     said = unknown_probabilities(scores, classes, 3, 0.4)
     assert said.sum() == 36
     apart = separation_loss(logits, unknown, torch.from_numpy(said))

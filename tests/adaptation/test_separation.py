@@ -127,7 +127,7 @@ def test_scores_are_those_of_what_neighbours_have_in_the_mean():
         together = means
     expected, classes = class_leads(np.array(together)[:, :3], 1)
     expected = resemblances(expected, np.array(together)[:, 3])
-    scores, found = target_scores(logits, features, source, 1)
+    scores, found = target_scores(logits, distances, nearest(features, features, 6)[1], 1)
     np.testing.assert_allclose(scores, expected, rtol=1e-9)
     np.testing.assert_array_equal(found, classes)
 
@@ -137,9 +137,34 @@ def test_a_row_among_others_goes_with_them():
     features = np.repeat(np.eye(2), 10, axis=0) + np.random.default_rng(0).normal(0, 0.05, (20, 2))
     logits = np.array([[0.0, 4, 0]] * 10 + [[0.0, 0, 4]] * 10)
     logits[3] = [0, 0, 1]
-    scores, classes = target_scores(logits, features, features, 0)
+    neighbours = nearest(features, features, 6)[1]
+    scores, classes = target_scores(logits, np.ones(20), neighbours, 0)
     np.testing.assert_array_equal(classes, [1] * 10 + [2] * 10)
     assert scores[3] > 0.5 * scores.max()
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_probabilities_are_means_over_neighbours_unless_the_share_is_told(share, monkeypatch):
+    seen = {}
+
+    def probabilities(scores, classes, n_classes, told):
+        seen["said"] = np.random.default_rng(0).random(len(scores))
+        return seen["said"]
+
+    def neighbours_of(rows, others, n_nearest):
+        if rows is others:
+            seen["neighbours"] = nearest(rows, others, n_nearest)[1]
+        return nearest(rows, others, n_nearest)
+
+    monkeypatch.setattr(_separation, "unknown_probabilities", probabilities)
+    monkeypatch.setattr(_separation, "nearest", neighbours_of)
+    X = np.random.default_rng(1).normal(size=(40, 2))
+    clf = OpenSetClassifier(max_epochs=2, unknown_share=share, random_state=0)
+    clf.fit(X, np.arange(40) % 2, X + 1)
+    expected = seen["said"].tolist()
+    if share is None:
+        expected = [sum(expected[j] for j in near) / 6 for near in seen["neighbours"].tolist()]
+    assert clf.unknown_share_ == pytest.approx(sum(expected) / 40, rel=1e-5)
 
 
 def test_rows_unlike_all_classes_are_called_unknown_that_mixtures_do_not_show():
