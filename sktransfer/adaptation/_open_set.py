@@ -22,34 +22,8 @@ from ..layers import scale_gradient
 from ..network._network import TransferNetwork
 from ..validation._constraints import Interval, Real
 from ._classifier import AdaptationClassifier
-from ._separation import Separation
+from ._separation import Separation, separation_loss
 from ._target_losses import class_confusion
-
-# A row of the target is set apart where it is known or unknown with this probability.
-SURE = 0.9
-
-
-def separation_loss(logits: Tensor, unknown: int, probabilities: Tensor) -> Tensor:
-    """Return ``-1/m (sum over U of log p_iu + sum over K of log(1 - p_iu))``, softmax ``p``.
-
-    ``U`` and ``K`` are the rows that are unknown and known with a probability of `SURE`, ``m``
-    together; 0 where there are none.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n, n_classes)
-        Of target rows.
-    unknown : int
-        The class ``u`` of all that is unknown.
-    probabilities : Tensor of shape (n,), in [0, 1]
-        Of being unknown.
-    """
-    log_probabilities = logits.log_softmax(dim=1)
-    of_known = [log_probabilities[:, :unknown], log_probabilities[:, unknown + 1 :]]
-    as_known = torch.cat(of_known, dim=1).logsumexp(dim=1)
-    is_unknown, is_known = probabilities >= SURE, probabilities <= 1 - SURE
-    apart = torch.cat([log_probabilities[is_unknown, unknown], as_known[is_known]])
-    return -apart.sum() / max(1, len(apart))
 
 
 def class_mixtures(features: Tensor, labels: Tensor) -> Tensor:
@@ -127,14 +101,17 @@ class OpenSetClassifier(AdaptationClassifier):
     ``s_i = (z_i[k_i] - mean of z_i) / (1 + d_i / mean of d)``: by how much the most likely class
     ``k_i`` of the source leads among the outputs ``z_i`` of the label head, and how near that is
     to the source, ``d_i`` the square of the mean distance of the row's features to the five
-    nearest of the source, all scaled to length 1. Expectation maximisation finds one normal
-    distribution for the unknown, and one for the known rows of each class:
+    nearest of the source, all scaled to length 1. As rows of one class lie together, outputs and
+    distances are first replaced, three times, by their means over a row and the five of the target
+    nearest to it, by angle again. Expectation maximisation finds one normal distribution for
+    the unknown, and one for the known rows of each class:
 
     ``p(s_i) = a_k N(s_i; m, v) + (1 - a_k) N(s_i; m_k, v_k)`` with ``k = k_i``.
 
-    Is anything unknown at all? These groups must explain the scores better, by BIC and 0.04
+    Is anything unknown at all? These groups must explain the scores better, by BIC and 0.1
     nats a row more, than one group a class that a power transformation makes normal, as the
-    known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known.
+    known alone may well be skewed. Otherwise `unknown_share_` is 0 and all rows are known. The
+    probabilities found become means over a row and its five neighbours, too.
 
     The loss is ``L_y + mixture_weight L_m + lambda (L_c + A)`` with ``L_y`` the mean cross-entropy
     on the source, ``L_c`` the class confusion of the predictions for the target, the unknown one

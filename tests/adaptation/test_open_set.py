@@ -11,8 +11,13 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from sktransfer import HypothesisTransfer, OpenSetClassifier, load, save
-from sktransfer.adaptation._open_set import class_mixtures, mixture_loss, separation_loss
-from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
+from sktransfer.adaptation._open_set import class_mixtures, mixture_loss
+from sktransfer.adaptation._separation import (
+    nearest,
+    separation_loss,
+    squared_distances,
+    target_scores,
+)
 from sktransfer.adaptation._target_losses import class_confusion
 from sktransfer.adaptation._two_groups import unknown_probabilities
 from sktransfer.metrics import open_set_score
@@ -119,9 +124,10 @@ def test_lambda_weighs_what_the_target_adds_once_its_rows_are_set_apart(domains)
     adapted = descend(domains, n_steps=2, lambda_=0.7, **told)[2]
     features = before.body(X_target)
     logits = before.label_head(features)
-    leads, classes = class_leads(logits.detach().numpy(), unknown)
-    of_source = before.body(torch.from_numpy(domains[0])).detach().numpy()
-    scores = resemblances(leads, squared_distances(features.detach().numpy(), of_source))
+    of_source = before.body(torch.from_numpy(domains[0]))
+    f, of_source = features.detach().numpy(), of_source.detach().numpy()
+    distances, (_, neighbours) = squared_distances(f, of_source), nearest(f, f, 6)
+    scores, classes = target_scores(logits.detach().numpy(), distances, neighbours, unknown)
     said = unknown_probabilities(scores, classes, 3, 0.4)
     assert said.sum() == 36
     apart = separation_loss(logits, unknown, torch.from_numpy(said))

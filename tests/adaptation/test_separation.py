@@ -10,7 +10,14 @@ from hypothesis.extra.numpy import arrays
 
 from sktransfer import OpenSetClassifier
 from sktransfer.adaptation import _separation
-from sktransfer.adaptation._separation import class_leads, resemblances, squared_distances
+from sktransfer.adaptation._separation import (
+    class_leads,
+    nearest,
+    neighbour_means,
+    resemblances,
+    squared_distances,
+    target_scores,
+)
 
 
 @pytest.mark.parametrize("unknown", [0, 1, 3])
@@ -68,6 +75,96 @@ def test_scores_equal_the_formula_by_plain_loops():
     expected = [lead / (1 + d / mean) for lead, d in zip(leads, distances, strict=True)]
     np.testing.assert_allclose(resemblances(leads, distances), expected, rtol=1e-12)
     np.testing.assert_array_equal(resemblances(leads, np.zeros(6)), leads)
+
+
+@pytest.mark.parametrize("chunk", [2, 1000])
+def test_nearest_rows_equal_plain_loops(chunk, monkeypatch):
+    monkeypatch.setattr(_separation, "CHUNK", chunk)
+    rng = np.random.default_rng(1)
+    rows, others = rng.normal(size=(5, 3)), rng.normal(size=(8, 3))
+    cosines, numbers = nearest(rows, others, 4)
+    for i, row in enumerate(rows):
+        of_all = [row @ o / (math.hypot(*row) * math.hypot(*o)) for o in others]
+        assert set(numbers[i]) == set(np.argsort(of_all)[-4:])
+        np.testing.assert_allclose(cosines[i], [of_all[j] for j in numbers[i]], rtol=1e-12)
+    assert nearest(rows, others, 20)[1].shape == (5, 8)
+
+
+def test_means_of_neighbours_equal_plain_loops():
+    values = np.random.default_rng(0).normal(size=(4, 2))
+    neighbours = [[0, 1], [1, 2], [2, 0], [3, 3]]
+    expected = values.tolist()
+    for _ in range(3):
+        expected = [
+            [(expected[i][c] + expected[j][c]) / 2 for c in range(2)] for i, j in neighbours
+        ]
+    np.testing.assert_allclose(neighbour_means(values, np.array(neighbours)), expected, rtol=1e-12)
+    of_numbers = neighbour_means(values[:, 0], np.array(neighbours))
+    np.testing.assert_allclose(of_numbers, [row[0] for row in expected], rtol=1e-12)
+
+
+@given(arrays(np.float64, 6, elements=st.floats(-10, 10)), st.permutations(range(6)))
+def test_means_of_neighbours_stay_between_the_values_and_do_not_ask_for_an_order(values, order):
+    neighbours = np.array([[0, 1, 2], [1, 0, 5], [2, 3, 4], [3, 4, 2], [4, 5, 0], [5, 1, 3]])
+    means = neighbour_means(values, neighbours)
+    assert means.min() >= values.min() - 1e-12
+    assert means.max() <= values.max() + 1e-12
+    again = neighbour_means(values[order], np.argsort(order)[neighbours[order]])
+    np.testing.assert_allclose(again, means[order], atol=1e-12)
+
+
+def test_scores_are_those_of_what_neighbours_have_in_the_mean():
+    rng = np.random.default_rng(0)
+    logits, features, source = (rng.normal(size=shape) for shape in ((9, 3), (9, 4), (7, 4)))
+    distances = squared_distances(features, source)
+    together = np.column_stack([logits, distances]).tolist()
+    for _ in range(3):
+        means = []
+        for row in features:
+            cosines = [row @ o / (math.hypot(*row) * math.hypot(*o)) for o in features]
+            near = np.argsort(cosines)[-6:]  # itself and five others
+            means.append([sum(together[j][c] for j in near) / 6 for c in range(4)])
+        together = means
+    expected, classes = class_leads(np.array(together)[:, :3], 1)
+    expected = resemblances(expected, np.array(together)[:, 3])
+    scores, found = target_scores(logits, distances, nearest(features, features, 6)[1], 1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-9)
+    np.testing.assert_array_equal(found, classes)
+
+
+def test_a_row_among_others_goes_with_them():
+    # One row of the first class in the midst of the second has a logit of its own.
+    features = np.repeat(np.eye(2), 10, axis=0) + np.random.default_rng(0).normal(0, 0.05, (20, 2))
+    logits = np.array([[0.0, 4, 0]] * 10 + [[0.0, 0, 4]] * 10)
+    logits[3] = [0, 0, 1]
+    neighbours = nearest(features, features, 6)[1]
+    scores, classes = target_scores(logits, np.ones(20), neighbours, 0)
+    np.testing.assert_array_equal(classes, [1] * 10 + [2] * 10)
+    assert scores[3] > 0.5 * scores.max()
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_probabilities_are_means_over_neighbours_unless_the_share_is_told(share, monkeypatch):
+    seen = {}
+
+    def probabilities(scores, classes, n_classes, told):
+        seen["said"] = np.random.default_rng(0).random(len(scores))
+        return seen["said"]
+
+    def neighbours_of(rows, others, n_nearest):
+        if rows is others:
+            seen["neighbours"] = nearest(rows, others, n_nearest)[1]
+        return nearest(rows, others, n_nearest)
+
+    monkeypatch.setattr(_separation, "unknown_probabilities", probabilities)
+    monkeypatch.setattr(_separation, "nearest", neighbours_of)
+    X = np.random.default_rng(1).normal(size=(40, 2))
+    clf = OpenSetClassifier(max_epochs=2, unknown_share=share, random_state=0)
+    clf.fit(X, np.arange(40) % 2, X + 1)
+    expected = seen["said"].tolist()
+    if share is None:
+        expected = [sum(expected[j] for j in near) / 6 for near in seen["neighbours"].tolist()]
+    assert clf.unknown_share_ == pytest.approx(sum(expected) / 40, rel=1e-5)
 
 
 def test_rows_unlike_all_classes_are_called_unknown_that_mixtures_do_not_show():
