@@ -205,7 +205,7 @@ class TargetShares(ExplainingShares):
         """Set the weights by which the source's rows are drawn in this epoch."""
         weight = dann_ramp(self.n_epochs / net.max_epochs)
         super().on_epoch_begin(net, **kwargs)
-        if self.found:
+        if self.found or weight == 0:
             return
         network = net.module_
         assert self.sampler.target is not None

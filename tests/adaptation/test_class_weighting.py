@@ -246,12 +246,14 @@ def test_weights_of_rows_and_repeated_fits_are_honoured(kind):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 def test_before_an_epoch_the_source_has_the_shares_that_were_predicted_then(monkeypatch):
     X, y, X_target, _ = partial(0)
     seen, train = [], Run._train_epoch
 
     def train_epoch(run, done, share):
         weights = run.stage.sampler.streams["source"].each[0].weights
+        weights = np.ones(len(y)) if weights is None else weights  # before the first epoch
         drawn = np.bincount(y, weights) / weights.sum()
         network = run.net.module_.eval()
         rows = torch.as_tensor(X_target, dtype=next(network.parameters()).dtype)
