@@ -85,19 +85,20 @@ class_weight : dict, "balanced" or None, default=None
 """,
     "class_weighting_parameter": """\
 class_weighting : {"auto", "target"} or None, default={class_weighting}
-    For targets that lack classes of the source or have other shares of them. "target" draws
-    source rows of a class as often as the target seems to have it, in shares
-    ``(1 - w) p_k + w q_k`` with those of the source ``p_k``, the mean ``q_k`` of what is
-    predicted for the target before each epoch, and ``w`` from 0 to 1 over the first half
-    of the epochs (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
-    weights multiply the losses). Predictions that are wrong about the shares feed on
-    themselves. "auto" looks at the shares ``q_k`` of predicted classes, before each epoch from
-    a twentieth to three twentieths of them all (not before the fourth), and draws by the first
-    to the end of which two things hold: some class has a fifth of its share in the source or
-    five times as much, and
+    For targets that have other shares of the classes than the source, or lack some. "auto"
+    looks at the shares ``q_k`` of predicted classes, before each epoch from
+    a twentieth to three twentieths of them all (not before the fourth), and draws source rows
+    by the first to the end of which two things hold: some class has a fifth of its share in the
+    source or five times as much, and
     ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
-    ``m_T`` of the target and ``m_k`` of the source's classes, so that the shares are nearly all
-    that is between the domains. Else it does nothing.
+    ``m_T`` of the target and ``m_k`` of the source's classes, whose shares are ``p_k``, so that
+    shares are nearly all that is between the domains. Else it does nothing. "target" looks as
+    well, and else draws source rows of a class as often as the target seems to have it, in shares
+    ``(1 - w) p_k + w q_k`` with the mean ``q_k`` of the probabilities that are predicted for
+    2,000 rows of the target at most before each epoch, and ``w = 2 / (1 + exp(-10 p)) - 1`` at
+    progress ``p`` (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
+    weights multiply the losses). Predictions that are wrong about the shares feed on
+    themselves: None, all rows as often, is better where you know that the shares are alike.
 """,
     "adaptation_parameters": """\
 lambda_ : float, default={lambda_}

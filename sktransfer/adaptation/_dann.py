@@ -183,11 +183,14 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     loss has vanished nothing else keeps a target row from being carried, step by step,
     into a class that is short of rows: the entropy makes the border between classes a
     barrier. It costs accuracy where a shift has put many rows across the border at
-    the start, such as moons turned by 50 degrees. A target that lacks classes of the source is
-    noticed where their absence is all that is between the domains (`class_weighting`);
-    where the rows of a class look different besides, as they do once the columns are
-    standardised by each domain, the method loses; ``class_weighting="target"`` is for that,
-    and helps, but not always enough.
+    the start, such as moons turned by 50 degrees.
+
+    Domains can look alike only where their classes are as frequent. Where the target has a
+    class a tenth as often as the source, or lacks it, the method loses to the source alone, and
+    its predictions do not show it: ``class_weighting="target"`` draws source rows in the shares
+    that the target's classes seem to have, which gains much there and costs something where
+    shares are alike and most of the source's answers for the target are wrong. By default only
+    shares that are all that is between the domains are noticed.
 
     Parameters
     ----------
@@ -249,5 +252,5 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
 
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
-    class_weighting: Any = "target"
+    class_weighting: Any = "auto"
     optimizer: Any = "game_adam"

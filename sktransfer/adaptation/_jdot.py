@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -150,7 +150,6 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     feature_cost: float = 1.0
     label_cost: float = 0.1
     transported_share: float = 0.7
-    class_weighting: Any = "target"
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the cost of the cheapest plan, its gradient weighed by lambda."""

@@ -178,7 +178,7 @@ def test_missing_classes_that_are_all_of_the_gap_are_made_use_of_by_default():
 @pytest.mark.parametrize("kind", [DANNClassifier, DeepCORALClassifier])
 def test_shares_that_explain_the_gap_draw_the_source_from_then_on(kind):
     X, y, X_target, _ = partial(0, shift=0)
-    clf = kind(class_weighting="auto", max_epochs=20, random_state=0)
+    clf = kind(max_epochs=20, random_state=0)
     with pytest.warns(UserWarning, match="These shares explain what is between the domains"):
         clf.fit(X, y, X_target)
     with warnings.catch_warnings():
@@ -264,7 +264,7 @@ def test_before_an_epoch_the_source_has_the_shares_that_were_predicted_then(monk
         train(run, done, share)
 
     monkeypatch.setattr(Run, "_train_epoch", train_epoch)
-    DANNClassifier(max_epochs=10, random_state=0).fit(X, y, X_target)
+    DANNClassifier(class_weighting="target", max_epochs=10, random_state=0).fit(X, y, X_target)
     own = np.bincount(y) / len(y)
     for epoch, (drawn, predicted) in enumerate(seen):
         ramp = 2 / (1 + np.exp(-10 * epoch / 10)) - 1

@@ -298,11 +298,7 @@ def test_entropy_keeps_target_rows_in_their_classes():
         X_target = rng.normal(size=(120, 6)) + centres[y_target] + 0.3
         accuracies = [
             DANNClassifier(
-                target_loss=loss,
-                target_loss_weight=0.1,
-                class_weighting=None,  # which would do it as well
-                max_epochs=60,
-                random_state=seed,
+                target_loss=loss, target_loss_weight=0.1, max_epochs=60, random_state=seed
             )
             .fit(X, y, X_target)
             .score(X_target, y_target)

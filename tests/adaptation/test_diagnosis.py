@@ -73,7 +73,7 @@ def test_a_fit_that_did_not_adapt_says_why(domains, params, message):
 def test_domains_that_stay_apart_are_said():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
-    clf = DANNClassifier(lambda_=1e-3, class_weighting=None, max_epochs=20, random_state=0)
+    clf = DANNClassifier(lambda_=1e-3, max_epochs=20, random_state=0)
     apart = pytest.warns(UserWarning, match=r"tells source from target in 100\.0% of the rows")
     shares = pytest.warns(UserWarning, match="predicted shares .* differ grossly")  # one class
     with shares, apart:

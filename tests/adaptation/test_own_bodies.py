@@ -208,7 +208,6 @@ def test_goes_on_with_the_same_rows_alone(sensors):
         clf.fit(sensors.X[:, :3], sensors.y, X_target=sensors.X_target)
 
 
-@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 def test_a_search_keeps_the_target_whole(sensors):
     clf = DANNClassifier(target_feature_extractor=NormedBody(), **{**FAST, "max_epochs": 2})
     scoring = NeighborAgreementScorer(sensors.X_target)
