@@ -1,6 +1,6 @@
 """Defaults of adaptation where the target has other shares of the classes than the source.
 
-    python benchmarks/unequal_shares.py RUNS.jsonl [--methods dann "dann unweighted" ...]
+    python benchmarks/unequal_shares.py RUNS.jsonl [--methods dann "dann weighted" ...]
     python benchmarks/unequal_shares.py RUNS.jsonl --table
 
 The tasks of `holds.py`, standardised by the source, of whose target classes rows were left out: at
@@ -9,7 +9,8 @@ them in geometric steps; the seed says which is which. At 1 nothing is left out.
 scikit-learn's, halved at random in its class shares or along their first principal axis (rows of
 one end are in one half for the most part, so that class shares move with the rows), and halved
 evenly with other gains and offsets of the sensors in the target. "Unweighted" is a method with
-``class_weighting=None``, "twin" the network of the source alone. All target rows are scored.
+``class_weighting=None``, "weighted" with "target", "twin" the network of the source alone. All
+target rows are scored.
 """
 
 import argparse
@@ -29,6 +30,11 @@ from sklearn.preprocessing import StandardScaler
 DATASETS = ("moons", "spectra", "newsgroups", "office", "digits,objects", "no_shift")
 TABLES = {"wine": load_wine, "cancer": load_breast_cancer, "digits": load_digits}
 SHIFTS = ("rows", "shares", "gain")
+SETTINGS = {
+    "unweighted": {"class_weighting": None},
+    "weighted": {"class_weighting": "target"},
+}
+METHODS = ("logistic", "dann twin", "dann unweighted", "dann weighted")
 NAMES = ["task", "shift", "method", "seed"]
 
 
@@ -66,7 +72,7 @@ def accuracy(make, fit_rows, method, seed):
     if method == "logistic":
         return {"accuracy": LogisticRegression(max_iter=2000).fit(Xs, ys).score(Xt, yt)}
     kind, _, variant = method.partition(" ")
-    clf = make(kind, {"class_weighting": None} if variant == "unweighted" else {}, seed)
+    clf = make(kind, SETTINGS.get(variant, {}), seed)
     clf = clf.source_only() if variant == "twin" else clf
     return {"accuracy": clf.fit(Xs, ys, X_target=Xt).score(Xt, yt)}
 
@@ -116,9 +122,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("runs", type=Path)
-    parser.add_argument(
-        "--methods", nargs="+", default=["logistic", "dann twin", "dann unweighted", "dann"]
-    )
+    parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--datasets", nargs="*", default=DATASETS)
     parser.add_argument("--tables", nargs="*", default=list(TABLES), choices=TABLES)
     parser.add_argument("--ratios", nargs="+", type=int, default=[1, 10])

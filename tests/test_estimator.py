@@ -4,6 +4,7 @@ import copy
 import pickle
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,7 +205,8 @@ def test_a_model_of_a_machine_with_a_gpu_predicts_and_goes_on_here(domains):
     clf = DANNClassifier(warm_start=True, **FAST).fit(X, y, X_target)
     expected = clf.predict_proba(X)
     engine = clf.net_.engine  # as it is where a GPU is
-    engine.device = engine.generators.device = torch.device("cuda", 0)
+    engine.generators.device = torch.device("cuda", 0)
+    engine.processes = replace(engine.processes, device=engine.generators.device)
     engine.generators.states.append(torch.zeros(16, dtype=torch.uint8))
     for copied in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
         np.testing.assert_array_equal(copied.predict_proba(X), expected)
