@@ -29,6 +29,7 @@ def fit(domains, seed, body=None):
     return DANNClassifier(body, max_epochs=5, batch_size=16, random_state=seed).fit(*domains)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_fits_side_by_side_give_the_bits_of_fits_one_after_the_other(domains, body):
     expected = [fit(domains, seed, body).predict_proba(domains[0]) for seed in range(4)]
