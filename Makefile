@@ -3,7 +3,6 @@
 PYTHON ?= python3
 # `make docs GALLERY=0` leaves the examples unexecuted, which takes half a minute.
 GALLERY ?= 1
-# Python compiles what is imported, which is a small part of what is installed.
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 # Each process takes neighbouring tests, so that what they share is made once, and in the end some
 # of those that the other has left; one thread for each.
