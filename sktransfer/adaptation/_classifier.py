@@ -78,13 +78,14 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
     ) -> None:
         """Warn where classes are far rarer or more frequent in the target's predictions."""
         assert sampler.target is not None
-        shares, drawn = self._shares(source, sampler), AS_THEY_ARE
+        found: list[np.ndarray] = []
+        drawn = AS_THEY_ARE
         for _, call in before_epochs:
             if isinstance(call, ClassWeighting):
-                shares, drawn = call.found or shares, call.drawn
+                found, drawn = call.found, call.drawn
         text = describe_shares(
             self.net_.classes.tolist(),
-            shares,
+            found or self._shares(source, sampler),
             min(MOST_ROWS, len(sampler.target)),
             drawn,
             can_weigh=hasattr(self, "class_weighting"),
