@@ -25,6 +25,18 @@ LEAST_EPOCHS = 3  # that have gone by: after one or two, errors of predictions l
 # Other shares explain what is between the domains, where they do so much of it.
 LEAST_EXPLAINED = 0.9
 
+# Progress of training at which the target's rows are predicted twice: with lambda still small,
+# and when the network knows the source.
+EARLY, SETTLED = 0.03, 0.08
+
+# The early answers are those of a source that says something of the target, where so many rows
+# are predicted as the same class the second time.
+LEAST_SETTLED = 0.7
+
+# They tell of other shares, where the total variation between these and the source's is so large,
+# and so much larger than what is to be expected of shares that are alike.
+LEAST_DIFFERENCE, LEAST_BEYOND_CHANCE = 0.1, 1.5
+
 
 def class_shares(y: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the share that each class has of the weights, shape (n_classes,)."""
@@ -90,6 +102,24 @@ def explained_by_shares(
         for each in (weights, weights_by_target_shares(shares, y, weights))
     ]
     return float(1 - gaps[1] / gaps[0]) if gaps[0] > 0 else 0.0
+
+
+def shares_differ(source: np.ndarray, target: np.ndarray, n_target: int) -> bool:
+    """Say whether the total variation between shares of classes is no matter of chance.
+
+    It is ``1/2 sum_k |q_k - p_k|``, and ``1/2 sum_k sqrt(2 p_k (1 - p_k) / (pi n))`` is to be
+    expected of the shares ``q_k`` among ``n`` rows drawn with the shares ``p_k``.
+
+    Parameters
+    ----------
+    source, target : ndarray of shape (n_classes,)
+        Shares.
+    n_target : int
+        Rows in which those of the target were counted.
+    """
+    difference = np.abs(target - source).sum() / 2
+    expected = np.sqrt(2 * source * (1 - source) / (np.pi * n_target)).sum() / 2
+    return bool(difference > max(LEAST_DIFFERENCE, LEAST_BEYOND_CHANCE * expected))
 
 
 class ClassWeighting(Callback):
@@ -195,13 +225,18 @@ class TargetShares(ExplainingShares):
     that were made alike have the shares by which the source was drawn, whichever these are.
     """
 
-    otherwise = FOLLOWED
+    follows = True
+
+    @property
+    def otherwise(self) -> str:
+        """How rows of the source are drawn where nothing is explained."""
+        return FOLLOWED if self.follows else AS_THEY_ARE
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
         weight = dann_ramp(self.n_epochs / net.max_epochs)
         super().on_epoch_begin(net, **kwargs)
-        if self.found or weight == 0:
+        if self.found or weight == 0 or not self.follows:
             return
         network = net.module_
         assert self.sampler.target is not None
@@ -210,6 +245,58 @@ class TargetShares(ExplainingShares):
         own = self.own_shares(len(predicted))
         if np.isfinite(predicted).all():  # what diverged is told by the next loss
             self.set_shares((1 - weight) * own + weight * predicted)
+
+
+class TrustedShares(TargetShares):
+    """Weighs them so where early predictions tell of other shares, and are to be trusted.
+
+    The target's rows are predicted early, and again a few epochs later. The shares of the first
+    answers have to differ from the source's, and most answers have to be the same the second
+    time: where the source says little of the target, what a row is taken for changes from epoch
+    to epoch, and shares of such answers are no shares of classes. Else the source stays as it is.
+    """
+
+    follows = False
+
+    def __init__(self, sampler: Sampler):
+        super().__init__(sampler)
+        self.early: np.ndarray | None = None  # predicted at the first look
+
+    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+        """Look, if it is time, and weigh."""
+        first = max(1, round(EARLY * net.max_epochs))
+        if self.n_epochs == first:
+            self.early = self._answers(net)
+        elif self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
+            self.follows = self._trusts(self._answers(net), net.task.n_outputs)
+        super().on_epoch_begin(net, **kwargs)
+
+    def _answers(self, net: TransferNet) -> np.ndarray:
+        """Return the classes that are predicted for rows of the target."""
+        assert self.sampler.target is not None
+        answers: np.ndarray = (
+            even_rows(self.sampler.target).passed(net, net.module_.forward).argmax(axis=1)
+        )
+        return answers
+
+    def _trusts(self, answers: np.ndarray, n_classes: int) -> bool:
+        """Whether answers given later bear out the early ones, and these tell of other shares."""
+        assert self.early is not None
+        own, n_rows = self.own_shares(n_classes), len(self.early)
+        shares = class_shares(self.early, np.ones(n_rows), n_classes)
+        settled = np.mean(answers == self.early) >= LEAST_SETTLED
+        return bool(settled and shares[own > 0].any() and shares_differ(own, shares, n_rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return also what was predicted early, and whether it is followed."""
+        early = None if self.early is None else torch.from_numpy(self.early)
+        return {**super().state_dict(), "early": early, "follows": self.follows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        super().load_state_dict(state)
+        self.early = None if state["early"] is None else state["early"].numpy()
+        self.follows = state["follows"]
 
 
 @parameters
@@ -229,5 +316,5 @@ class ClassWeightingMixin:
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None or not self._transfers():
             return []
-        kind = ExplainingShares if self.class_weighting == "auto" else TargetShares
+        kind = TrustedShares if self.class_weighting == "auto" else TargetShares
         return [("class_weighting", kind(sampler))]
