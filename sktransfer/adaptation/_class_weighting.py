@@ -256,8 +256,6 @@ class TrustedShares(TargetShares):
     to epoch, and shares of such answers are no shares of classes. Else the source stays as it is.
     """
 
-    follows = False
-
     def __init__(self, sampler: Sampler):
         super().__init__(sampler)
         self.early: np.ndarray | None = None  # predicted at the first look
@@ -269,6 +267,8 @@ class TrustedShares(TargetShares):
             self.early = self._answers(net)
         elif self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
             self.follows = self._trusts(self._answers(net), net.task.n_outputs)
+            if not self.follows:
+                self.set_shares(self.own_shares(net.task.n_outputs))
         super().on_epoch_begin(net, **kwargs)
 
     def _answers(self, net: TransferNet) -> np.ndarray:
