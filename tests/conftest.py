@@ -1,7 +1,6 @@
 """Small problems that several tests share."""
 
 import os
-import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the processors; threads of each on top of that would only wait for each other.
@@ -9,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 # Time limits belong in benchmarks: on a busy machine a first call takes its time.
@@ -16,11 +16,16 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+def pytest_collectstart(collector):
+    """Draw the weights of what a file makes at import alike, whichever files came before it."""
+    if isinstance(collector, pytest.Module):
+        torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def seed_modules_of_tests():
     """Draw the weights of a test's own modules alike, whichever tests ran before it."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture
