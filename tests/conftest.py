@@ -8,7 +8,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 
 # Time limits belong in benchmarks: on a busy machine a first call takes its time.
@@ -16,16 +15,23 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+def seed_torch():
+    """Draw alike from here on."""
+    import torch  # not before it is needed: the process that hands out tests to others needs none
+
+    torch.manual_seed(0)
+
+
 def pytest_collectstart(collector):
     """Draw the weights of what a file makes at import alike, whichever files came before it."""
     if isinstance(collector, pytest.Module):
-        torch.manual_seed(0)
+        seed_torch()
 
 
 @pytest.fixture(autouse=True)
 def seed_modules_of_tests():
     """Draw the weights of a test's own modules alike, whichever tests ran before it."""
-    torch.manual_seed(0)
+    seed_torch()
 
 
 @pytest.fixture
