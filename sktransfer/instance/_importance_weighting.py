@@ -143,6 +143,10 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
 class ImportanceWeightingClassifier(ClassifierMixin, BaseImportanceWeighting):
     """Any classifier, fitted on a source whose rows count as often as the target has their like.
 
+    Take it for simple models, few columns and domains that overlap. With hundreds of columns
+    every target row is far from all of the source, and weights only lose rows: align the
+    domains instead (`CORAL`).
+
     Under covariate shift, where rows are distributed differently but a row's class depends on it
     in the same way, the risk on the target is that on the source with weights ::
 

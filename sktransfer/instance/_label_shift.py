@@ -38,6 +38,10 @@ LEAST_ROWS_PER_CLASS = 10
 class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator):
     """Any probabilistic classifier, corrected for the target's shares of classes.
 
+    Take it where classes are rarer or more frequent in the target and nothing else has changed.
+    Where rows of a class look different as well, the shares take the blame for it, and the
+    correction may harm.
+
     Under label shift the classes have other shares ``q`` in the target than ``p`` in the source,
     and rows of one class are distributed alike: a disease spreads, its symptoms stay. Without a
     label of the target ``q`` can be estimated, and the probabilities corrected::
