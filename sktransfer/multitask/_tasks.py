@@ -15,7 +15,7 @@ from ..data._domain import Domain
 from ..validation._arguments import as_array, check_same_length
 from ..validation._domains import ArrayRows, check_domains, check_labelled_rows
 from ..validation._naming import named
-from ..validation._target_labels import find_missing
+from ..validation._target_labels import find_missing, warn_of_words_for_none
 
 SINGLE, COLUMNS, ROWS = "single", "columns", "rows"
 
@@ -205,6 +205,8 @@ def _labels_by_column(estimator, y, values: np.ndarray) -> TaskLabels:
             raise ValueError(
                 "y contains infinity; give finite values, and NaN where none is known."
             )
+    elif values.dtype.kind in "OU":
+        warn_of_words_for_none("y", values)
     return TaskLabels(names, values, None, None if has_label.all() else has_label, COLUMNS)
 
 
