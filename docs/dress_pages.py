@@ -1,4 +1,4 @@
-"""Small things that every page needs: links of names, tables of figures, quotes that are code."""
+"""Small things that every page needs: links of names, tables of figures and for phones."""
 
 import re
 from pathlib import Path
@@ -38,6 +38,8 @@ class DressPages(SphinxTransform):
         for group in self.document.findall(nodes.tgroup):
             if group["cols"] >= MANY_COLUMNS:
                 group.parent["classes"] = [*group.parent.get("classes", []), "dense"]
+            if "stacked" in group.parent.get("classes", []):
+                self.name_columns(group)
         for literal in list(self.document.findall(nodes.literal)):
             if is_name(literal.astext()) and not self.stands_in(literal, nodes.title, pending_xref):
                 self.link(literal)
@@ -48,6 +50,15 @@ class DressPages(SphinxTransform):
                     for pattern, kept in UNBROKEN:
                         whole = pattern.sub(kept, whole)
                     text.parent.replace(text, nodes.Text(whole))
+
+    def name_columns(self, group):
+        """Begin each cell beyond the first with its column's name, which phones show."""
+        head, body = (next(group.findall(part)) for part in (nodes.thead, nodes.tbody))
+        names = [entry.astext() for entry in head.findall(nodes.entry)]
+        for row in body.findall(nodes.row):
+            for name, entry in list(zip(names, row.children, strict=True))[1:]:
+                if entry.children:
+                    entry[0].insert(0, nodes.inline("", f"{name}: ", classes=["column-name"]))
 
     def stands_in(self, node, *kinds):
         """Tell whether a node is inside one of these."""

@@ -91,11 +91,10 @@ print(tabulate(table, ["", *PROBLEMS], floatfmt=".3f"))
 # %%
 # Above, the true accuracy of the candidates, which a search without labels never sees. Below, what
 # each scorer has chosen reaches: every point is a search, every diamond a mean. Accuracy on the
-# source finds little, being about 1 whatever ``lambda_`` is. `NeighborAgreementScorer` and
-# `SNDScorer` find what it gains on the left. On the right not to adapt is best, as the latter says;
-# the former and others prefer fits that find too much of the rare class. Labels of
-# the target choose best. On other problems the order is another:
-# ``benchmarks/scorers.py`` has more of them.
+# source finds little, being about 1 whatever ``lambda_`` is. `NeighborAgreementScorer`, `SNDScorer`
+# and `EntropyScorer` find what it gains on the left. On the right not to adapt is best, as
+# `SNDScorer` says; most others prefer fits that find too much of the rare class. Labels of the
+# target choose best. On other problems the order is another: ``benchmarks/scorers.py`` has more.
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 figure, axes = plt.subplots(2, 2, figsize=(12, 8), sharey="row", layout="constrained")

@@ -24,8 +24,9 @@ from ..network._build import floating_type
 from ..network._network import TransferNetwork
 from ..validation._constraints import Interval, Real, StrOptions
 from ._base import BaseAdaptation
-from ._class_weighting import MOST_ROWS, ClassWeighting, even_rows
+from ._class_weighting import ClassWeighting
 from ._diagnosis import AS_THEY_ARE, describe_shares
+from ._some_rows import MOST_ROWS, even_rows
 from ._target_losses import TARGET_LOSSES, check_target_loss
 
 

@@ -161,6 +161,10 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     label head learns from the source. What is left in the features serves both
     domains.
 
+    Begin with it where the target has no labels, and compare with ``source_only()``. It needs a
+    target with the source's classes in about the same shares: where it lacks some, or has far
+    fewer rows of them, see `class_weighting`.
+
     The saddle point sought is of
 
     ``E = 1/n sum_source L_y - lambda (1/n sum_source L_d + 1/n' sum_target L_d)``

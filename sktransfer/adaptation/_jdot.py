@@ -72,6 +72,10 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     head then learn to make the pairs cheaper. Classes that lie apart stay apart, as a row is
     not drawn to the mean of a domain but to one place.
 
+    Take it where the shift carries rows over the source's borders, as on moons, where it gains
+    most. Not where the target lacks classes or has other shares of them, unless by
+    ``class_weighting="target"``: pairs then have to cross classes.
+
     The loss is, over source rows ``i`` and target rows ``j``,
 
     ``L_y + lambda <gamma, M>``,

@@ -29,6 +29,10 @@ class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
     from each other in the target to begin with: what is confused wholly is
     sharpened wrongly.
 
+    Take it where classes still lie apart in the target, such as digits of another script, raw
+    signals or features of a pretrained network. Digits on photos gain .33 by `DANNClassifier`
+    and nothing by this.
+
     The loss is, of ``n`` target rows with predictions ``P = softmax(logits / temperature)``,
 
     ``L_y + lambda L_c``,

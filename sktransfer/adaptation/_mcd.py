@@ -81,6 +81,9 @@ class MCDClassifier(AdaptationClassifier):
     shows the target rows that lie beyond the source's classes; the body then moves
     these to where the heads agree. Classes are looked at, not the domains as wholes.
 
+    Among those measured here it was nowhere among the best, for five times the work; it is for
+    comparisons with the literature. `DANNClassifier` is the one to begin with.
+
     Each batch is three moves, with ``L_1``, ``L_2`` the mean cross-entropies of the heads
     on the source, ``lambda`` that of the step, and of their softmaxes ``p``, ``q`` the discrepancy
 

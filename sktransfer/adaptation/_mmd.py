@@ -56,6 +56,9 @@ class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     networks) it compares features and predictions together, so that a class of the source
     is to lie where the same class is predicted in the target.
 
+    Take it in place of `DANNClassifier` where an adversary swings. It gains as much on raw
+    signals, where ``joint=True`` was the best of all methods, and less on words and pixels.
+
     The loss is, over all pairs of source rows ``s`` and target rows ``t`` of a batch,
 
     ``L_y + lambda D``,

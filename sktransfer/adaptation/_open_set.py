@@ -96,6 +96,10 @@ class OpenSetClassifier(AdaptationClassifier):
     of the classes, are to be confused as little as can be (:class:`MCCClassifier`), which
     sends each row to the side where rows like it are.
 
+    Take it where the target may have classes that the source lacks; where it may not,
+    `DANNClassifier` is the better choice. It has to be mostly right on the known classes to
+    tell what is unknown.
+
     But rows of the unknown need not look like mixtures. So, when half of the epochs are over
     and only the source has been learned, the target's rows are set apart, once, by a score
     ``s_i = (z_i[k_i] - mean of z_i) / (1 + d_i / mean of d)``: by how much the most likely class

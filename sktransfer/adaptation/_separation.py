@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data._sampler import Sampler
 from ..engine._net import TransferNet
-from ._class_weighting import even_rows
+from ._some_rows import even_rows
 from ._two_groups import unknown_probabilities
 
 # Share of the epochs in which the source alone is learned, before rows are set apart.

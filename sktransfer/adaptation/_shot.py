@@ -38,6 +38,10 @@ class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator)
     is sure, that use all classes, and that agree with labels by the nearest centroid.
     So a fitted model can `adapt` to a target where there is no source any more.
 
+    Take it where the source's rows may not go where the model goes. Where the source's border
+    cuts through a class, as on moons, or the target lacks classes or has other shares of them,
+    its defaults make things worse, and the last paragraph says what to change.
+
     In the first stage the loss is the cross-entropy with the share `label_smoothing` of
     each label spread over all classes. In the second it is, of target rows with predictions
     ``p_ik`` and pseudo-labels ``y_i``,

@@ -36,6 +36,9 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     rows. With `dirt_t_epochs` a second stage (DIRT-T) then leaves the source, whose
     borders need not be the target's, and goes on with the target alone, held by a teacher.
 
+    Take it where `DANNClassifier` gains and three times the work is no matter: it is ahead on
+    raw signals and pixels, level on moons, behind on words.
+
     The first stage minimises ::
 
         L_y + lambda (L_d + R)

@@ -56,7 +56,7 @@ def attention(similarity: Tensor, codes: Tensor, n_classes: int) -> Tensor:
         How many there are; each has a row in the support.
     """
     index = codes.expand_as(similarity)
-    shape = len(similarity), n_classes
+    shape = similarity.shape[0], n_classes  # of len() an exported model would keep the number
     peak = similarity.new_full(shape, -torch.inf)
     peak = peak.scatter_reduce(1, index, similarity.detach(), "amax")
     shifted = (similarity - peak.gather(1, index)).exp()

@@ -18,6 +18,10 @@ class PrototypicalClassifier(BaseEpisodic):
     it has never seen, of which a few rows are shown, the support: their means are the
     prototypes, and nothing more is trained.
 
+    Take it where new classes keep coming, with one to ten rows of each, and many old classes of
+    the same kind are there to learn from. Not with a handful of old classes, or with a hundred
+    rows of each new one: then `NearestPrototypeClassifier` or `FineTuneClassifier` do more.
+
     - ``fit(X, y, X_target=support, y_target=labels)`` learns from episodes of the
       classes of `y`, then takes the support's classes, which may be new.
     - ``fit(X, y)`` takes the classes of `y`, with all their rows as the support.

@@ -36,6 +36,10 @@ class FineTuneClassifier(DeepClassifierMixin, BaseFineTuning):
     layers with a small learning rate. What a layer before them makes of a row is
     computed once and used in all epochs.
 
+    Take it where some rows of the target have labels and the body has seen something like them,
+    or there is a source to learn it from. Compare with logistic regression on the labelled rows,
+    which does as well where the source is of little use.
+
     - ``fit(X, y)`` fine-tunes a pretrained `backbone` on labelled rows.
     - ``fit(X, y, X_target=Xt, y_target=yt)`` first trains body and head on the
       source, then takes the five steps on the labelled target, whose classes may

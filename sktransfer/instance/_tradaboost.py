@@ -39,6 +39,10 @@ def update_weights(
 class TrAdaBoostClassifier(ClassifierMixin, BaseTrAdaBoost):
     """TrAdaBoost: rows of the source that are wrong for the target fade from round to round.
 
+    Take it where *part* of the source is of use and some twenty target rows of each class have
+    labels. With fewer labels, or a source that is of use as a whole, one fit on both domains
+    does better (`BalancedWeightingClassifier`).
+
     Each of the ``N`` rounds fits the estimator on both domains. Rows of the target that it gets
     wrong gain weight, as in AdaBoost; those of the source lose some, since they seem to follow
     another rule::

@@ -6,7 +6,7 @@ import scipy.sparse
 import torch
 from torch.overrides import TorchFunctionMode
 
-from sktransfer.adaptation._class_weighting import even_rows
+from sktransfer.adaptation._some_rows import even_rows
 from sktransfer.data._rows import DenseRows, make_rows
 from sktransfer.data._sampler import DomainRows
 
