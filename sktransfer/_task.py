@@ -249,13 +249,14 @@ class Regression(Task):
         ValueError
             For another number of outputs.
         """
-        if y.shape[1:] != np.shape(self.mean):
+        if int(np.prod(y.shape[1:])) != self.n_outputs:
             raise ValueError(
                 f"Labels of shape {y.shape} do not fit {self}, which has labels of shape "
-                f"{('n', *np.shape(self.mean))}."
+                f"{('n', *np.shape(self.mean))}. Give y and y_target the same columns."
             )
-        encoded: np.ndarray = (np.asarray(y, dtype=np.float64) - self.mean) / self.scale
-        return encoded.reshape(len(y), self.n_outputs)
+        rows = np.asarray(y, dtype=np.float64).reshape(len(y), *np.shape(self.mean))
+        encoded: np.ndarray = ((rows - self.mean) / self.scale).reshape(len(y), self.n_outputs)
+        return encoded
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return for each row the mean over outputs of the loss of what they are off by.

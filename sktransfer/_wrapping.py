@@ -150,7 +150,24 @@ class WrapperMixin:
         return self._default_estimator() if self.estimator is None else self.estimator
 
     def _make_estimator(self) -> Any:
-        return clone(self._inner())
+        return clone(self._inner_of_one_kind())
+
+    def _inner_of_one_kind(self) -> Any:
+        """Return what is to be fitted.
+
+        Raises
+        ------
+        TypeError
+            For a regressor in a classifier, and the other way round.
+        """
+        inner = self._inner()
+        kind, wanted = get_tags(inner).estimator_type, get_tags(self).estimator_type
+        if kind is not None and kind != wanted:
+            raise TypeError(
+                f"estimator is {type(inner).__name__}, a {kind}, but {type(self).__name__} fits a "
+                f"{wanted}: give one, such as {type(self._default_estimator()).__name__}()."
+            )
+        return inner
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]

@@ -7,7 +7,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,10 +18,17 @@ from sktransfer._wrapping import fit_weighted, stack_rows, takes_sample_weight
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.instance import (
     ImportanceWeightingClassifier,
+    ImportanceWeightingRegressor,
     LabelShiftClassifier,
     TrAdaBoostClassifier,
+    TrAdaBoostRegressor,
+    TwoStageTrAdaBoostRegressor,
 )
-from sktransfer.parameters import BalancedWeightingClassifier, PriorTransferClassifier
+from sktransfer.parameters import (
+    BalancedWeightingClassifier,
+    BalancedWeightingRegressor,
+    PriorTransferClassifier,
+)
 
 
 def test_pipelines_take_weights_where_their_last_step_does():
@@ -95,3 +103,35 @@ def test_missing_values_are_handed_to_an_estimator_that_takes_them(learner):
         clone(learner).fit(X, y, X_target=X_target, **labels)
     with pytest.raises(ValueError, match="contains NaN"):  # density ratios compute with rows
         ImportanceWeightingClassifier(trees).fit(X, y, X_target=X_target)
+
+
+REGRESSORS = [
+    BalancedWeightingRegressor,
+    ImportanceWeightingRegressor,
+    TrAdaBoostRegressor,
+    TwoStageTrAdaBoostRegressor,
+]
+CLASSIFIERS = [
+    BalancedWeightingClassifier,
+    ImportanceWeightingClassifier,
+    LabelShiftClassifier,
+    TrAdaBoostClassifier,
+]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "other", "kind"),
+    [
+        *((wrapper, LogisticRegression(), "classifier") for wrapper in REGRESSORS),
+        *((wrapper, GridSearchCV(Ridge(), {}), "regressor") for wrapper in CLASSIFIERS),
+        *(
+            (wrapper, make_pipeline(StandardScaler(), Ridge()), "regressor")
+            for wrapper in CLASSIFIERS
+        ),
+    ],
+)
+def test_an_estimator_of_the_other_kind_is_refused(wrapper, other, kind):
+    X, X_target = np.random.default_rng(0).normal(size=(2, 20, 2))
+    y = np.arange(20) % 2
+    with pytest.raises(TypeError, match=f"a {kind}, but {wrapper.__name__} fits a "):
+        wrapper(other).fit(X, y, X_target=X_target, y_target=y)

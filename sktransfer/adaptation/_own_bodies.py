@@ -22,7 +22,7 @@ from ..network._probe import Probe
 from ..network._two_bodies import TwoBodyNetwork
 from ..validation._arguments import as_array
 from ..validation._domains import check_domains, check_rows_of_another_kind
-from ..validation._target_labels import with_labels
+from ..validation._target_labels import beside_labels_of, with_labels
 from ..validation._torch_rows import TorchRows, check_rows
 from ._classifier import AdaptationClassifier
 
@@ -142,6 +142,8 @@ class OwnBodiesClassifier(AdaptationClassifier):
         target = check_rows_of_another_kind(fitted, X_target, rows)
         if y_target is not None:
             target = with_labels(fitted, target, as_array(y_target, "y_target"))
+            if domains.source.y is not None:
+                target = beside_labels_of(domains.source.y, target)
         return Domains(domains.source, target)
 
     def _fit(self, domains: Domains) -> None:

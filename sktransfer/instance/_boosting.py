@@ -91,6 +91,7 @@ class BaseTrAdaBoost(WrapperMixin, BaseTransferEstimator):
         """Learn from both domains, and return the last weights of the source's rows."""
 
     def _fit(self, domains: Domains) -> None:
+        self._inner_of_one_kind()  # which also refuses what cannot be fitted here
         target = check_labelled_target(self, domains)
         if target is None and self._transfers():
             warn(

@@ -12,8 +12,9 @@ from .._docs import BLOCKS, with_shared_docs
 from .._estimator import BaseTransferEstimator
 from .._warning import warn
 from .._wrapping import DelegatingMixin, find_classes, fit_weighted, stack_rows
-from ..data._domain import Domains
+from ..data._domain import Domain, Domains
 from ..validation._constraints import HasMethods, StrOptions
+from ._density_ratio import BaseDensityRatio
 from ._kliep import KLIEP
 from ._kmm import KMM
 from ._logistic_ratio import LogisticRatio
@@ -22,6 +23,10 @@ from ._ulsif import ULSIF
 
 # Below this share of the rows, few decide alone.
 LEAST_EFFECTIVE_SHARE = 0.05
+
+# A ratio of densities has mean 1 over the source. Beyond this, or below its inverse, it was
+# extrapolated: Gaussians four standard deviations apart have 0.05 to 0.2, or 10 and more.
+MOST_MEAN_RATIO = 5.0
 
 # Weights are at least this: some estimators refuse a class whose rows all weigh nothing.
 LEAST_WEIGHT = 1e-8
@@ -105,13 +110,28 @@ class BaseImportanceWeighting(DelegatingMixin, BaseTransferEstimator):
                 X, y = stack_rows(X, labelled.X), np.concatenate([y, labelled.y])
                 weights = np.concatenate([weights, np.ones(len(labelled))])
         self.effective_size_ = effective_size(self.weights_)
-        if self.effective_size_ < LEAST_EFFECTIVE_SHARE * len(source) and target is not None:
+        if target is not None:
+            self._warn_where_domains_lie_apart(source)
+        self.estimator_ = fit_weighted(self._make_estimator(), X, y, weights)
+
+    def _warn_where_domains_lie_apart(self, source: Domain) -> None:
+        """Warn of weights by which few rows decide, and of a ratio that is none of densities."""
+        if self.effective_size_ < LEAST_EFFECTIVE_SHARE * len(source):
             warn(
                 f"The weights of {len(source)} rows are worth {self.effective_size_:.1f} equal "
                 "ones: few rows decide. The domains hardly overlap; flatten the weights, for "
                 "example weighting=ULSIF(alpha=0.5), or align the domains first."
             )
-        self.estimator_ = fit_weighted(self._make_estimator(), X, y, weights)
+        elif isinstance(self.weighting_, BaseDensityRatio):
+            mean = np.average(self.weighting_.weights_, weights=source.sample_weight)
+            if not 1 / MOST_MEAN_RATIO <= mean <= MOST_MEAN_RATIO:
+                warn(
+                    f"The weights of the source have mean {mean:.2g}, where a ratio of densities "
+                    "has 1: hardly a row of the source looks like the target's, and the weights "
+                    "say little. Align the domains first, make_transfer_pipeline("
+                    f"DomainStandardScaler(), {type(self).__name__}()), and compare with the "
+                    "estimator without weights."
+                )
 
     def _make_weighting(self) -> Any:
         if isinstance(self.weighting, str):

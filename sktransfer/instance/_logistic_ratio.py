@@ -93,7 +93,9 @@ class LogisticRatio(BaseDensityRatio):
         classifier = self.classifier
         if classifier is None:
             classifier = make_pipeline(
-                StandardScaler(with_mean=not sparse.issparse(source.X)),
+                StandardScaler(
+                    with_mean=not (sparse.issparse(source.X) or sparse.issparse(X_target))
+                ),
                 LogisticRegression(C=1 / source.X.shape[1], max_iter=1000),
             )
         X = stack_rows(source.X, X_target)

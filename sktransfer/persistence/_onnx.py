@@ -157,7 +157,14 @@ def to_onnx(
         program = export(
             module, (rows,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names
         )
-        return program.model_proto
+        model = program.model_proto
+        (rows_of,) = (given.type.tensor_type.shape.dim[0] for given in model.graph.input)
+        if not rows_of.dim_param:  # what torch falls back to keeps the number that it was shown
+            raise ValueError(
+                "a module takes the number of rows for a constant, as len(x) and fixed sizes in "
+                "view or reshape do; take x.shape[0], or -1."
+            )
+        return model
     # torch 2.4 has but this way, and no argument to choose it.
     older = {"dynamo": False} if "dynamo" in inspect.signature(export).parameters else {}
     file = io.BytesIO()

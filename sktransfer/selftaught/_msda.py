@@ -13,7 +13,11 @@ from sklearn.utils import check_random_state, gen_batches
 from .._estimator import BaseTransferEstimator
 from ..data._domain import Domain, Domains
 from ..validation._constraints import Integral, Interval, Real
-from ..validation._domains import check_domains, check_rows_to_predict
+from ..validation._domains import (
+    check_domains,
+    check_rows_to_predict,
+    refuse_rows_as_labels,
+)
 
 FLOATS = [np.float64, np.float32]
 
@@ -186,6 +190,8 @@ class MarginalizedDenoisingAutoencoder(
         return self.n_features_in_ + sum(maps[0][1].shape[1] for maps in self.layers_)
 
     def _check(self, fitted, X, y, X_target, y_target, sample_weight) -> Domains:
+        if X_target is None:
+            refuse_rows_as_labels(fitted, X, y)
         return check_domains(fitted, X, None, X_target, None, sample_weight, dtype=FLOATS)
 
     def _fit(self, domains: Domains) -> None:

@@ -22,8 +22,9 @@ from ..deep._training import TrainingParameters
 from ..engine._stage import GradientStep, Stage
 from ..network._build import make_body, rates_by_width
 from ..network._network import TransferNetwork
+from ..validation._arguments import refuse_unknown
 from ..validation._constraints import Integral, Interval
-from ..validation._domains import check_domains
+from ..validation._domains import check_domains, refuse_rows_as_labels
 from ..validation._torch_rows import TorchRows
 
 
@@ -103,7 +104,9 @@ class BasePretraining(TrainingParameters, BaseDeepEstimator):
     # What ``history_`` calls the loss.
     _loss_name: ClassVar[str]
 
-    def fit(self, X: Any, y: Any = None, X_target: Any = None) -> Self:  # type: ignore[override]
+    def fit(  # type: ignore[override]
+        self, X: Any, y: Any = None, X_target: Any = None, **unknown: Any
+    ) -> Self:
         """Learn from the rows of one domain, or of two.
 
         Parameters
@@ -114,17 +117,28 @@ class BasePretraining(TrainingParameters, BaseDeepEstimator):
             Labels are not looked at.
         X_target : like X, default=None
             Rows of the target.
+        **unknown : never
+            Any other name is refused, and the one that may have been meant is told.
 
         Returns
         -------
         self : object
             The fitted pretrainer.
 
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or data that cannot be used, among them rows of a target that stand
+            where `y` does.
+
         Notes
         -----
         Rows have no weights: what is changed in them is drawn, so that a row twice as heavy
         is not a row that comes twice.
         """
+        refuse_unknown(unknown, ("X", "y", "X_target"), self)
+        if X_target is None and y is not None:
+            refuse_rows_as_labels(self, X, y)
         return super().fit(X, None, X_target)
 
     @property

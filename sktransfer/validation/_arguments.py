@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array
 
 from ..data._target_domain import TargetDomain, is_dataset, say_where_columns_were_cut
 from ._naming import named
+from ._target_labels import find_missing
 
 
 def as_array(X, name: str):
@@ -57,9 +58,22 @@ def as_array(X, name: str):
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
     if hasattr(X, "__array__") and not hasattr(X, "shape"):  # it may refuse NumPy's functions
         X = np.asarray(X)
+    if is_labels and isinstance(X, (list, tuple)):
+        X = _with_missing_ones_kept(X)
     _refuse_what_is_no_array(X, name, is_labels)
     _refuse_other_values(X, name, is_labels)
     return X
+
+
+def _with_missing_ones_kept(labels: Any) -> Any:
+    """Return a list of texts and NaN as objects: NumPy would make the text "nan" of NaN."""
+    try:
+        if np.asarray(labels).dtype.kind not in "SU":
+            return labels
+    except ValueError:  # of uneven lengths, which is told elsewhere
+        return labels
+    objects = np.array(labels, dtype=object)
+    return objects if find_missing(objects).any() else labels
 
 
 def _refuse_what_is_no_array(X, name: str, is_labels: bool) -> None:

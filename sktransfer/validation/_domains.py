@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,9 +31,8 @@ from ._arguments import (
 from ._measured import check_classes, looks_measured
 from ._naming import check_values, named
 from ._target_labels import (
+    beside_labels_of,
     check_all_labelled,
-    in_type_of,
-    warn_where_minus_one_is_no_class,
     with_labels,
 )
 
@@ -102,7 +100,7 @@ def check_domains(
         y = rows.read_labels(X)
     given = X
     if X_target is None:
-        _refuse_rows_as_labels(estimator, X, y)
+        refuse_rows_as_labels(estimator, X, y)
     X, y = _check_source(estimator, X, None if y is None else as_array(y, "y"), rows, dtype)
     if sample_weight is not None:
         sample_weight = check_sample_weight(as_array(sample_weight, "sample_weight"), X.shape[0])
@@ -115,9 +113,8 @@ def check_domains(
     if y_target is not None:
         warn_where_labels_of_the_source_were_transformed()
         target = with_labels(estimator, target, as_array(y_target, "y_target"))
-        if y is not None and target.y is not None and is_classifier(estimator):
-            target = replace(target, y=in_type_of(y, target.y))
-            warn_where_minus_one_is_no_class(y, target)
+        if y is not None and is_classifier(estimator):
+            target = beside_labels_of(y, target)
     return Domains(Domain(X, y, sample_weight), target)
 
 
@@ -181,7 +178,7 @@ def _accepted(estimator, dtype: Any) -> dict[str, Any]:
     }
 
 
-def _refuse_rows_as_labels(estimator, X, y) -> None:
+def refuse_rows_as_labels(estimator, X, y) -> None:
     """Refuse rows of a target that came second, where labels stand."""
     shape: tuple[int, ...] = getattr(y, "shape", ())
     are_rows = len(shape) == 2 and shape[1] > 1 and getattr(X, "shape", ())[1:] == shape[1:]
@@ -218,10 +215,25 @@ def _check_source(estimator, X, y, rows: ArrayRows, dtype: Any):
             checked, y = checked if isinstance(checked, tuple) else (checked, None)
             check_values(checked, "X")
         checked = rows.keep(checked, X)
+    if y is not None and tags.estimator_type == "regressor":
+        y = _as_numbers(estimator, y)
     if y is not None and tags.estimator_type == "classifier":
         with named("y"):
             check_classes(estimator, y)
     return checked, y
+
+
+def _as_numbers(estimator, y: np.ndarray) -> np.ndarray:
+    """Return labels of a regressor, of which scikit-learn lets arrays of texts pass."""
+    if y.dtype.kind not in "SU":
+        return y
+    try:
+        return y.astype(np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"y holds texts, such as {y.ravel()[:1].tolist()}, but {type(estimator).__name__} "
+            f"learns numbers: {error}. Give these, or take a classifier."
+        ) from error
 
 
 def check_rows_of_another_kind(estimator, X_target, rows: ArrayRows) -> Domain:

@@ -41,7 +41,7 @@ def named(name: str, given: Any = None) -> Iterator[None]:
         if words is not None:
             raise ValueError(words) from error
         if re.match(rf"Input {name} contains (NaN|infinity)", message):
-            raise ValueError(_of_values_not_finite(message, given)) from error
+            raise ValueError(_of_values_not_finite(name, message, given)) from error
         if re.match(r"y should be a 1d array, got an array of shape \(\d+, ", message):
             message = f"{message} {ONE_LABEL}"
             name = "y" if name == "X" else name  # with which it is checked
@@ -112,11 +112,13 @@ def _is_of_numbers(column: Any) -> bool:
     return True
 
 
-def _of_values_not_finite(message: str, X: Any) -> str:
+def _of_values_not_finite(name: str, message: str, X: Any) -> str:
     """Say where values are missing or infinite, and what to do; `message` is scikit-learn's."""
     first = message.splitlines()[0].rstrip(".")
     test = np.isnan if "NaN" in first else np.isinf
     found = f"{first}{_place(X, test)}"
+    if name == "sample_weight":
+        return f"{found}. Give each row a weight, 0 where it is not to count."
     if test is np.isinf:
         return f"{found}. Replace these values, numpy.clip or numpy.nan_to_num, or drop the rows."
     return (

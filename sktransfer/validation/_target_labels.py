@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from .._warning import warn
 from ..data._domain import Domain
 from ._measured import check_classes
 from ._naming import named
+
+# What NaN, None and `pandas.NA` are once they are texts.
+WORDS_FOR_NONE = ("nan", "NaN", "None", "<NA>", "")
 
 
 def with_labels(estimator, target: Domain | None, y_target) -> Domain:
@@ -34,24 +39,52 @@ def with_labels(estimator, target: Domain | None, y_target) -> Domain:
             check_classes(estimator, known)
         elif get_tags(estimator).estimator_type == "regressor":
             known = check_array(known, ensure_2d=False, dtype=np.float64, input_name="y_target")
+            if not get_tags(estimator).target_tags.multi_output:
+                known = column_or_1d(known)
     # Of the type of all: that of the first label alone would cut longer texts to its length.
     y = np.full((len(has_label), *known.shape[1:]), known[0], dtype=known.dtype)
     y[has_label] = known
     return Domain(target.X, y, None, None if has_label.all() else has_label)
 
 
-def warn_where_minus_one_is_no_class(y: np.ndarray, target: Domain) -> None:
-    """Warn of -1 as a label of the target alone, which scikit-learn means by "no label"."""
+def beside_labels_of(y: np.ndarray, target: Domain) -> Domain:
+    """Return a target, with labels in the type of the source's; warn of those that mean none."""
+    if target.y is None:
+        return target
+    target = replace(target, y=in_type_of(y, target.y))
+    warn_where_a_label_may_mean_none(y, target)
+    return target
+
+
+def warn_where_a_label_may_mean_none(y: np.ndarray, target: Domain) -> None:
+    """Warn of labels of the target alone that elsewhere stand for "no label".
+
+    scikit-learn means it by -1; and NaN or None among texts is a text once NumPy has made one
+    array of them.
+    """
     known = target.labelled().labels
-    if known.dtype.kind not in "if" or y.dtype.kind not in "iufb":
-        return
-    if np.array_equal(np.setdiff1d(known, y), [-1]):
-        warn(
-            f"y_target holds -1 in {(known == -1).sum()} rows, which is a label like any other "
-            "here, and no class of y. Where it marks missing labels, as in "
-            "sklearn.semi_supervised, give NaN or None: numpy.where(y_target == -1, numpy.nan, "
-            "y_target)."
-        )
+    if known.dtype.kind in "if" and y.dtype.kind in "iufb":
+        if np.array_equal(np.setdiff1d(known, y), [-1]):
+            warn(
+                f"y_target holds -1 in {(known == -1).sum()} rows, which is a label like any other "
+                "here, and no class of y. Where it marks missing labels, as in "
+                "sklearn.semi_supervised, give NaN or None: numpy.where(y_target == -1, numpy.nan, "
+                "y_target)."
+            )
+    elif known.dtype.kind == "U":
+        warn_of_words_for_none("y_target", known, set(y.ravel().tolist()))
+
+
+def warn_of_words_for_none(name: str, labels: np.ndarray, classes: Collection[Any] = ()) -> None:
+    """Warn of the texts of NaN and None among labels, where they are no classes already."""
+    for word in WORDS_FOR_NONE:
+        n_rows = int((labels == word).sum())
+        if n_rows and word not in classes:
+            warn(
+                f"{name} holds the text {word!r} in {n_rows} rows, which is a label like any other "
+                "here. Where labels are missing there, as numpy.array of texts and NaN makes texts "
+                f"of both, give None: numpy.where({name} == {word!r}, None, {name})."
+            )
 
 
 def in_type_of(y: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -84,6 +84,17 @@ def test_warns_where_few_rows_decide():
     assert clf.effective_size_ < 20
 
 
+@pytest.mark.parametrize("weighting", ["ulsif", "logistic"])
+def test_warns_where_the_domains_lie_apart(weighting, recwarn):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100, 2)), rng.integers(0, 2, 100)
+    clf = ImportanceWeightingClassifier(weighting=weighting, random_state=0)
+    clf.fit(X, y, X_target=rng.normal([0.5, 0], 1, size=(50, 2)))
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match=r"have mean 0\.0\d*, where a ratio of densities has 1"):
+        clf.fit(X, y, X_target=rng.normal([50, 0], 1, size=(50, 2)))
+
+
 def test_pipelines_hand_weights_to_their_last_step():
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(60, 2)), rng.normal(0.5, 1, size=(50, 2))

@@ -157,9 +157,19 @@ def test_searches_take_it():
 
 def test_tiny_targets_have_shares():
     X, y = draw([0.4, 0.3, 0.3], n_rows=60)
-    clf = LabelShiftClassifier(n_bootstraps=10, random_state=0).fit(X, y, X_target=X[:1])
+    clf = LabelShiftClassifier(n_bootstraps=10, random_state=0)
+    with pytest.warns(UserWarning, match="shares of 3 classes were estimated from 1 rows"):
+        clf.fit(X, y, X_target=X[:1])
     assert clf.target_priors_.sum() == pytest.approx(1)
     assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_ten_rows_for_each_class_are_enough_to_say_nothing(recwarn):
+    X, y = draw([0.4, 0.3, 0.3], n_rows=60)
+    clf = LabelShiftClassifier(n_bootstraps=0, random_state=0).fit(X, y, X_target=X[:30])
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match="estimated from 29 rows"):
+        clf.adapt(X[:29])
 
 
 def test_row_of_weight_zero_is_no_row():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
 from sktransfer.instance import LogisticRatio
@@ -59,3 +60,12 @@ def test_default_classifier_is_held_back_by_as_much_as_there_are_features():
     of_target = LogisticRegression(C=1 / 4).fit(rows, domain).predict_proba(rows[:23])[:, 1]
     expected = 23 / 31 * of_target / (1 - of_target)
     np.testing.assert_allclose(ratio.weights_, expected, rtol=1e-6)
+
+
+def test_one_sparse_domain_is_as_two():
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(60, 3)), rng.normal(0.5, 1, size=(40, 3))
+    both = LogisticRatio(random_state=0).fit(csr_array(X), X_target=csr_array(X_target)).weights_
+    for rows in [(X, csr_array(X_target)), (csr_array(X), X_target)]:
+        one = LogisticRatio(random_state=0).fit(rows[0], X_target=rows[1]).weights_
+        np.testing.assert_allclose(one, both)

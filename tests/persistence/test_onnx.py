@@ -8,7 +8,13 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, export_onnx
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    FineTuneClassifier,
+    MatchingClassifier,
+    export_onnx,
+)
 from sktransfer.finetuning import LoRA, Unfreezing
 from sktransfer.multitask import MultiTaskClassifier, MultiTaskRegressor
 from sktransfer.persistence._onnx import Predictor, to_onnx
@@ -51,6 +57,29 @@ def test_model_predicts_as_the_classifier(domains, path, estimator):
     export_onnx(clf, path)
     assert_predicts_the_same(path, clf, domains[2].astype(np.float32))
     assert clf.net_.module_.label_head.weight.dtype == torch.float64  # is left as it was
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_matching_with_a_support_takes_any_number_of_rows(path, distance):
+    X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    clf = MatchingClassifier(distance=distance, episodes=2, n_way=2, random_state=0)
+    clf.fit(X, X[:, 0] > 0)
+    export_onnx(clf, path)
+    assert_predicts_the_same(path, clf, X)
+
+
+class TwoRows(nn.Module):
+    """Knows how many rows it will get."""
+
+    def forward(self, X):
+        return X.reshape(len(X), -1)
+
+
+def test_a_body_that_keeps_the_number_of_rows_is_refused(domains, path):
+    clf = fit(DANNClassifier(TwoRows(), **FAST), domains)
+    with pytest.raises(ValueError, match="takes the number of rows for a constant"):
+        export_onnx(clf, path)
+    assert not path.exists()
 
 
 def test_several_tasks_stand_side_by_side(path):

@@ -22,6 +22,7 @@ from sktransfer import (
     ContrastivePretrainer,
     FineTuneClassifier,
     FitCheckpoint,
+    MarginalizedDenoisingAutoencoder,
 )
 from sktransfer.engine._run import Run
 from sktransfer.selftaught._autoencoder import delete_at_random, reconstruction_loss
@@ -253,3 +254,16 @@ def test_a_fit_that_was_interrupted_goes_on_to_the_same_bits(kind, tmp_path, mon
     resumed = kind(**FAST, random_state=0, checkpoint=given).fit(X)
     assert len(begun) == 4  # of three epochs the last alone was trained anew
     np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+
+
+@pytest.mark.parametrize(
+    "pretrainer",
+    [ContrastivePretrainer(), AutoencoderPretrainer(), MarginalizedDenoisingAutoencoder()],
+    ids=lambda pretrainer: type(pretrainer).__name__,
+)
+def test_rows_of_a_target_are_given_by_name(pretrainer):
+    X, X_target = np.random.default_rng(0).normal(size=(2, 20, 3))
+    with pytest.raises(ValueError, match=r"that of rows: .* by name, fit\(X, X_target="):
+        pretrainer.fit(X, X_target)
+    with pytest.raises(TypeError, match=r"argument 'Xt'\. Did you mean X_target="):
+        pretrainer.fit(X, Xt=X_target)
