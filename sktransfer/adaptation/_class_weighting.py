@@ -25,17 +25,17 @@ LEAST_EPOCHS = 3  # that have gone by: after one or two, errors of predictions l
 # Other shares explain what is between the domains, where they do so much of it.
 LEAST_EXPLAINED = 0.9
 
-# Progress of training at which the target's rows are predicted twice: with lambda still small,
-# and when the network knows the source.
+# Progress of training at which the target's rows are predicted: with lambda still small, and when
+# the network knows the source.
 EARLY, SETTLED = 0.03, 0.08
 
-# The early answers are those of a source that says something of the target, where so many rows
-# are predicted as the same class the second time.
-LEAST_SETTLED = 0.7
+# Early answers are those of a source that says something of the target, where so many rows are
+# predicted as the same class the second time.
+LEAST_SETTLED = 0.75
 
 # They tell of other shares, where the total variation between these and the source's is so large,
 # and so much larger than what is to be expected of shares that are alike.
-LEAST_DIFFERENCE, LEAST_BEYOND_CHANCE = 0.1, 1.5
+LEAST_DIFFERENCE, LEAST_BEYOND_CHANCE = 0.12, 1.5
 
 
 def class_shares(y: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
@@ -248,44 +248,51 @@ class TargetShares(ExplainingShares):
 
 
 class TrustedShares(TargetShares):
-    """Weighs them so where early predictions tell of other shares, and are to be trusted.
+    """Weighs them so where early answers tell of other shares, and later ones bear them out.
 
-    The target's rows are predicted early, and again a few epochs later. The shares of the first
-    answers have to differ from the source's, and most answers have to be the same the second
-    time: where the source says little of the target, what a row is taken for changes from epoch
-    to epoch, and shares of such answers are no shares of classes. Else the source stays as it is.
+    The target's rows are predicted early: where the shares of these answers differ from the
+    source's, they are followed from then on. A few epochs later the answers have to differ still,
+    and most rows to be predicted as the same class. Where the source says little of the target,
+    what a row is taken for changes from epoch to epoch, and shares of such answers are no shares
+    of classes. Then, and where the first answers tell of none, the source stays as it is.
     """
+
+    follows = False
 
     def __init__(self, sampler: Sampler):
         super().__init__(sampler)
-        self.early: np.ndarray | None = None  # predicted at the first look
+        self.early: np.ndarray | None = None  # the classes predicted at the first look
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Look, if it is time, and weigh."""
         first = max(1, round(EARLY * net.max_epochs))
         if self.n_epochs == first:
             self.early = self._answers(net)
-        elif self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
-            self.follows = self._trusts(self._answers(net), net.task.n_outputs)
-            if not self.follows:
-                self.set_shares(self.own_shares(net.task.n_outputs))
+            self.follows = self._tells(self.early, net.task.n_outputs)
+        elif self.follows and self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
+            self._look_again(net)
         super().on_epoch_begin(net, **kwargs)
 
     def _answers(self, net: TransferNet) -> np.ndarray:
         """Return the classes that are predicted for rows of the target."""
         assert self.sampler.target is not None
-        answers: np.ndarray = (
-            even_rows(self.sampler.target).passed(net, net.module_.forward).argmax(axis=1)
-        )
+        outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
+        answers: np.ndarray = outputs.argmax(axis=1)
         return answers
 
-    def _trusts(self, answers: np.ndarray, n_classes: int) -> bool:
-        """Whether answers given later bear out the early ones, and these tell of other shares."""
-        assert self.early is not None
-        own, n_rows = self.own_shares(n_classes), len(self.early)
-        shares = class_shares(self.early, np.ones(n_rows), n_classes)
+    def _tells(self, answers: np.ndarray, n_classes: int) -> bool:
+        """Whether the answers have other shares than the source."""
+        own, n_rows = self.own_shares(n_classes), len(answers)
+        shares = class_shares(answers, np.ones(n_rows), n_classes)
+        return bool(shares[own > 0].any()) and shares_differ(own, shares, n_rows)
+
+    def _look_again(self, net: TransferNet) -> None:
+        """Go on, or draw the source as it is from now on."""
+        n_classes, answers = net.task.n_outputs, self._answers(net)
         settled = np.mean(answers == self.early) >= LEAST_SETTLED
-        return bool(settled and shares[own > 0].any() and shares_differ(own, shares, n_rows))
+        self.follows = bool(settled) and self._tells(answers, n_classes)
+        if not self.follows:
+            self.set_shares(self.own_shares(n_classes))
 
     def state_dict(self) -> dict[str, Any]:
         """Return also what was predicted early, and whether it is followed."""
