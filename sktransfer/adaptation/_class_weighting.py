@@ -25,13 +25,13 @@ LEAST_EPOCHS = 3  # that have gone by: after one or two, errors of predictions l
 # Other shares explain what is between the domains, where they do so much of it.
 LEAST_EXPLAINED = 0.9
 
-# Progress of training at which the target's rows are predicted: with lambda still small, and when
-# the network knows the source.
-EARLY, SETTLED = 0.03, 0.08
+# Progress of training at which the target's rows are predicted, twice: the network knows the
+# source, and lambda is still small.
+EARLY, SETTLED = 0.05, 0.08
 
-# Early answers are those of a source that says something of the target, where so many rows are
-# predicted as the same class the second time.
-LEAST_SETTLED = 0.75
+# The answers are those of a source that says something of the target, where so many rows are
+# predicted as the same class both times.
+LEAST_SETTLED = 0.875
 
 # They tell of other shares, where the total variation between these and the source's is so large,
 # and so much larger than what is to be expected of shares that are alike.
@@ -250,11 +250,11 @@ class TargetShares(ExplainingShares):
 class TrustedShares(TargetShares):
     """Weighs them so where early answers tell of other shares, and later ones bear them out.
 
-    The target's rows are predicted early: where the shares of these answers differ from the
-    source's, they are followed from then on. A few epochs later the answers have to differ still,
-    and most rows to be predicted as the same class. Where the source says little of the target,
-    what a row is taken for changes from epoch to epoch, and shares of such answers are no shares
-    of classes. Then, and where the first answers tell of none, the source stays as it is.
+    The target's rows are predicted at a twentieth of the epochs, and again a few epochs later.
+    Both times the shares of these answers have to differ from the source's, and most rows have to
+    be predicted as the same class. Where the source says little of the target, what a row is
+    taken for changes from epoch to epoch, and shares of such answers are no shares of classes.
+    Then the source stays as it is.
     """
 
     follows = False
@@ -268,9 +268,8 @@ class TrustedShares(TargetShares):
         first = max(1, round(EARLY * net.max_epochs))
         if self.n_epochs == first:
             self.early = self._answers(net)
-            self.follows = self._tells(self.early, net.task.n_outputs)
-        elif self.follows and self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
-            self._look_again(net)
+        elif self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
+            self.follows = self._bears_out(self._answers(net), net.task.n_outputs)
         super().on_epoch_begin(net, **kwargs)
 
     def _answers(self, net: TransferNet) -> np.ndarray:
@@ -280,19 +279,14 @@ class TrustedShares(TargetShares):
         answers: np.ndarray = outputs.argmax(axis=1)
         return answers
 
-    def _tells(self, answers: np.ndarray, n_classes: int) -> bool:
-        """Whether the answers have other shares than the source."""
-        own, n_rows = self.own_shares(n_classes), len(answers)
-        shares = class_shares(answers, np.ones(n_rows), n_classes)
-        return bool(shares[own > 0].any()) and shares_differ(own, shares, n_rows)
-
-    def _look_again(self, net: TransferNet) -> None:
-        """Go on, or draw the source as it is from now on."""
-        n_classes, answers = net.task.n_outputs, self._answers(net)
-        settled = np.mean(answers == self.early) >= LEAST_SETTLED
-        self.follows = bool(settled) and self._tells(answers, n_classes)
-        if not self.follows:
-            self.set_shares(self.own_shares(n_classes))
+    def _bears_out(self, answers: np.ndarray, n_classes: int) -> bool:
+        """Whether these answers are mostly the early ones, and both tell of other shares."""
+        assert self.early is not None
+        own, ones = self.own_shares(n_classes), np.ones(len(answers))
+        shares = [class_shares(each, ones, n_classes) for each in (self.early, answers)]
+        settled: bool = np.mean(answers == self.early) >= LEAST_SETTLED
+        differ = all(shares_differ(own, each, len(answers)) for each in shares)
+        return settled and differ and bool(shares[1][own > 0].any())
 
     def state_dict(self) -> dict[str, Any]:
         """Return also what was predicted early, and whether it is followed."""
