@@ -25,6 +25,7 @@ from sktransfer.zeroshot import (
 )
 from sktransfer.zeroshot._attributes import score_attributes
 from sktransfer.zeroshot._autoencoder import solve_symmetric_sylvester
+from sktransfer.zeroshot._descriptions import describe
 
 CLASSES = [DAPClassifier, ESZSLClassifier, SemanticAutoencoderClassifier]
 DESCRIPTIONS = {f"c{k}": [k & 1, k >> 1 & 1, k >> 2 & 1, k % 3 == 0] for k in range(8)}
@@ -157,6 +158,25 @@ def test_the_sylvester_equation_holds_where_it_can(seed, k, d, n):
     A, B, C = S @ S.T, X @ X.T, 2 * S @ X.T  # singular where n is less than k or d
     W = solve_symmetric_sylvester(A, B, C)
     np.testing.assert_allclose(A @ W + W @ B, C, atol=1e-8 * max(1, abs(C).max()))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_the_solution_of_the_sylvester_equation_is_the_smallest(n, scale):
+    generator = np.random.default_rng(n)
+    S, X = generator.normal(size=(4, n)), generator.normal(size=(3, n))
+    A, B, C = scale * S @ S.T, scale * X @ X.T, generator.normal(size=(4, 3))
+    equations = np.kron(A, np.eye(3)) + np.kron(np.eye(4), B)
+    expected = (np.linalg.pinv(equations, rcond=1e-10) @ C.ravel()).reshape(4, 3)
+    found = solve_symmetric_sylvester(A, B, C)
+    np.testing.assert_allclose(scale * found, scale * expected, atol=1e-9)
+
+
+def test_without_descriptions_the_classes_are_those_seen_one_hot():
+    found = describe(None, np.array(["a", "b"]))
+    assert found.classes.tolist() == ["a", "b"]
+    assert found.is_seen.tolist() == [True, True]
+    np.testing.assert_array_equal(found.vectors, np.eye(2))
 
 
 @pytest.mark.parametrize("cls", CLASSES)
