@@ -225,18 +225,13 @@ class TargetShares(ExplainingShares):
     that were made alike have the shares by which the source was drawn, whichever these are.
     """
 
-    follows = True
-
-    @property
-    def otherwise(self) -> str:
-        """How rows of the source are drawn where nothing is explained."""
-        return FOLLOWED if self.follows else AS_THEY_ARE
+    otherwise = FOLLOWED
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
         weight = dann_ramp(self.n_epochs / net.max_epochs)
         super().on_epoch_begin(net, **kwargs)
-        if self.found or weight == 0 or not self.follows:
+        if self.found or weight == 0:
             return
         network = net.module_
         assert self.sampler.target is not None
@@ -247,30 +242,45 @@ class TargetShares(ExplainingShares):
             self.set_shares((1 - weight) * own + weight * predicted)
 
 
-class TrustedShares(TargetShares):
-    """Weighs them so where early answers tell of other shares, and later ones bear them out.
+class TrustedShares(ExplainingShares):
+    """Weighs them by what is predicted where early answers tell of other shares and are borne out.
 
     The target's rows are predicted at a twentieth of the epochs, and again a few epochs later.
     Both times the shares of these answers have to differ from the source's, and most rows have to
     be predicted as the same class. Where the source says little of the target, what a row is
     taken for changes from epoch to epoch, and shares of such answers are no shares of classes.
     Then the source stays as it is.
-    """
 
-    follows = False
+    From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
+    ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
+    what makes the domains alike has drawn the present ones towards the source's. Each class
+    counts a row more than it has, so that none is lost for good.
+    """
 
     def __init__(self, sampler: Sampler):
         super().__init__(sampler)
         self.early: np.ndarray | None = None  # the classes predicted at the first look
+        self.follows = False
+
+    @property
+    def otherwise(self) -> str:
+        """How rows of the source are drawn where nothing is explained."""
+        return FOLLOWED if self.follows else AS_THEY_ARE
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Look, if it is time, and weigh."""
-        first = max(1, round(EARLY * net.max_epochs))
-        if self.n_epochs == first:
-            self.early = self._answers(net)
-        elif self.n_epochs == max(first + 2, round(SETTLED * net.max_epochs)):
-            self.follows = self._bears_out(self._answers(net), net.task.n_outputs)
+        epoch = self.n_epochs
         super().on_epoch_begin(net, **kwargs)
+        first = max(1, round(EARLY * net.max_epochs))
+        second = max(first + 2, round(SETTLED * net.max_epochs))
+        if epoch == first:
+            self.early = self._answers(net)
+        elif epoch == second or self.follows:
+            answers = self._answers(net)
+            if epoch == second:
+                self.follows = self._bears_out(answers, net.task.n_outputs)
+            if self.follows and not self.found:
+                self._follow(answers, net.task.n_outputs, dann_ramp(epoch / net.max_epochs))
 
     def _answers(self, net: TransferNet) -> np.ndarray:
         """Return the classes that are predicted for rows of the target."""
@@ -285,8 +295,16 @@ class TrustedShares(TargetShares):
         own, ones = self.own_shares(n_classes), np.ones(len(answers))
         shares = [class_shares(each, ones, n_classes) for each in (self.early, answers)]
         settled: bool = np.mean(answers == self.early) >= LEAST_SETTLED
-        differ = all(shares_differ(own, each, len(answers)) for each in shares)
-        return settled and differ and bool(shares[1][own > 0].any())
+        return settled and all(shares_differ(own, each, len(answers)) for each in shares)
+
+    def _follow(self, answers: np.ndarray, n_classes: int, weight: float) -> None:
+        """Draw classes of the source by the early answers and, with this weight, the present."""
+        assert self.early is not None
+        early, present = (
+            (np.bincount(each, minlength=n_classes) + 1) / (len(each) + n_classes)
+            for each in (self.early, answers)
+        )
+        self.set_shares((1 - weight) * early + weight * present)
 
     def state_dict(self) -> dict[str, Any]:
         """Return also what was predicted early, and whether it is followed."""
