@@ -249,7 +249,8 @@ class TrustedShares(ExplainingShares):
     Both times the shares of these answers have to differ from the source's, and most rows have to
     be predicted as the same class. Where the source says little of the target, what a row is
     taken for changes from epoch to epoch, and shares of such answers are no shares of classes.
-    Then the source stays as it is.
+    Then the source stays as it is, and so it does where the early answers leave out half of the
+    classes.
 
     From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
     ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
@@ -263,9 +264,9 @@ class TrustedShares(ExplainingShares):
         self.follows = False
 
     @property
-    def otherwise(self) -> str:
-        """How rows of the source are drawn where nothing is explained."""
-        return FOLLOWED if self.follows else AS_THEY_ARE
+    def drawn(self) -> str:
+        """How rows of the source were drawn."""
+        return FOLLOWED if self.follows and not self.found else super().drawn
 
     def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
         """Look, if it is time, and weigh."""
@@ -295,7 +296,8 @@ class TrustedShares(ExplainingShares):
         own, ones = self.own_shares(n_classes), np.ones(len(answers))
         shares = [class_shares(each, ones, n_classes) for each in (self.early, answers)]
         settled: bool = np.mean(answers == self.early) >= LEAST_SETTLED
-        return settled and all(shares_differ(own, each, len(answers)) for each in shares)
+        differ = all(shares_differ(own, each, len(answers)) for each in shares)
+        return settled and differ and 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
 
     def _follow(self, answers: np.ndarray, n_classes: int, weight: float) -> None:
         """Draw classes of the source by the early answers and, with this weight, the present."""
