@@ -295,9 +295,10 @@ class TrustedShares(ExplainingShares):
         assert self.early is not None
         own, ones = self.own_shares(n_classes), np.ones(len(answers))
         shares = [class_shares(each, ones, n_classes) for each in (self.early, answers)]
-        settled: bool = np.mean(answers == self.early) >= LEAST_SETTLED
+        settled = np.mean(answers == self.early) >= LEAST_SETTLED
         differ = all(shares_differ(own, each, len(answers)) for each in shares)
-        return settled and differ and 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
+        most = 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
+        return bool(settled and differ and most)
 
     def _follow(self, answers: np.ndarray, n_classes: int, weight: float) -> None:
         """Draw classes of the source by the early answers and, with this weight, the present."""
