@@ -101,7 +101,7 @@ def _advice(drawn: str, can_weigh: bool) -> str:
         )
     if drawn == FOLLOWED:
         return (
-            'Rows of the source were drawn by what is predicted (class_weighting="target"). '
+            "Rows of the source were drawn by what is predicted (class_weighting). "
             "Either the shares do differ, or adaptation has gone astray and feeds on what it "
             "predicts: compare with source_only(), lower lambda_, or draw the source as it is with "
             "class_weighting=None where you know that the shares are alike."

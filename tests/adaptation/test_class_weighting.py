@@ -21,9 +21,12 @@ from sktransfer import (
     MCCClassifier,
 )
 from sktransfer.adaptation._class_weighting import (
+    TrustedShares,
     explained_by_shares,
+    shares_differ,
     weights_by_target_shares,
 )
+from sktransfer.datasets import make_shifted_moons
 from sktransfer.engine._run import Run
 
 
@@ -102,6 +105,26 @@ def gap_by_loops(source, y, weights, target, shares):
     return gap
 
 
+@given(arrays(float, 4, elements=positive), arrays(float, 4, elements=positive), st.integers(1, 999))
+def test_shares_differ_by_more_than_chance_makes_of_them(source, target, n_rows):
+    source, target = source / source.sum(), target / target.sum()
+    difference = expected = 0.0
+    for p, q in zip(source, target, strict=True):
+        difference += abs(q - p) / 2
+        expected += (2 * p * (1 - p) / (np.pi * n_rows)) ** 0.5 / 2
+    assert shares_differ(source, target, n_rows) == (
+        difference > 0.12 and difference > 1.5 * expected
+    )
+    assert not shares_differ(source, source, n_rows)
+
+
+def test_what_is_expected_of_chance_is_about_what_draws_give():
+    shares, n_rows = np.array([0.5, 0.3, 0.2]), 100
+    drawn = np.random.default_rng(0).multinomial(n_rows, shares, size=20_000) / n_rows
+    expected = np.sqrt(2 * shares * (1 - shares) / (np.pi * n_rows)).sum() / 2
+    assert np.abs(drawn - shares).sum(axis=1).mean() / 2 == pytest.approx(expected, rel=0.02)
+
+
 entries = st.floats(-3, 3)
 
 
@@ -129,6 +152,14 @@ def test_shares_explain_all_of_a_gap_that_is_theirs_and_nothing_of_another():
     assert explained_by_shares(source, y, ones, source + 1, np.full(3, 1 / 3)) == 0
     assert explained_by_shares(source, y, ones, source, shares) == 0  # there is no gap
     assert explained_by_shares(source, y, ones, source + 3, shares) < 0
+
+
+def unequal(seed):
+    """Return two classes, as frequent in the source, of which the target, moved, has 9 to 1."""
+    rng = np.random.default_rng(seed)
+    y, y_target = np.arange(200) % 2, (np.arange(100) % 10 == 0).astype(int)
+    X, X_target = (rng.normal(size=(len(each), 2)) + 6 * each[:, None] for each in (y, y_target))
+    return X, y, X_target + [0, 4], y_target
 
 
 def partial(seed, shift=1.5, spread=1.0):
@@ -200,10 +231,79 @@ def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
     np.testing.assert_array_equal(*fits)
 
 
+def label_losses(y, answers, monkeypatch, class_weighting="auto"):
+    """Return those of six epochs, of which the target is looked at after one and after three."""
+    given = iter(answers)
+    monkeypatch.setattr(TrustedShares, "_answers", lambda *_: np.array(next(given)))
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=6, random_state=0)
+    return clf.fit(X, y, X).history_[:, "label_loss"]
+
+
+FEW, MANY = [0] * 36 + [1] * 3 + [2], [0] * 32 + [1] * 6 + [2] * 2  # 5 of 40 rows differ
+
+
+@pytest.mark.parametrize(
+    ("early", "later"),
+    [
+        ([0, 1, 2, 3] * 10, [0, 1, 2, 3] * 10),  # as in the source
+        (FEW, [0, 1, 2, 3] * 10),
+        ([0, 1, 2, 3] * 10, FEW),
+        ([1] + FEW[1:], MANY),  # 6 of 40 rows differ
+        ([0] * 35 + [1] * 5, [0] * 35 + [1] * 5),  # half of the classes
+    ],
+)
+def test_the_source_stays_where_answers_tell_of_nothing_or_are_not_borne_out(
+    early, later, monkeypatch
+):
+    y = np.arange(40) % 4
+    drawn = label_losses(y, [early, later], monkeypatch)
+    assert drawn == label_losses(y, [], monkeypatch, class_weighting=None)
+
+
+def test_from_the_second_look_on_the_source_has_the_shares_of_answers(monkeypatch):
+    y, present = np.arange(40) % 4, [0] * 30 + [1] * 10
+    seen, train = [], Run._train_epoch
+
+    def train_epoch(run, done, share):
+        weights = run.stage.sampler.streams["source"].each[0].weights
+        seen.append(None if weights is None else np.bincount(y, weights) / weights.sum())
+        train(run, done, share)
+
+    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+    label_losses(y, [FEW, MANY, present, present], monkeypatch)
+    assert [each is None for each in seen] == [True] * 3 + [False] * 3
+    for epoch, answers in ((3, MANY), (4, present), (5, present)):
+        ramp = 2 / (1 + np.exp(-10 * epoch / 6)) - 1
+        expected = [
+            (1 - ramp) * (FEW.count(k) + 1) / 44 + ramp * (answers.count(k) + 1) / 44
+            for k in range(4)
+        ]
+        np.testing.assert_allclose(seen[epoch], expected)
+
+
 @pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.accuracy
+def test_a_target_with_far_fewer_rows_of_a_class_is_adapted_to_by_default():
+    scores = []
+    for seed in range(3):
+        Xs, ys, Xt, yt = make_shifted_moons(rotation=20, random_state=seed)
+        kept = (yt == 0) | (np.random.default_rng(seed).random(len(yt)) < 0.1)
+        clf = DANNClassifier(random_state=seed)
+        fits = (clf, clone(clf).set_params(class_weighting=None), clf.source_only())
+        scores.append([c.fit(Xs, ys, Xt[kept]).score(Xt[kept], yt[kept]) for c in fits])
+    by_default, unweighted, source_only = np.mean(scores, axis=0)
+    assert by_default > unweighted + 0.05
+    assert by_default > source_only
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize("make_domains", [partial, unequal])
 @pytest.mark.parametrize("class_weighting", ["auto", "target"])
-def test_a_fit_that_was_ended_goes_on_with_the_same_weights(class_weighting, tmp_path, monkeypatch):
-    X, y, X_target, _ = partial(0, shift=0)
+def test_a_fit_that_was_ended_goes_on_with_the_same_weights(
+    class_weighting, make_domains, tmp_path, monkeypatch
+):
+    X, y, X_target, _ = make_domains(0)
     clf = DANNClassifier(class_weighting=class_weighting, max_epochs=20, random_state=0)
     undisturbed = clone(clf).fit(X, y, X_target).predict_proba(X_target)
     checkpoint = FitCheckpoint(tmp_path / "fit", every_epochs=1, every_seconds=None)
