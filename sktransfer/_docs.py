@@ -85,20 +85,27 @@ class_weight : dict, "balanced" or None, default=None
 """,
     "class_weighting_parameter": """\
 class_weighting : {"auto", "target"} or None, default={class_weighting}
-    For targets that have other shares of the classes than the source, or lack some. "auto"
-    looks at the shares ``q_k`` of predicted classes, before each epoch from
-    a twentieth to three twentieths of them all (not before the fourth), and draws source rows
-    by the first to the end of which two things hold: some class has a fifth of its share in the
-    source or five times as much, and
+    For targets that have other shares of the classes than the source, or lack some. None draws
+    all rows as often.
+
+    "auto" draws the source's rows by the shares of the target's classes where early predictions
+    tell of other shares and are borne out. It predicts up to 2,000 rows of the target at a
+    twentieth of the epochs and again at a twelfth. Both times ``1/2 sum_k |e_k - p_k|`` has to be
+    above 0.12, and above 1.5 times what chance makes of it, for the shares ``e_k`` of the
+    predicted classes and ``p_k`` of the source's; seven of eight rows have to keep their class;
+    and half of the classes must not be missing. From then on classes of the source have the
+    shares ``(1 - w) e_k + w q_k``, with the shares ``q_k`` of the present predictions and
+    ``w = 2 / (1 + exp(-10 p)) - 1`` at progress ``p`` (a row more counted of each class).
+    Before each epoch from a twentieth to three twentieths of them all it also looks whether
+    shares explain the gap between the domains,
     ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
-    ``m_T`` of the target and ``m_k`` of the source's classes, whose shares are ``p_k``, so that
-    shares are nearly all that is between the domains. Else it does nothing. "target" looks as
-    well, and else draws source rows of a class as often as the target seems to have it, in shares
-    ``(1 - w) p_k + w q_k`` with the mean ``q_k`` of the probabilities that are predicted for
-    2,000 rows of the target at most before each epoch, and ``w = 2 / (1 + exp(-10 p)) - 1`` at
-    progress ``p`` (after Cao et al., "Partial Adversarial Domain Adaptation", ECCV 2018, whose
-    weights multiply the losses). Predictions that are wrong about the shares feed on
-    themselves: None, all rows as often, is better where you know that the shares are alike.
+    ``m_T`` of the target and ``m_k`` of the source's classes, and some class has a fifth of its
+    share in the source or five times as much; by such shares it draws to the end.
+
+    "target" asks for no such evidence: the shares are ``(1 - w) p_k + w q_k`` with the mean
+    ``q_k`` of the predicted probabilities (after Cao et al., "Partial Adversarial Domain
+    Adaptation", ECCV 2018, whose weights multiply the losses). It is for targets that lack
+    classes. Predictions that are wrong about the shares feed on themselves.
 """,
     "adaptation_parameters": """\
 lambda_ : float, default={lambda_}

@@ -181,6 +181,7 @@ class CDANClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
 
     entropy_conditioning: bool = True
     lambda_: float = 0.3
+    class_weighting: Any = "auto"
     optimizer: Any = "game_adam"
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:

@@ -162,8 +162,7 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     domains.
 
     Begin with it where the target has no labels, and compare with ``source_only()``. It needs a
-    target with the source's classes in about the same shares: where it lacks some, or has far
-    fewer rows of them, see `class_weighting`.
+    target with the source's classes: where it lacks some, see `class_weighting`.
 
     The saddle point sought is of
 
@@ -192,11 +191,11 @@ class DANNClassifier(DANNMixin, ClassWeightingMixin, OwnBodiesClassifier):
     the start, such as moons turned by 50 degrees.
 
     Domains can look alike only where their classes are as frequent. Where the target has a
-    class a tenth as often as the source, or lacks it, the method loses to the source alone, and
-    its predictions do not show it: ``class_weighting="target"`` draws source rows in the shares
-    that the target's classes seem to have, which gains much there and costs something where
-    shares are alike and most of the source's answers for the target are wrong. By default only
-    shares that are all that is between the domains are noticed.
+    class a tenth as often as the source, the method as published (``class_weighting=None``)
+    loses to the source alone, and its predictions do not show it. By default source rows are
+    drawn in the shares that the target's classes seem to have, where early predictions tell of
+    other shares and do not change with the next epochs. Where they change, as where the source
+    says little of the target, all rows come as often. See `class_weighting`.
 
     Parameters
     ----------

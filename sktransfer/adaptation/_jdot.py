@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -73,8 +73,8 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     not drawn to the mean of a domain but to one place.
 
     Take it where the shift carries rows over the source's borders, as on moons, where it gains
-    most. Not where the target lacks classes or has other shares of them, unless by
-    ``class_weighting="target"``: pairs then have to cross classes.
+    most. Not where the target lacks classes, unless by ``class_weighting="target"``: pairs then
+    have to cross classes.
 
     The loss is, over source rows ``i`` and target rows ``j``,
 
@@ -155,6 +155,7 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     feature_cost: float = 1.0
     label_cost: float = 0.1
     transported_share: float = 0.7
+    class_weighting: Any = "auto"
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the cost of the cheapest plan, its gradient weighed by lambda."""

@@ -130,6 +130,7 @@ class DeepMMDClassifier(ClassWeightingMixin, AdaptationClassifier):
     joint: bool = False
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
+    class_weighting: Any = "auto"
 
     def _domain_losses(self, network: TransferNetwork, batch: Batch) -> dict[str, Tensor]:
         """Return the squared discrepancy, its gradient weighed by lambda."""

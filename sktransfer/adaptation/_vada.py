@@ -147,6 +147,7 @@ class VADAClassifier(DANNMixin, ClassWeightingMixin, AdaptationClassifier):
     teacher_decay: float = 0.998
     target_loss: Any = "entropy"
     target_loss_weight: float = 0.03
+    class_weighting: Any = "auto"
     optimizer: Any = "game_adam"
 
     def _plan(self, domains: Domains, seed: int) -> Iterator[Stage]:
