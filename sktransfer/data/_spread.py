@@ -1,4 +1,4 @@
-"""Whether a few columns outweigh all others, as they do where each has a unit of its own."""
+"""Whether columns have units of their own: a few outweigh all others, or all lie far from zero."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from .._warning import warn
 # What so few of the columns hold of the variance leaves the others next to nothing.
 MOST_VARIANCE = 0.99
 FEW_COLUMNS = 0.1
+
+# What a default network learns from. On scikit-learn's wine and diabetes patients, standardised
+# and moved, regressors of it lost half of their R^2 with means of 6 standard deviations and all
+# with 10, classifiers .05 of accuracy with 10; scaled to rows that vary by .15 in all, R^2 fell
+# from .43 to .27, and by 150 from .46 to -4.
+MOST_OFFSET = 5.0
+LEAST_SPREAD, MOST_SPREAD = 0.3, 100.0
 
 # Rows that are looked at, from first to last.
 MOST_ROWS = 1000
@@ -41,6 +48,24 @@ def outweighing_columns(X: np.ndarray) -> np.ndarray:
     return few
 
 
+def offset_and_spread(X: np.ndarray) -> tuple[float, float]:
+    """Return how far from zero rows lie, and how much they vary, over all columns.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        Numbers.
+
+    Returns
+    -------
+    offset, spread : float
+        Roots of the summed squares of the columns' means, and of their summed variances.
+    """
+    rows = X[:: -(-len(X) // MOST_ROWS)]
+    means, variances = rows.mean(axis=0, dtype=np.float64), rows.var(axis=0, dtype=np.float64)
+    return float(np.sqrt(np.square(means).sum())), float(np.sqrt(variances.sum()))
+
+
 # Ways out, by what is blind to the columns of a small unit.
 TO_ONE_SCALE = "Bring the columns to one scale, make_transfer_pipeline(StandardScaler(), ...)"
 SEERS = {
@@ -50,8 +75,41 @@ SEERS = {
 }
 
 
-def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> None:
-    """Warn where an estimator would see hardly more than a few columns.
+def warn_where_a_network_is_blind(estimator: Any, X: Any) -> None:
+    """Warn where the default network would hardly see what varies in rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted so far that it knows the names of its columns, if they have any.
+    X : rows
+        Dense ones are looked at, others are left alone.
+    """
+    blind = "the default network hardly sees"
+    if warn_where_columns_outweigh(estimator, X, blind) or not _is_table(X):
+        return
+    offset, spread = offset_and_spread(X)
+    if offset > MOST_OFFSET * spread > 0:
+        warn(
+            f"The columns lie far from zero beside how little they vary: by {offset / spread:.0f} "
+            f"standard deviations in the mean square. {blind.capitalize()} what varies. "
+            f"{SEERS[blind]}"
+        )
+    elif spread > 0 and not LEAST_SPREAD <= spread <= MOST_SPREAD:
+        wanted = f"{LEAST_SPREAD:g} to {MOST_SPREAD:g}"
+        warn(
+            f"Rows vary by {spread:.2g} (root of the summed variances of their columns), and the "
+            f"default network is made for {wanted}: it may learn nothing, or take steps that are "
+            f"far too large. {SEERS[blind]}"
+        )
+
+
+def _is_table(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim == 2 and len(X) > 1
+
+
+def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> bool:
+    """Warn where an estimator would see hardly more than a few columns; return whether it did.
 
     Parameters
     ----------
@@ -62,11 +120,11 @@ def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> None:
     blind : str
         Out of `SEERS`: what the message says of the other columns.
     """
-    if not isinstance(X, np.ndarray) or X.ndim != 2 or len(X) < 2:
-        return
+    if not _is_table(X):
+        return False
     found = outweighing_columns(X)
     if not found.size:
-        return
+        return False
     names = getattr(estimator, "feature_names_in_", None)
     listed = found[:5].tolist() if names is None else [str(names[place]) for place in found[:5]]
     more = f" and {found.size - 5} more" if found.size > 5 else ""
@@ -74,3 +132,4 @@ def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> None:
         f"The columns {listed}{more} hold {MOST_VARIANCE:.0%} of the variance of the "
         f"{X.shape[1]}: {blind} the others. {SEERS[blind]}"
     )
+    return True

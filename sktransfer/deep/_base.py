@@ -19,7 +19,7 @@ from ..callbacks import holds_a_domain
 from ..data._domain import Domain, Domains
 from ..data._rows import Rows, few_rows
 from ..data._sampler import DomainRows, Sampler
-from ..data._spread import warn_where_columns_outweigh
+from ..data._spread import warn_where_a_network_is_blind
 from ..engine._checks import check_device, check_schedule, copy_callbacks
 from ..engine._engine import Engine
 from ..engine._net import TransferNet
@@ -154,7 +154,7 @@ class BaseDeepEstimator(
         with generators.lent():
             network = self._make_network(few_rows(X), default, task.n_outputs)
         if getattr(network.body, "is_default", False):
-            warn_where_columns_outweigh(self, X, "the default network hardly sees")
+            warn_where_a_network_is_blind(self, X)
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ValueError(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "

@@ -38,6 +38,8 @@ def similarities(queries: Tensor, others: Tensor, distance: str) -> Tensor:
     """Return ``-||q - c||^2`` ("euclidean") or ``10 cos(q, c)`` of all pairs, (n, n_others)."""
     if distance == "cosine":
         return COSINE_SCALE * F.normalize(queries, dim=1) @ F.normalize(others, dim=1).T
+    centre = others.detach().mean(dim=0)  # squares of what lies far from zero would cancel
+    queries, others = queries - centre, others - centre
     squared = queries.square().sum(dim=1, keepdim=True) + others.square().sum(dim=1)
     return 2 * queries @ others.T - squared
 
