@@ -15,9 +15,10 @@ FEW_COLUMNS = 0.1
 # What a default network learns from. On scikit-learn's wine and diabetes patients, standardised
 # and moved, regressors of it lost half of their R^2 with means of 6 standard deviations and all
 # with 10, classifiers .05 of accuracy with 10; scaled to rows that vary by .15 in all, R^2 fell
-# from .43 to .27, and by 150 from .46 to -4.
+# from .43 to .27, and with columns that vary by 50 from .46 to -4.
 MOST_OFFSET = 5.0
-LEAST_SPREAD, MOST_SPREAD = 0.3, 100.0
+LEAST_SPREAD = 0.3
+MOST_SPREAD_OF_COLUMNS = 10.0
 
 # Rows that are looked at, from first to last.
 MOST_ROWS = 1000
@@ -95,12 +96,13 @@ def warn_where_a_network_is_blind(estimator: Any, X: Any) -> None:
             f"standard deviations in the mean square. {blind.capitalize()} what varies. "
             f"{SEERS[blind]}"
         )
-    elif spread > 0 and not LEAST_SPREAD <= spread <= MOST_SPREAD:
-        wanted = f"{LEAST_SPREAD:g} to {MOST_SPREAD:g}"
+        return
+    of_columns = spread / np.sqrt(X.shape[1])
+    if 0 < spread < LEAST_SPREAD or of_columns > MOST_SPREAD_OF_COLUMNS:
+        way = "it may learn nothing" if spread < LEAST_SPREAD else "its steps may be far too large"
         warn(
-            f"Rows vary by {spread:.2g} (root of the summed variances of their columns), and the "
-            f"default network is made for {wanted}: it may learn nothing, or take steps that are "
-            f"far too large. {SEERS[blind]}"
+            f"The columns vary by {of_columns:.2g} in the mean square, and the default network is "
+            f"made for about 1: {way}. {SEERS[blind]}"
         )
 
 
