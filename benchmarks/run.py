@@ -25,6 +25,17 @@ PARTS = {
         "over, `fit` looks\nonce at up to 2,000 rows of each domain (the shares of their classes). "
         "That is spread over the steps here;\nin a fit of one epoch of these images it is a third.",
     ),
+    "wide_steps": (
+        "Steps of wide features",
+        "Losses of two batches of 64 rows, forward and backward on one thread, as the library "
+        "takes them and\nby their definitions (differences of all pairs of rows, matrices of "
+        "features by features), in turn;\nrelative errors of both in single precision.",
+    ),
+    "loops": (
+        "Fits beside loops by hand",
+        "600 rows of each domain, 20 features, the default MLP, 30 epochs of 64 rows (500 "
+        "episodes), one thread;\nthe same losses, networks and Adam in one kernel, in turn.",
+    ),
     "footprint": ("Footprint", ""),
     "accuracy": ("Accuracy", "MNIST -> MNIST-M on the shipped digits."),
     "finetune_speed": ("Fine-tuning: speed", "Bodies have generated weights."),

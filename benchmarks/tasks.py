@@ -82,9 +82,9 @@ def networks(folder, file):
         scaler = StandardScaler().fit(X[train])
         rows = [scaler.transform(X[part]).astype(np.float32) for part in (train, test)]
         model = clone(NETWORKS[name]).set_params(random_state=seed)
-        tasks = [{}, {}] if name == "for all" else [{"task": task[p]} for p in (train, test)]
-        model.fit(rows[0], y[train], **tasks[0])
-        return explained(y[test], model.predict(rows[1], **tasks[1]))
+        tasks = np.zeros_like(task) if name == "for all" else task
+        model.fit(rows[0], y[train], task=tasks[train])
+        return explained(y[test], model.predict(rows[1], task=tasks[test]))
 
     measure = "explained variance"
     run_missing(file, [(measure, name, seed) for seed in SEEDS for name in NETWORKS], run)

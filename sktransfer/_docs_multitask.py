@@ -60,7 +60,7 @@ weights_ : ndarray of shape (n_epochs, n_tasks)
     "tasks_of_networks": """\
 ``fit(X, y, task=task)`` gets one label a row and the row's task, and so do `predict` and `score`;
 ``fit(X, Y)`` gets a column of labels for each task, where None and NaN are not known. Without
-either there is one task.""",
+either there is one task, and a warning.""",
     "loss_of_task_networks": "The loss is of a row's standardised error.",
     "task_network_references": """\
 References

@@ -1,7 +1,6 @@
 """Small problems that several tests share."""
 
 import os
-import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the processors; threads of each on top of that would only wait for each other.
@@ -16,11 +15,23 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+def seed_torch():
+    """Draw alike from here on."""
+    import torch  # not before it is needed: the process that hands out tests to others needs none
+
+    torch.manual_seed(0)
+
+
+def pytest_collectstart(collector):
+    """Draw the weights of what a file makes at import alike, whichever files came before it."""
+    if isinstance(collector, pytest.Module):
+        seed_torch()
+
+
 @pytest.fixture(autouse=True)
 def seed_modules_of_tests():
     """Draw the weights of a test's own modules alike, whichever tests ran before it."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
+    seed_torch()
 
 
 @pytest.fixture

@@ -17,16 +17,20 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 def test_example_gives_the_figures_it_claims(capsys):
     code = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:2])
     adapted, plain = map(float, re.search(r"# (0\.\d+); .* (0\.\d+)", code).groups())
-    names = {}
-    exec(code, names)
+    # The search is to run; what it finds is not claimed.
+    short = "clone(pipe).set_params(dannclassifier__max_epochs=2)"
+    names = {"clone": clone}
+    exec(code.replace("search.fit(", f"search.set_params(estimator={short}).fit("), names)
     Xs, ys, Xt, yt = (names[name] for name in ("Xs", "ys", "Xt", "yt"))
     assert float(capsys.readouterr().out) == names["pipe"].score(Xt, yt)
     scores = []
     for seed in range(3):
-        pipe = clone(names["pipe"]).set_params(dannclassifier__random_state=seed)
-        without = clone(pipe).set_params(dannclassifier__lambda_=0.0)
-        fits = (fit.fit(Xs, ys, X_target=Xt) for fit in (pipe, without))
-        scores.append([fit.score(Xt, yt) for fit in fits])
+        pipe = names["pipe"]
+        if seed > 0:
+            pipe = clone(pipe).set_params(dannclassifier__random_state=seed)
+            pipe.fit(Xs, ys, X_target=Xt)
+        without = clone(pipe).set_params(dannclassifier__lambda_=0.0).fit(Xs, ys, X_target=Xt)
+        scores.append([fit.score(Xt, yt) for fit in (pipe, without)])
     # Seeds 0, 1, 2 gave 0.86, 0.91 and 0.96 adapted; without 0.77, 0.73 and 0.78.
     means = np.mean(scores, axis=0)
     assert means[0] > means[1] + 0.04

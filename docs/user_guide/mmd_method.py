@@ -6,6 +6,7 @@ from torch import Tensor
 from sktransfer._docs import with_shared_docs
 from sktransfer.adaptation._classifier import AdaptationClassifier
 from sktransfer.data._sampler import Batch
+from sktransfer.deep._distances import squared_distances
 from sktransfer.layers import scale_gradient
 from sktransfer.network._network import TransferNetwork
 
@@ -20,8 +21,7 @@ def mmd_loss(source: Tensor, target: Tensor) -> Tensor:
     the mean of all squared distances.
     """
     rows = torch.cat([source, target])
-    differences = "donot_use_mm_for_euclid_dist"  # exact where rows are nearly equal
-    distances = torch.cdist(rows, rows, compute_mode=differences).square()
+    distances = squared_distances(rows, rows)
     v = distances.detach().mean().clamp(min=torch.finfo(rows.dtype).eps)
     kernels = [torch.exp(-distances / (scale * v)) for scale in SCALES]
     kernel = torch.stack(kernels).mean(dim=0)

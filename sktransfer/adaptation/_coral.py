@@ -22,10 +22,26 @@ def covariance(features: Tensor) -> Tensor:
     return centred.T @ centred / max(len(features) - 1, 1)
 
 
+def squared_gap_by_rows(source: Tensor, target: Tensor) -> Tensor:
+    """Return ``||C_S - C_T||_F^2`` by products of rows, without a matrix of features by features.
+
+    ``sum_ij w_i w_j (z_i z_j)^2`` over the rows ``z`` of both domains, each less its domain's mean,
+    with ``w`` of ``1/(n_S - 1)`` and ``-1/(n_T - 1)``.
+    """
+    rows = torch.cat([features - features.mean(dim=0) for features in (source, target)])
+    weights = rows.new_ones(len(rows)) / max(len(source) - 1, 1)
+    weights[len(source) :] = -1 / max(len(target) - 1, 1)
+    return (weights @ (rows @ rows.T).square() @ weights).clamp(min=0)
+
+
 def coral_loss(source: Tensor, target: Tensor) -> Tensor:
     """Return ``1/(4 d^2) ||C_S - C_T||_F^2`` of features of width ``d``."""
+    width = source.shape[1]
+    if width > len(source) + len(target):
+        # The difference of large numbers, but covariances of few rows are never nearly equal.
+        return squared_gap_by_rows(source, target) / (4 * width**2)
     gap = covariance(source) - covariance(target)
-    return gap.square().sum() / (4 * source.shape[1] ** 2)
+    return gap.square().sum() / (4 * width**2)
 
 
 class CORALMixin:

@@ -63,7 +63,9 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
         )
         squares.append(slopes.square().sum(dim=1).mean())
     mean = squares[0] if len(squares) == 1 else torch.stack(squares).mean()
-    return mean * features.detach().var(dim=0, correction=0).mean()
+    features = features.detach()
+    # `var(dim=0)` takes ten times as long.
+    return mean * (features - features.mean(dim=0)).square().mean()
 
 
 class DomainClassifier(nn.Module):

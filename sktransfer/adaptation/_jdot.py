@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from .._docs import with_shared_docs
 from ..data._batch import Batch
+from ..deep._distances import squared_distances
 from ..deep._parameters import parameters
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
@@ -33,8 +34,7 @@ def transport_cost(
     ``f`` are features of width ``d``, ``p = softmax(logits)`` of the target rows, ``a`` is
     `feature_cost` and ``b`` is `label_cost`, one for all source rows or of shape (n_source, 1).
     """
-    differences = "donot_use_mm_for_euclid_dist"
-    distances = torch.cdist(source, target, compute_mode=differences).square()
+    distances = squared_distances(source, target)
     surprise = -F.log_softmax(logits, dim=1).T[y]
     return feature_cost / source.shape[1] * distances + label_cost * surprise
 
@@ -104,7 +104,8 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     label_cost : float, default={label_cost}
         Weight of the cross-entropy between the source's label and the target's prediction.
     transported_share : float in (0, 1], default={transported_share}
-        Share of a batch's rows that are paired; 1 pairs all.
+        Share of a batch's rows that are paired; 1 pairs all, as published, and with them what
+        chance has brought into the batch (see above).
     {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}

@@ -11,6 +11,7 @@ from torch import Tensor
 from .._docs import with_shared_docs
 from .._kernels import mean_of_powers
 from ..data._batch import Batch
+from ..deep._distances import squared_distances
 from ..deep._parameters import parameters
 from ..layers import scale_gradient
 from ..network._network import TransferNetwork
@@ -24,8 +25,7 @@ def mixture_kernel(rows: Tensor) -> Tensor:
     ``1/5 sum_s exp(-||a - b||^2 / (s v))``, ``s`` of (1/4, 1/2, 1, 2, 4), with ``v`` the
     mean squared distance of two different rows, through which no gradient flows.
     """
-    differences = "donot_use_mm_for_euclid_dist"  # exact where rows are nearly equal
-    distances = torch.cdist(rows, rows, compute_mode=differences).square()
+    distances = squared_distances(rows, rows)
     n_pairs = max(len(rows) * (len(rows) - 1), 1)
     v = distances.detach().sum() / n_pairs
     v = v.clamp(min=torch.finfo(rows.dtype).tiny)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class TargetDomain:
     ----------
     data : array-like or sparse matrix of shape (n_target, ...), or torch Dataset
         The target's rows (or labels, for `y_target`); kept as it is.
+    *others : never
+        Refused: labels are wrapped by themselves.
 
     Attributes
     ----------
@@ -51,7 +53,12 @@ class TargetDomain:
 
     data: Any
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, *others: Never) -> None:
+        if others:
+            raise TypeError(
+                f"TargetDomain wraps one thing; got {1 + len(others)}. Wrap labels by themselves: "
+                "fit(X, y, X_target=TargetDomain(X_target), y_target=TargetDomain(y_target))."
+            )
         rows: Any = data.data if isinstance(data, TargetDomain) else data
         if not is_dataset(rows):
             try:

@@ -44,7 +44,9 @@ class Episode(Batch):
     n_way: int
 
 
-def split_class(pool: Tensor, size: EpisodeSize, generator: torch.Generator) -> list[Tensor]:
+def split_class(
+    pool: np.ndarray, size: EpisodeSize, generator: torch.Generator
+) -> list[np.ndarray]:
     """Draw a class's rows for an episode without replacement: its support and its queries.
 
     A class with too few rows gives of each its share, at least one to the support.
@@ -52,7 +54,7 @@ def split_class(pool: Tensor, size: EpisodeSize, generator: torch.Generator) -> 
     n_rows = min(size.n_shot + size.n_query, len(pool))
     n_support = round(n_rows * size.n_shot / (size.n_shot + size.n_query))
     n_support = min(size.n_shot, max(1, n_support))
-    order = pool[torch.randperm(len(pool), generator=generator)]
+    order = pool[torch.randperm(len(pool), generator=generator).numpy()]
     return [order[:n_support], order[n_support : min(n_rows, n_support + size.n_query)]]
 
 
@@ -116,12 +118,15 @@ class EpisodeSampler:
         first, last = round(done * self.n_episodes), round((done + share) * self.n_episodes)
         pools = self._pools()
         drawn = [self._draw(pools) for _ in range(last - first)]
-        rows = [torch.cat(supports + queries).to(self.device) for supports, queries in drawn]
+        rows = [
+            torch.from_numpy(np.concatenate(supports + queries)).to(self.device)
+            for supports, queries in drawn
+        ]
         taken = take_each(self.domain.rows, rows)
         for number, (X, of_episode) in enumerate(zip(taken, rows, strict=True), first):
             supports, queries = drawn[number - first]
-            counts = torch.tensor([len(part) for part in supports + queries])
-            y = torch.arange(len(supports)).repeat(2).repeat_interleave(counts)
+            counts = [len(part) for part in supports + queries]
+            y = torch.from_numpy(np.repeat(np.tile(np.arange(len(supports)), 2), counts))
             yield Episode(
                 View(X, y.to(self.device), of_episode),
                 None,
@@ -141,15 +146,18 @@ class EpisodeSampler:
         ):
             generator.set_state(found)
 
-    def _pools(self) -> list[Tensor]:
-        """Return the rows of each class that has any; weighted ones in copies."""
+    def _pools(self) -> list[np.ndarray]:
+        """Return the rows of each class that has any; weighted ones in copies.
+
+        In arrays, of which torch would take several times as long to pick a few rows.
+        """
         order, codes = self.order, self.codes
         if self.weights is not None:
             counts = draw_counts(self.weights, self.of_counts)
             order, codes = order.repeat_interleave(counts), codes.repeat_interleave(counts)
-        return [order[codes == code] for code in codes.unique()]
+        return [order[codes == code].numpy() for code in codes.unique()]
 
-    def _draw(self, pools: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def _draw(self, pools: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Draw an episode in which there is something to ask about."""
         askable = [number for number, pool in enumerate(pools) if len(pool) > 1]
         chosen = torch.randperm(len(pools), generator=self.generator)[: self.size.n_way].tolist()

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..deep._distances import squared_distances
+
 # Factor of a cosine: from -1 to 1 alone, no class could get much more than its share.
 COSINE_SCALE = 10.0
 
@@ -38,10 +40,7 @@ def similarities(queries: Tensor, others: Tensor, distance: str) -> Tensor:
     """Return ``-||q - c||^2`` ("euclidean") or ``10 cos(q, c)`` of all pairs, (n, n_others)."""
     if distance == "cosine":
         return COSINE_SCALE * F.normalize(queries, dim=1) @ F.normalize(others, dim=1).T
-    centre = others.detach().mean(dim=0)  # squares of what lies far from zero would cancel
-    queries, others = queries - centre, others - centre
-    squared = queries.square().sum(dim=1, keepdim=True) + others.square().sum(dim=1)
-    return 2 * queries @ others.T - squared
+    return -squared_distances(queries, others)
 
 
 def attention(similarity: Tensor, codes: Tensor, n_classes: int) -> Tensor:

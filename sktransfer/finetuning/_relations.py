@@ -6,19 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..deep._distances import squared_distances
+
 # What the angles weigh beside the distances, as in the paper.
 ANGLE_WEIGHT = 2.0
 
 
-def differences(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``f_i - f_j`` of all rows, (n, n, d), and their lengths, (n, n).
+def distances(features: Tensor) -> Tensor:
+    """Return ``||f_i - f_j||`` of all rows in double precision, (n, n).
 
-    Where two rows coincide the length is 0 and sends back no gradient.
+    Where two rows coincide, up to roundings, it is 0 and sends back no gradient.
     """
-    gaps = features[:, None] - features[None]
-    squares = gaps.square().sum(dim=2)
-    apart = squares > 0
-    return gaps, torch.where(apart, squares, 1.0).sqrt() * apart
+    if features.device.type != "mps":  # it knows no float64
+        features = features.double()
+    squares = squared_distances(features, features)
+    # What products of matrices leave of a distance that is 0.
+    rounding = 2 * features.shape[1] * torch.finfo(features.dtype).eps
+    apart = squares > rounding * squares.detach().amax()
+    return torch.where(apart, squares, 1.0).sqrt() * apart
 
 
 def relative_distances(lengths: Tensor) -> Tensor:
@@ -28,14 +33,18 @@ def relative_distances(lengths: Tensor) -> Tensor:
     return lengths / torch.where(mean > 0, mean, 1.0)
 
 
-def cosines(gaps: Tensor, lengths: Tensor) -> Tensor:
+def cosines(lengths: Tensor) -> Tensor:
     """Return of rows ``j, i, k`` the cosine of the angle at ``j`` between ``i`` and ``k``.
 
-    0 where a side has no length, and for ``i = k``, (n, n, n).
+    By the law of cosines, ``(d_ji^2 + d_jk^2 - d_ik^2) / (2 d_ji d_jk)``. 0 where a side has no
+    length, and for ``i = k``, (n, n, n).
     """
-    directions = gaps / torch.where(lengths > 0, lengths, 1.0)[:, :, None]
-    between = directions @ directions.transpose(1, 2)
-    return between * (1 - torch.eye(len(between)).to(between))
+    apart = lengths > 0
+    inverse = apart / torch.where(apart, lengths, 1.0)
+    squares = lengths.square() / 2
+    sides = squares[:, :, None] + squares[:, None] - squares
+    others = 1 - torch.eye(len(lengths)).to(lengths)
+    return sides * (inverse[:, :, None] * inverse[:, None] * others)
 
 
 def relational_loss(features: Tensor, before: Tensor) -> Tensor:
@@ -58,10 +67,12 @@ def relational_loss(features: Tensor, before: Tensor) -> Tensor:
         0 where there are too few rows for either.
     """
     n = len(features)
-    now, then = differences(features), differences(before.detach())
+    if n < 2:
+        return 0 * features.sum()
+    now, then = distances(features), distances(before.detach())
     pairs, triples = n * (n - 1), n * (n - 1) * (n - 2)
-    of_distances = F.huber_loss(
-        relative_distances(now[1]), relative_distances(then[1]), reduction="sum"
-    ) / max(1, pairs)
-    of_angles = F.huber_loss(cosines(*now), cosines(*then), reduction="sum") / max(1, triples)
-    return of_distances + ANGLE_WEIGHT * of_angles
+    of_distances = (
+        F.huber_loss(relative_distances(now), relative_distances(then), reduction="sum") / pairs
+    )
+    of_angles = F.huber_loss(cosines(now), cosines(then), reduction="sum") / max(1, triples)
+    return (of_distances + ANGLE_WEIGHT * of_angles).to(features.dtype)

@@ -182,25 +182,25 @@ def plan_refinement(settings: Any, layers: Sequence[str], head: nn.Module) -> Pa
 
 
 def parameter_groups(network: FineTuneNetwork, part: Part) -> list[dict[str, Any]]:
-    """Return what learns in a stage, and how fast, for an optimizer.
+    """Return what learns in a stage, and how fast, for an optimizer: a group for each rate.
 
     Raises
     ------
     ValueError
         Where nothing learns.
     """
-    groups = [{"params": list(part.head.parameters()), "lr": part.learning_rate}]
+    groups: dict[float, list[nn.Parameter]] = {part.learning_rate: [*part.head.parameters()]}
     for layer, rate in part.layer_rates.items():
-        parameters = [p for p in network.layers.parameters(network.body, layer) if p.requires_grad]
-        groups.append({"params": parameters, "lr": rate})
-    groups = [group for group in groups if group["params"]]
+        parameters = network.layers.parameters(network.body, layer)
+        groups.setdefault(rate, []).extend(p for p in parameters if p.requires_grad)
+    groups = {rate: parameters for rate, parameters in groups.items() if parameters}
     if not groups:
         raise ValueError(
             f"The stage '{part.name}' has nothing to train: the head has no weights and no "
             "layer of the backbone is unfrozen. Give a head with weights, or raise "
             "unfreeze_depth."
         )
-    return groups
+    return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
 
 
 class HeldOutScoring(Callback):

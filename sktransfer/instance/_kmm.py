@@ -110,7 +110,10 @@ class KMM(BaseDensityRatio):
     Notes
     -----
     The method weighs the rows it was given and no others. `predict` smooths: it gives a new row the
-    mean of the weights ``w_i``, weighted by ``k(x, x_i)``.
+    mean of the weights ``w_i``, weighted by ``k(x, x_i)``. It looks at every row of the source for
+    each new one, so its time grows with the product of their numbers (on one core a second for
+    5,000 new rows and 20,000 of the source in 20 columns, five seconds in 500); its memory does
+    not, as it goes block by block. `weights_`, of the source's own rows, costs nothing more.
 
     In hundreds of dimensions it may harm: on eleven tasks with 256 to 2,000 columns (texts, digits,
     photos, spectra; logistic regression) its weights moved the accuracy on the target by -.024 in

@@ -7,19 +7,14 @@ from typing import Any
 
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.metadata_routing import MetadataRequest, process_routing
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
-from .._warning import warn
 from ..data._target_domain import TargetDomain
-from ..validation._arguments import meant
+from ._routed_pipeline import OF_THE_GRAMMAR, RoutedPipeline, takes_target
 from ._source_only import answer_of_parts
 from ._travelling_rows import TravellingRows, by_method, fit_transform_step
-
-# What a step that takes them gets without having asked.
-OF_THE_GRAMMAR = ("X_target", "y_target", "sample_weight", "domains")
 
 
 def _transforms(pipeline: TransferPipeline) -> bool:
@@ -35,7 +30,7 @@ def _adapts(pipeline: TransferPipeline) -> bool:
     return hasattr(pipeline._final_estimator, "adapt")
 
 
-class TransferPipeline(Pipeline):
+class TransferPipeline(RoutedPipeline):
     """A `Pipeline` that sends `X_target` through its transformers as well.
 
     A transformer that takes `X_target` (those of `sktransfer.alignment`) learns from
@@ -188,27 +183,6 @@ class TransferPipeline(Pipeline):
         twin: TransferPipeline = answer_of_parts(self, "source_only")
         return twin
 
-    def get_metadata_routing(self):
-        """Return what the steps request or take of the grammar, and the pipeline itself.
-
-        Returns
-        -------
-        MetadataRouter
-        """
-        own = MetadataRequest(owner=self)
-        for name in ("X_target", "y_target"):  # weights, only where a step takes them
-            own.fit.add_request(param=name, alias=True)
-        return self._routing_to_steps().add_self_request(own)
-
-    def _routing_to_steps(self):
-        router = super().get_metadata_routing()
-        for _, pair in router:
-            requests: Any = getattr(pair.router, "fit", None)  # a nested router has none
-            for name, alias in [*getattr(requests, "requests", {}).items()]:
-                if alias is None and name in OF_THE_GRAMMAR:
-                    requests.add_request(param=name, alias=True)
-        return router
-
     def _fit_steps(self, method, X, y, X_target, y_target, sample_weight, domains, params):
         """Fit all steps; return what the last gave of the source, or what it was trained on."""
         self._validate_params()
@@ -221,11 +195,7 @@ class TransferPipeline(Pipeline):
             for name, value in given.items()
         }
         with config_context(enable_metadata_routing=True):
-            try:
-                routed = process_routing(self, method, **self._taken(method, given))
-            except TypeError as error:
-                hints = {meant(name, OF_THE_GRAMMAR) for name in params if "__" not in name}
-                raise TypeError(f"{error}{''.join(sorted(hints))}") from error
+            routed = self._route(method, given)
             moving = {
                 name: given[name]
                 for name in dict.fromkeys(["X_target", *(self.transform_input or [])])
@@ -239,17 +209,6 @@ class TransferPipeline(Pipeline):
                     self.steps[place] = (name, fitted)
                 self._report(place, started)
             return self._fit_last(method, TravellingRows(X, y, moving, given), routed)
-
-    def _taken(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Return what is routed: all but a target that the steps have no use for."""
-        target = {"X_target", "y_target"} & {*given}
-        consumed = self._routing_to_steps().consumes(method, target)
-        if "X_target" in target and "X_target" not in consumed:
-            labels = "" if "y_target" not in target else " but by the rows that y_target labels"
-            warn(f"No step of the pipeline takes X_target: nothing is transferred{labels}.")
-        return {
-            name: value for name, value in given.items() if name not in target or name in consumed
-        }
 
     def _fit_transformer(self, step, rows: TravellingRows, routed):
         memory = check_memory(self.memory)
@@ -270,7 +229,7 @@ class TransferPipeline(Pipeline):
             else:
                 of_fit = params["fit"]
                 train_X, train_y = X, y
-                if "y_target" in rows.given and not _takes_target(last):
+                if "y_target" in rows.given and not takes_target(last):
                     train_X, train_y, of_fit = rows.with_labelled_target(of_fit)
                 last.fit(train_X, train_y, **of_fit)
                 if method == "fit_transform":
@@ -282,11 +241,6 @@ class TransferPipeline(Pipeline):
         message = self._log_message(place)
         if message is not None:
             print(f"[Pipeline] {message}, {time.perf_counter() - started:.1f} s")
-
-
-def _takes_target(step) -> bool:
-    router = TransferPipeline([("step", step)])._routing_to_steps()
-    return bool(router.consumes("fit", ["X_target"]))
 
 
 def make_transfer_pipeline(

@@ -66,7 +66,7 @@ class TaskMixin:
             masked where one is not known.
         task : array-like of shape (n_rows,), default=None
             The task of each row, numbers or strings, where `y` has one label for each row.
-            Without it such labels are of a single task.
+            Without it such labels are of a single task, of which a warning tells.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows.
         **unknown : never

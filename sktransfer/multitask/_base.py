@@ -30,7 +30,7 @@ Solve = Callable[..., np.ndarray]
 BLOCKS["tasks_of_linear_models"] = """\
 ``fit(X, y, task=task)`` gets one label a row and the row's task, and so do `predict` and `score`;
 ``fit(X, Y)`` gets a column of labels for each task, where None and NaN are not known. Without
-either there is one task."""
+either there is one task, and a warning."""
 
 BLOCKS["attributes_of_linear_tasks"] = """\
 tasks_ : ndarray of shape (n_tasks,)

@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from .._warning import warn
 from ..data._domain import Domain
 from ..validation._arguments import as_array, check_same_length
 from ..validation._domains import ArrayRows, check_domains, check_labelled_rows
@@ -75,6 +76,8 @@ def check_tasks(
     Sets ``n_features_in_`` and ``feature_names_in_`` of `estimator`. The rows are those of
     `check_domains`, with labels where there is one for each row.
 
+    Warns where there is one task because nothing was said of more.
+
     Raises
     ------
     ValueError, TypeError
@@ -96,6 +99,13 @@ def check_tasks(
         if get_tags(estimator).estimator_type == "classifier":
             with named("y"):
                 check_classification_targets(labels.labels_of(code))
+    if labels.layout == SINGLE:
+        warn(
+            f"{type(estimator).__name__} was fitted without task and with one label for each row: "
+            "all rows are of one task, and nothing is shared. Give the task of each row, "
+            "fit(X, y, task=task), or y with a column for each task (a single one, of shape "
+            "(n_rows, 1), if one task is meant)."
+        )
     return source, labels
 
 

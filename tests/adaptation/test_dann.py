@@ -79,6 +79,8 @@ def test_domain_loss_equals_the_formula_by_plain_loops():
 def test_domain_accuracy_is_the_mean_of_both_domains():
     source, target = torch.tensor([[-1.0], [-2.0], [3.0], [-1.0]]), torch.tensor([[1.0], [-1.0]])
     assert domain_accuracy(source, target).item() == pytest.approx((3 / 4 + 1 / 2) / 2)
+    undecided = torch.zeros(3, 1)
+    assert domain_accuracy(undecided, undecided) == 0.5  # all are taken for the source's
 
 
 logits = st.lists(st.floats(-30, 30), min_size=1, max_size=8)

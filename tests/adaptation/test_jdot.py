@@ -102,6 +102,15 @@ def test_shuffled_rows_are_carried_to_themselves_for_nothing(rows, order):
     assert cost[cheapest_pairs(cost)].mean() < 1e-12
 
 
+def test_cost_keeps_its_digits_far_from_zero():
+    generator = torch.Generator().manual_seed(0)
+    source, target = (torch.randn(9, 20, generator=generator) + 1e3 for _ in range(2))
+    logits, y = torch.zeros(9, 2), torch.zeros(9, dtype=torch.long)
+    exact = transport_cost(source.double(), y, target.double(), logits.double(), 1.0, 0.1)
+    cost = transport_cost(source, y, target, logits, 1.0, 0.1)
+    torch.testing.assert_close(cost.double(), exact, rtol=1e-4, atol=0)
+
+
 def test_cost_that_is_no_number_still_gives_pairs():
     first, second = cheapest_pairs(torch.tensor([[math.nan, math.inf], [1.0, 2.0]]))
     assert sorted(first.tolist()) == sorted(second.tolist()) == [0, 1]

@@ -76,6 +76,13 @@ def test_loss_does_not_depend_on_scale_and_place(scale, shift):
     torch.testing.assert_close(moved, mmd_loss([source], [target]), rtol=1e-6, atol=1e-9)
 
 
+def test_loss_keeps_its_digits_far_from_zero():
+    generator = torch.Generator().manual_seed(0)
+    source, target = (torch.randn(9, 20, generator=generator) + 1e3 for _ in range(2))
+    exact = mmd_loss([source.double()], [target.double() + 1])
+    torch.testing.assert_close(mmd_loss([source], [target + 1]).double(), exact, rtol=1e-4, atol=0)
+
+
 def test_equal_rows_give_zero_and_a_finite_gradient():
     rows = torch.ones(4, 3, requires_grad=True)
     loss = mmd_loss([rows], [rows])

@@ -65,6 +65,12 @@ def test_a_scalar_is_no_target():
         TargetDomain(3)
 
 
+def test_rows_and_labels_are_wrapped_one_by_one():
+    wanted = r"got 2\. .*X_target=TargetDomain\(X_target\), y_target=TargetDomain\(y_target\)"
+    with pytest.raises(TypeError, match=wanted):
+        TargetDomain(np.eye(2), [0, 1])
+
+
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
 def test_copies_hold_the_same_rows(duplicate):
     target = TargetDomain(np.eye(2))

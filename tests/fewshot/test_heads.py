@@ -50,6 +50,14 @@ def test_similarities_are_of_all_pairs(distance):
             assert found[i, j].item() == pytest.approx(expected.item())
 
 
+def test_similarities_keep_their_digits_far_from_zero():
+    queries, support, _ = problem(0)
+    queries, support = (queries + 1e3).float(), (support + 1e3).float()
+    exact = similarities(queries.double(), support.double(), "euclidean")
+    found = similarities(queries, support, "euclidean")
+    torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=0)
+
+
 @given(st.integers(0, 10_000))
 def test_attention_is_the_share_of_each_class(seed):
     queries, support, codes = problem(seed)

@@ -253,7 +253,8 @@ def test_gradual_unfreezing_adds_layers_from_the_last_one_on(task, epochs, expec
 
     class CountLayers(Callback):
         def on_epoch_begin(self, net, **kwargs):
-            seen.append(len(net.optimizer_.param_groups) - 1)  # one is the head's
+            (group,) = net.optimizer_.param_groups  # all at one rate
+            seen.append(len(group["params"]) // 2 - 1)  # weights and biases; one is the head's
 
     clf = FineTuneClassifier(
         pretrained(),

@@ -75,6 +75,37 @@ def test_rows_that_coincide_count_as_in_the_loops():
     assert relational_loss(now, then).item() == pytest.approx(expected)
 
 
+def test_wide_rows_in_single_precision_far_from_zero_keep_their_digits():
+    now, then = (1e3 + features(seed, 8, 200).float() for seed in range(2))
+    now[1] = now[0]
+    now[2] = now[0] + 1e-2 * features(2, 1, 200)[0].float()
+    expected = loss_by_loops(now.tolist(), then.tolist())
+    assert relational_loss(now, then).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-3])
+def test_gradients_are_those_of_differences_of_rows(apart):
+    now, then = features(0, 6, 4), features(1, 6, 4)
+    now[1] = now[0] + apart * now[2]
+    now.requires_grad_()
+
+    def by_differences(rows):
+        gaps = rows[:, None] - rows[None]
+        lengths = torch.where(torch.eye(6) > 0, 1.0, gaps.square().sum(dim=2)).sqrt()
+        sides = gaps / lengths[:, :, None]
+        others = 1 - torch.eye(6).double()
+        lengths = lengths * others
+        return lengths * 30 / lengths.sum(), sides @ sides.transpose(1, 2) * others
+
+    loss = 0.0
+    for weight, n, a, b in zip(
+        (1, 2), (30, 120), by_differences(now), by_differences(then), strict=True
+    ):
+        loss = loss + weight * nn.functional.huber_loss(a, b, reduction="sum") / n
+    found, expected = (torch.autograd.grad(of, now)[0] for of in (relational_loss(now, then), loss))
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+
 @given(seeds, st.floats(0.1, 10))
 @settings(max_examples=20, deadline=None)
 def test_turning_moving_and_scaling_costs_nothing(seed, scale):

@@ -52,6 +52,39 @@ def test_no_general_solver_finds_a_better_solution(bound, slack):
     assert objective_by_loops(weights, X, X_target, 0.5) <= found.fun + 1e-4 * abs(found.fun)
 
 
+@pytest.mark.parametrize(
+    ("bound", "slack", "expected"),
+    [
+        (10.0, 1.0, [0.5, 1.0, 2.5]),  # k itself: the band has room for its sum
+        (2.0, 1.0, [0.5, 1.0, 2.0]),
+        (10.0, 0.0, [1 / 6, 2 / 3, 13 / 6]),  # k less a third
+        (10.0, 0.1, [0.5 - 0.7 / 3, 1.0 - 0.7 / 3, 2.5 - 0.7 / 3]),
+        (0.5, 0.1, [0.5, 0.5, 0.5]),  # the box ends before the band begins
+    ],
+)
+def test_rows_that_are_like_none_but_themselves_get_what_is_left_in_closed_form(
+    bound, slack, expected
+):
+    weights = match_means(np.eye(3), np.array([0.5, 1.0, 2.5]), bound=bound, slack=slack)
+    np.testing.assert_allclose(weights, expected, rtol=1e-4)
+
+
+def test_where_the_target_is_nowhere_near_the_sum_is_the_least_that_may_be():
+    weights = match_means(np.eye(4), np.zeros(4), bound=10.0, slack=0.25)
+    np.testing.assert_allclose(weights, 0.75, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bound", [1.2, 1000.0])
+def test_a_row_of_mass_two_weighs_like_the_same_row_twice(bound):
+    _, _, kernel, means = make_problem(n_rows=6)
+    twice = [0, 0, 1, 2, 3, 4, 5]
+    masses = np.array([2.0, 1, 1, 1, 1, 1])
+    once = match_means(kernel, means, bound=bound, slack=0.9, masses=masses)
+    each = match_means(kernel[np.ix_(twice, twice)], means[twice], bound=bound, slack=0.9)
+    assert once.max() <= bound * (1 + 1e-9)
+    np.testing.assert_allclose(once[twice], each, atol=0.02 * each.max())
+
+
 def test_weights_are_those_of_the_programme():
     X, X_target, kernel, means = make_problem()
     fitted = KMM(0.5, random_state=0).fit(X, X_target=X_target)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.sparse import csr_array
 from scipy.stats import wasserstein_distance
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
@@ -77,6 +78,15 @@ def test_the_seed_decides_the_folds_of_the_proxy_a_distance():
     assert len(set(values)) > 1
 
 
+@pytest.mark.parametrize("sparse", [(True, True), (True, False), (False, True)])
+def test_proxy_a_distance_of_sparse_rows_is_that_of_dense_ones(sparse):
+    rows = [part.round() for part in (SOURCE, TARGET)]
+    given = [csr_array(X) if is_sparse else X for X, is_sparse in zip(rows, sparse, strict=True)]
+    for cv in (2, 3):
+        dense = proxy_a_distance(*rows, cv=cv, random_state=0)
+        assert proxy_a_distance(*given, cv=cv, random_state=0) == dense
+
+
 def test_proxy_a_distance_refuses_folds_that_cannot_be():
     with pytest.raises(ValueError, match="cv=1 must be at least 2"):
         proxy_a_distance(SOURCE, TARGET, cv=1)
@@ -119,6 +129,12 @@ def test_coral_distance_is_zero_for_shuffled_and_shifted_rows(X, order, shift):
 def test_coral_distance_is_symmetric_and_scales_with_the_fourth_power(X, Z, scale):
     expected = scale**4 * coral_distance(Z, X)
     assert coral_distance(scale * X, scale * Z) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_coral_distance_of_a_single_row_is_refused():
+    with pytest.raises(ValueError, match=r"X_target has 1 row.*covariance needs at least 2"):
+        coral_distance(SOURCE, TARGET[:1])
+    assert coral_distance(SOURCE[:2], SOURCE[:2] + 1) == pytest.approx(0)
 
 
 def test_coral_distance_of_single_precision_far_from_zero_keeps_its_digits():

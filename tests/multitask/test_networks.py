@@ -29,6 +29,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*was fitted without task:UserWarning")
 @parametrize_with_checks(VARIANTS)
 def test_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)

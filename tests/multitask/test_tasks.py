@@ -1,5 +1,7 @@
 """The grammar of several tasks, on estimators that only count labels."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,10 +83,19 @@ def test_the_task_of_each_row_says_which_answer_is_meant():
     np.testing.assert_array_equal(reg.predict(rows, task=["b", "a", "b"]), [3, 16, 5])
 
 
-def test_without_task_there_is_one():
-    reg = Means().fit(X, [1, 2, 3, 1, 2, 3])
+def test_without_task_there_is_one_and_a_warning_of_the_way_out():
+    way = r"^Means was fitted without task .*fit\(X, y, task=task\), or y with a column"
+    with pytest.warns(UserWarning, match=way) as told:
+        reg = Means().fit(X, [1, 2, 3, 1, 2, 3])
+    assert [Path(one.filename).name for one in told] == ["test_tasks.py"]
     np.testing.assert_array_equal(reg.predict(X), np.full(6, 2.0))
     assert reg.score(X, [1, 2, 3, 1, 2, 3]) == 0
+
+
+def test_a_single_task_that_is_meant_is_said_by_a_column_or_by_its_name():
+    y = [1, 2, 3, 1, 2, 3]
+    assert Means().fit(X, np.reshape(y, (6, 1))).means_ == [2.0]
+    assert Means().fit(X, y, task=["mine"] * 6).means_ == [2.0]
 
 
 def test_classes_by_column_are_those_it_shows():

@@ -91,9 +91,21 @@ def test_there_are_no_more_neighbours_than_rows():
     assert nearest_rows(X[:1], X[:1], 10, are_same=True)[0].shape == (1, 0)
 
 
+def test_of_a_single_neighbour_each_all_comes():
+    X, rows = np.array([[0.0], [5.0]]), np.array([[4.0], [1.0], [7.0]])
+    near = nearest_rows(X, rows, 1)
+    assert near[0].tolist() == [[1.0], [1.0]]
+    assert near[1].tolist() == [[1], [0]]
+    votes = vote_shares(*near, np.array([3.0, 2.0, 1.0])).toarray()
+    assert votes.tolist() == [[0, 1, 0], [1, 0, 0]]
+    W = affinity(*nearest_rows(rows, rows, 1, are_same=True), np.ones(3)).toarray()
+    e = np.exp(-1.0)  # all are 3 from their nearest
+    np.testing.assert_allclose(W, [[0, e, e], [e, 0, 0], [e, 0, 0]])
+
+
 def test_decay_at_a_scale_of_zero_keeps_equal_rows_alone():
     np.testing.assert_array_equal(decays(np.array([[0.0, 0.0]]), np.zeros((1, 1))), [[1.0, 1.0]])
-    np.testing.assert_array_equal(decays(np.array([[0.0, 2.0]]), np.zeros((1, 1))), [[1.0, 0.0]])
+    np.testing.assert_array_equal(decays(np.array([[0.0, 0.5]]), np.zeros((1, 1))), [[1.0, 0.0]])
     assert decays(np.array([[3.0]]), np.array([[9.0]])) == pytest.approx(np.exp(-1))
 
 
@@ -173,6 +185,21 @@ def test_rows_without_neighbours_stay_with_what_they_are_told():
     told = np.array([[0.25, 0.75]])
     ends = ends_of_walks(sparse.csr_array((1, 1)), told, np.zeros((1, 2)), np.zeros(1, bool), 0.9)
     np.testing.assert_array_equal(ends, told)
+
+
+def test_of_two_rows_that_are_told_different_classes_walks_end_at_both():
+    W = sparse.csr_array(np.array([[0.0, 2.0], [2.0, 0.0]]))
+    told, alpha = np.eye(2), 0.6
+    ends = ends_of_walks(W, told, np.zeros((2, 2)), np.zeros(2, bool), alpha)
+    there = alpha / (1 + alpha)  # f = (1 - alpha) (1 + alpha^2 + alpha^4 + ...) of ending at home
+    np.testing.assert_allclose(ends, [[1 - there, there], [there, 1 - there]], rtol=1e-8)
+
+
+def test_the_one_row_without_a_label_is_told_by_its_neighbours_and_from_outside():
+    W = sparse.csr_array(np.array([[0.0, 1.0, 3.0], [1.0, 0.0, 0.0], [3.0, 0.0, 0.0]]))
+    known, told = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([[0.5, 0.5]] * 3)
+    ends = ends_of_walks(W, told, known, np.array([False, True, True]), 0.5)
+    np.testing.assert_allclose(ends[0], [0.5 * 0.25 + 0.25, 0.5 * 0.75 + 0.25])
 
 
 def test_a_class_that_nothing_tells_of_ends_no_walk():
