@@ -76,33 +76,31 @@ SEERS = {
 }
 
 
-def warn_where_a_network_is_blind(estimator: Any, X: Any) -> None:
-    """Warn where the default network would hardly see what varies in rows.
+def warn_where_numbers_are_unscaled(X: Any) -> None:
+    """Warn where the default network would learn little, as rows are not of the size of 1.
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted so far that it knows the names of its columns, if they have any.
     X : rows
-        Dense ones are looked at, others are left alone.
+        What it trains on. Dense ones are looked at, but for those of which a few columns outweigh
+        the others, which `warn_where_columns_outweigh` tells.
     """
-    blind = "the default network hardly sees"
-    if warn_where_columns_outweigh(estimator, X, blind) or not _is_table(X):
+    if not _is_table(X) or outweighing_columns(X).size:
         return
     offset, spread = offset_and_spread(X)
+    of_columns = spread / np.sqrt(X.shape[1])
+    way = SEERS["the default network hardly sees"]
     if offset > MOST_OFFSET * spread > 0:
         warn(
             f"The columns lie far from zero beside how little they vary: by {offset / spread:.0f} "
-            f"standard deviations in the mean square. {blind.capitalize()} what varies. "
-            f"{SEERS[blind]}"
+            f"standard deviations in the mean square. The default network hardly sees what varies. "
+            f"{way}"
         )
-        return
-    of_columns = spread / np.sqrt(X.shape[1])
-    if 0 < spread < LEAST_SPREAD or of_columns > MOST_SPREAD_OF_COLUMNS:
-        way = "it may learn nothing" if spread < LEAST_SPREAD else "its steps may be far too large"
+    elif 0 < spread < LEAST_SPREAD or of_columns > MOST_SPREAD_OF_COLUMNS:
+        harm = "it may learn nothing" if spread < LEAST_SPREAD else "its steps may be far too large"
         warn(
             f"The columns vary by {of_columns:.2g} in the mean square, and the default network is "
-            f"made for about 1: {way}. {SEERS[blind]}"
+            f"made for about 1: {harm}. {way}"
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .._task import Task
 from ..data._rows import few_rows
-from ..data._spread import warn_where_a_network_is_blind
+from ..data._spread import warn_where_columns_outweigh
 from ..engine._checks import check_schedule, copy_callbacks
 from ..engine._engine import Engine
 from ..engine._net import TransferNet
@@ -55,7 +55,7 @@ class NetMaking(metaclass=ABCMeta):
         with generators.lent():
             network = self._make_network(few_rows(X), default, task.n_outputs)
         if getattr(network.body, "is_default", False):
-            warn_where_a_network_is_blind(self, X)
+            warn_where_columns_outweigh(self, X, "the default network hardly sees")
         if self.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ValueError(
                 "batch_size=1 leaves BatchNorm1d nothing to normalise by; give a batch_size of at "

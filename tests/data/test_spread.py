@@ -25,8 +25,8 @@ from sktransfer import (
 from sktransfer.data._spread import (
     offset_and_spread,
     outweighing_columns,
-    warn_where_a_network_is_blind,
     warn_where_columns_outweigh,
+    warn_where_numbers_are_unscaled,
 )
 
 
@@ -94,16 +94,16 @@ def test_the_default_network_wants_rows_of_about_one(change, message):
     fast = {"max_epochs": 1, "random_state": 0}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        MultiTaskRegressor(**fast).fit(scaled, y.astype(float))
+        MultiTaskRegressor(**fast).fit(scaled, y[:, np.newaxis])
         wide = np.tile(scaled, 1000)
         for rows in (sparse.csr_matrix(change(scaled)), np.ones((5, 2)), change(scaled)[:1], wide):
-            warn_where_a_network_is_blind(DANNRegressor(), rows)
+            warn_where_numbers_are_unscaled(rows)
     with pytest.warns(UserWarning, match=f"{message}.*StandardScaler"):
-        MultiTaskRegressor(**fast).fit(change(scaled), y.astype(float))
+        MultiTaskRegressor(**fast).fit(change(scaled), y[:, np.newaxis])
     body = nn.Sequential(nn.BatchNorm1d(13), nn.Linear(13, 8)).double()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        MultiTaskRegressor(body, **fast).fit(change(scaled), y.astype(float))
+        MultiTaskRegressor(body, **fast).fit(change(scaled), y[:, np.newaxis])
 
 
 def test_other_rows_and_modules_of_the_users_are_left_alone():

@@ -30,6 +30,7 @@ VARIANTS = [
 
 
 @pytest.mark.filterwarnings("ignore:.*was fitted without task:UserWarning")
+@pytest.mark.filterwarnings("ignore:The columns (lie far from zero|vary by):UserWarning")
 @parametrize_with_checks(VARIANTS)
 def test_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)
