@@ -87,9 +87,10 @@ def test_rounds_begin_where_they_are_told_and_end_by_the_tolerance():
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.03, 0.01, 0.003, 0.001])
-def test_rounds_end_once_no_share_changes_by_more(tolerance):
+@pytest.mark.parametrize("seen", [[0.5, 0.5, 2.0], [0.5, 2.0, 2.0]])  # one share rises, or falls
+def test_rounds_end_once_no_share_changes_by_more(tolerance, seen):
     rng = np.random.default_rng(1)
-    probabilities, priors = rng.dirichlet([0.5, 0.5, 2.0], 30), np.array([0.6, 0.1, 0.3])
+    probabilities, priors = rng.dirichlet(seen, 30), np.array([0.6, 0.1, 0.3])
     q, change = priors, 1.0
     while change >= tolerance:
         updated = np.zeros(3)

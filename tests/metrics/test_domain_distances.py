@@ -199,6 +199,8 @@ def test_sliced_wasserstein_of_a_translated_sample_is_the_mean_projected_shift()
     directions = random_directions(8, 5, np.random.RandomState(0))
     expected = math.sqrt(((directions @ shift) ** 2).mean())
     assert sliced(X, X[::-1] + shift) == pytest.approx(expected, rel=1e-12)
+    (direction,) = random_directions(8, 1, np.random.RandomState(0))
+    assert sliced(X, X + shift, n_projections=1) == pytest.approx(abs(direction @ shift))
     many = sliced(X, X + shift, n_projections=4000)
     assert many == pytest.approx(np.linalg.norm(shift) / math.sqrt(8), rel=0.05)
 
