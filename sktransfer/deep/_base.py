@@ -17,6 +17,7 @@ from ..callbacks import holds_a_domain
 from ..data._domain import Domain, Domains
 from ..data._rows import Rows
 from ..data._sampler import DomainRows, Sampler
+from ..data._spread import warn_where_numbers_are_unscaled
 from ..engine._checks import check_device
 from ..engine._processes import draw_seeds, join_processes
 from ..engine._run import Run
@@ -105,6 +106,8 @@ class BaseDeepEstimator(
         network_seed, order_seed = seeds if journal is None else journal.first_seeds(seeds)
         if before is None:
             self._build(self._rows_to_predict(domains), task, network_seed, processes)
+            if getattr(self.net_.module_.body, "is_default", False):
+                warn_where_numbers_are_unscaled(domains.source.X)
         else:
             self._continue(before, self._rows_to_predict(domains), task, processes)
         self.net_.domains_ = domains  # for callbacks, in training

@@ -375,3 +375,20 @@ def test_without_unseen_classes_the_way_out_is_named(rows):
         next(LeaveClassesOut().split(X))
     with pytest.raises(ValueError, match="two must stay"):
         next(LeaveClassesOut(5).split(X, y))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_candidates_with_one_description_are_told(cls, rows):
+    alike = {**DESCRIPTIONS, "c5": DESCRIPTIONS["c3"]}
+    with pytest.warns(UserWarning, match=r"\['c3', 'c5'\] not apart, as .* predicted as 'c3'"):
+        clf = cls(alike, search=None).fit(*rows[:2])
+    assert set(clf.predict(rows[2])) == {"c3"}
+
+
+def test_candidates_are_alike_where_no_learned_attribute_differs(rows, recwarn):
+    vectors = {name: [*vector, 0.0] for name, vector in DESCRIPTIONS.items()}
+    vectors["c5"] = [*DESCRIPTIONS["c3"], 1.0]  # what no seen class has
+    ESZSLClassifier(vectors, search=None).fit(*rows[:2])
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match="not apart, as DAPClassifier sees them"):
+        DAPClassifier(vectors).fit(*rows[:2])
