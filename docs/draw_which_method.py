@@ -28,7 +28,7 @@ QUESTIONS = [
         "MNIST .91 to .97; digits: DANN -.15",
     ),
     (
-        "Does it lack classes, or\nhave far fewer of some?",
+        "Does it lack classes of\nthe source?",
         'DANNClassifier(\n  class_weighting="target")',
         "digits 0-4: +.06, without it -.07",
     ),

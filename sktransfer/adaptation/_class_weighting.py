@@ -33,6 +33,9 @@ EARLY, SETTLED = 0.05, 0.08
 # predicted as the same class both times.
 LEAST_SETTLED = 0.875
 
+# And where the greatest probability of a row is so much in the mean, the second time.
+LEAST_SURE = 2 / 3
+
 # They tell of other shares, where the total variation between these and the source's is so large,
 # and so much larger than what is to be expected of shares that are alike.
 LEAST_DIFFERENCE, LEAST_BEYOND_CHANCE = 0.12, 1.5
@@ -247,10 +250,10 @@ class TrustedShares(ExplainingShares):
 
     The target's rows are predicted at a twentieth of the epochs, and again a few epochs later.
     Both times the shares of these answers have to differ from the source's, and most rows have to
-    be predicted as the same class. Where the source says little of the target, what a row is
-    taken for changes from epoch to epoch, and shares of such answers are no shares of classes.
-    Then the source stays as it is, and so it does where the early answers leave out half of the
-    classes.
+    be predicted as the same class, and for sure. Where the source says little of the target, it
+    is unsure what a row is, or takes it for another class a few epochs later, and shares of such
+    answers are no shares of classes. Then the source stays as it is, and so it does where the
+    early answers leave out half of the classes.
 
     From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
     ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
@@ -275,37 +278,41 @@ class TrustedShares(ExplainingShares):
         first = max(1, round(EARLY * net.max_epochs))
         second = max(first + 2, round(SETTLED * net.max_epochs))
         if epoch == first:
-            self.early = self._answers(net)
+            self.early = self._probabilities(net).argmax(axis=1)
         elif epoch == second or self.follows:
-            answers = self._answers(net)
+            probabilities = self._probabilities(net)
             if epoch == second:
-                self.follows = self._bears_out(answers, net.task.n_outputs)
+                self.follows = self._bears_out(probabilities)
             if self.follows and not self.found:
-                self._follow(answers, net.task.n_outputs, dann_ramp(epoch / net.max_epochs))
+                self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
 
-    def _answers(self, net: TransferNet) -> np.ndarray:
-        """Return the classes that are predicted for rows of the target."""
+    def _probabilities(self, net: TransferNet) -> np.ndarray:
+        """Return those of the classes for rows of the target."""
         assert self.sampler.target is not None
         outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
-        answers: np.ndarray = outputs.argmax(axis=1)
-        return answers
+        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
+        return probabilities
 
-    def _bears_out(self, answers: np.ndarray, n_classes: int) -> bool:
-        """Whether these answers are mostly the early ones, and both tell of other shares."""
+    def _bears_out(self, probabilities: np.ndarray) -> bool:
+        """Whether the answers are mostly the early ones, and sure, and both tell of other shares."""
         assert self.early is not None
-        own, ones = self.own_shares(n_classes), np.ones(len(answers))
-        shares = [class_shares(each, ones, n_classes) for each in (self.early, answers)]
-        settled = np.mean(answers == self.early) >= LEAST_SETTLED
-        differ = all(shares_differ(own, each, len(answers)) for each in shares)
-        most = 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
-        return bool(settled and differ and most)
+        n_rows, n_classes = probabilities.shape
+        answers, own = probabilities.argmax(axis=1), self.own_shares(n_classes)
+        shares = [class_shares(each, np.ones(n_rows), n_classes) for each in (self.early, answers)]
+        return bool(
+            all(shares_differ(own, each, n_rows) for each in shares)
+            and np.mean(answers == self.early) >= LEAST_SETTLED
+            and probabilities.max(axis=1).mean() >= LEAST_SURE
+            and 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
+        )
 
-    def _follow(self, answers: np.ndarray, n_classes: int, weight: float) -> None:
+    def _follow(self, probabilities: np.ndarray, weight: float) -> None:
         """Draw classes of the source by the early answers and, with this weight, the present."""
         assert self.early is not None
+        n_rows, n_classes = probabilities.shape
         early, present = (
-            (np.bincount(each, minlength=n_classes) + 1) / (len(each) + n_classes)
-            for each in (self.early, answers)
+            (np.bincount(each, minlength=n_classes) + 1) / (n_rows + n_classes)
+            for each in (self.early, probabilities.argmax(axis=1))
         )
         self.set_shares((1 - weight) * early + weight * present)
 

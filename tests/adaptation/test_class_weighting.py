@@ -105,7 +105,9 @@ def gap_by_loops(source, y, weights, target, shares):
     return gap
 
 
-@given(arrays(float, 4, elements=positive), arrays(float, 4, elements=positive), st.integers(1, 999))
+@given(
+    arrays(float, 4, elements=positive), arrays(float, 4, elements=positive), st.integers(1, 999)
+)
 def test_shares_differ_by_more_than_chance_makes_of_them(source, target, n_rows):
     source, target = source / source.sum(), target / target.sum()
     difference = expected = 0.0
@@ -231,10 +233,14 @@ def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
     np.testing.assert_array_equal(*fits)
 
 
-def label_losses(y, answers, monkeypatch, class_weighting="auto"):
+def label_losses(y, answers, monkeypatch, class_weighting="auto", sure=0.7):
     """Return those of six epochs, of which the target is looked at after one and after three."""
     given = iter(answers)
-    monkeypatch.setattr(TrustedShares, "_answers", lambda *_: np.array(next(given)))
+
+    def probabilities(*_):
+        return (1 - sure) / 3 + (sure - (1 - sure) / 3) * np.eye(4)[next(given)]
+
+    monkeypatch.setattr(TrustedShares, "_probabilities", probabilities)
     X = np.random.default_rng(0).normal(size=(len(y), 2))
     clf = DANNClassifier(class_weighting=class_weighting, max_epochs=6, random_state=0)
     return clf.fit(X, y, X).history_[:, "label_loss"]
@@ -258,7 +264,10 @@ def test_the_source_stays_where_answers_tell_of_nothing_or_are_not_borne_out(
 ):
     y = np.arange(40) % 4
     drawn = label_losses(y, [early, later], monkeypatch)
-    assert drawn == label_losses(y, [], monkeypatch, class_weighting=None)
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert drawn == as_they_are
+    assert label_losses(y, [FEW, FEW], monkeypatch, sure=0.66) == as_they_are
+    assert label_losses(y, [FEW, FEW, FEW, FEW], monkeypatch) != as_they_are
 
 
 def test_from_the_second_look_on_the_source_has_the_shares_of_answers(monkeypatch):
