@@ -294,7 +294,7 @@ class TrustedShares(ExplainingShares):
         return probabilities
 
     def _bears_out(self, probabilities: np.ndarray) -> bool:
-        """Whether the answers are mostly the early ones, and sure, and both tell of other shares."""
+        """Whether sure answers are mostly the early ones, and both tell of other shares."""
         assert self.early is not None
         n_rows, n_classes = probabilities.shape
         answers, own = probabilities.argmax(axis=1), self.own_shares(n_classes)

@@ -161,7 +161,7 @@ def unequal(seed):
     rng = np.random.default_rng(seed)
     y, y_target = np.arange(200) % 2, (np.arange(100) % 10 == 0).astype(int)
     X, X_target = (rng.normal(size=(len(each), 2)) + 6 * each[:, None] for each in (y, y_target))
-    return X, y, X_target + [0, 4], y_target
+    return X, y, X_target + np.array([0, 4]), y_target
 
 
 def partial(seed, shift=1.5, spread=1.0):
@@ -255,7 +255,7 @@ FEW, MANY = [0] * 36 + [1] * 3 + [2], [0] * 32 + [1] * 6 + [2] * 2  # 5 of 40 ro
         ([0, 1, 2, 3] * 10, [0, 1, 2, 3] * 10),  # as in the source
         (FEW, [0, 1, 2, 3] * 10),
         ([0, 1, 2, 3] * 10, FEW),
-        ([1] + FEW[1:], MANY),  # 6 of 40 rows differ
+        ([1, *FEW[1:]], MANY),  # 6 of 40 rows differ
         ([0] * 35 + [1] * 5, [0] * 35 + [1] * 5),  # half of the classes
     ],
 )
@@ -349,7 +349,7 @@ def test_weights_of_rows_and_repeated_fits_are_honoured(kind):
     X, y, X_target, _ = partial(0)
     weights = np.arange(400) % 3  # the rows of weight 0 are never drawn
     clf = kind(class_weighting="target", max_epochs=3, random_state=0)
-    noise = np.where((weights == 0)[:, np.newaxis], 1e3, X)
+    noise = np.where((weights == 0)[:, np.newaxis], 9.0, X)
     first = clone(clf).fit(X, y, X_target, sample_weight=weights).predict_proba(X_target)
     second = clone(clf).fit(noise, y, X_target, sample_weight=weights).predict_proba(X_target)
     np.testing.assert_array_equal(first, second)
