@@ -72,6 +72,20 @@ def test_means_and_deviations_in_the_guide_are_those_of_the_readme(page):
         assert figure in README
 
 
+def test_the_family_gains_and_fails_alike_in_readme_and_guide():
+    rows = [line.split(" | ") for line in README.splitlines() if line.startswith("| `")]
+    in_readme = {
+        re.search(r"`(\w+)`", row[0])[1]: [cell.rstrip(" |") for cell in row[3:]]
+        for row in rows
+        if len(row) == 5
+    }
+    page = (ROOT / "docs" / "user_guide" / "family.rst").read_text()
+    in_guide = re.findall(r"\* - :class:`~sktransfer\.(\w+)`\n.*\n     - (.*)\n     - (.*)\n", page)
+    assert len(in_guide) >= 10
+    for name, *cells in in_guide:
+        assert in_readme[name] == cells
+
+
 @parametrize_with_checks([MMDClassifier(max_epochs=20, learning_rate=0.01)])
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
 def test_method_of_the_guide_passes_every_check_of_scikit_learn(estimator, check):

@@ -104,7 +104,8 @@ class DeepJDOTClassifier(ClassWeightingMixin, AdaptationClassifier):
     label_cost : float, default={label_cost}
         Weight of the cross-entropy between the source's label and the target's prediction.
     transported_share : float in (0, 1], default={transported_share}
-        Share of a batch's rows that are paired; 1 pairs all.
+        Share of a batch's rows that are paired; 1 pairs all, as published, and with them what
+        chance has brought into the batch (see above).
     {label_classifier_parameter}
     {target_loss_parameters}
     {class_weighting_parameter}

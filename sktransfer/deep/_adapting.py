@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Self
@@ -17,8 +17,8 @@ from ..data._batch import Batch
 from ..data._domain import Domain, Domains
 from ..data._sampler import DomainRows, Sampler
 from ..engine._checks import check_device
-from ..engine._net import TransferNet, callback_dataset
-from ..engine._processes import Processes, draw_seeds, join_processes
+from ..engine._net import callback_dataset
+from ..engine._processes import draw_seeds, join_processes
 from ..engine._run import Run
 from ..engine._runtime import PrivateGenerators, limited_threads
 from ..engine._stage import GradientStep, Stage
@@ -28,6 +28,7 @@ from ..validation._constraints import refuse_booleans
 from ..validation._domains import check_rows_to_predict
 from ..validation._target_labels import with_labels
 from ..validation._torch_rows import TorchRows
+from ._making import NetMaking
 
 # With labels the fitted weights are a good start, which large steps would leave.
 RATE_SHARE = 0.1
@@ -42,17 +43,13 @@ def label_losses(task: Task, network: TransferNetwork, batch: Batch) -> dict[str
     return {"label_loss": task.loss(batch.source_outputs, view.y, view.weight)}
 
 
-class LaterAdaptation(metaclass=ABCMeta):
+class LaterAdaptation(NetMaking):
     """Gives a deep estimator `adapt`, by plans that know nothing of the source."""
 
     # Of the estimator that this is mixed into.
-    net_: TransferNet
-    batch_size: int
     data_parallel: bool
     device: Any
-    learning_rate: float
     max_epochs: int
-    num_workers: int
     random_state: Any
     _validate_params: Callable[[], None]
 
@@ -169,14 +166,6 @@ class LaterAdaptation(metaclass=ABCMeta):
     def _target_sampler(self, target: Domain, seed: int) -> Sampler:
         """Return what draws batches of the target alone, as their `source`."""
         return self._sampler(self._domain_rows(target), None, seed)
-
-    @abstractmethod
-    def _continue(self, before: Any, X: Any, task: Any, processes: Processes) -> None:
-        """Set `net_` to a copy of `before`, ready to train."""
-
-    @abstractmethod
-    def _parameter_groups_of(self, network: TransferNetwork) -> list[dict[str, Any]]:
-        """Say how fast what learns."""
 
     @abstractmethod
     def _sampler(self, source: DomainRows, target: DomainRows | None, seed: int) -> Sampler:

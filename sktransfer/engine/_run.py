@@ -96,7 +96,8 @@ class Run:
         """Have the net call the stage's callbacks, too, and so keep their states."""
         net = self.net
         added = [(name, callback.initialize()) for name, callback in self.stage.callbacks]
-        before, net.callbacks_ = net.callbacks_, [*net.callbacks_, *added]
+        # First, so that those of the user, which may end training, find all recorded.
+        before, net.callbacks_ = net.callbacks_, [*added, *net.callbacks_]
         try:
             yield
         finally:

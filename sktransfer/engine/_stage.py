@@ -149,7 +149,7 @@ class Stage:
     followers : sequence of Follower
         Called after each step and at the end.
     callbacks : list of (name, callback)
-        Called besides those of the user.
+        Called besides those of the user, and before them.
     dataset : skorch Dataset or None
         Rows and labels for callbacks that ask for those trained on.
     modules : sequence of Module

@@ -138,8 +138,12 @@ class DAPClassifier(BaseZeroShotClassifier):
         return score_attributes(
             np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY),
             self.attribute_priors_,
-            (vectors[:, self.learned_attributes_] > self.threshold_).astype(float),
+            self._compared(vectors).astype(float),
         )
+
+    def _compared(self, vectors) -> np.ndarray:
+        """Return which of the learned attributes classes have."""
+        return vectors[:, self.learned_attributes_] > self.threshold_
 
     def predict_proba(self, X):
         """Return the probabilities of candidates, alike before the row was seen.

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from .._docs import BLOCKS
 from .._estimator import AtomicFitMixin
 from .._row_order import make_folds
+from .._warning import warn
 from ..validation._arguments import refuse_unknown
 from ..validation._constraints import HasMethods, Interval, Real, StrOptions
 from ..validation._domains import check_domains, check_rows_to_predict
@@ -42,6 +43,9 @@ search : dict, "auto" or None, default="auto"
 cv : splitter or None, default=None
     Of the inner search. None is ``LeaveClassesOut`` with ten splits, which leave out as many
     classes as are unseen, but at least two and at most half."""
+
+# Groups of classes alike of which a warning tells.
+MOST_GROUPS_NAMED = 3
 
 BLOCKS["descriptions_parameter"] = """\
 descriptions : mapping, pandas.DataFrame or None, default=None
@@ -141,6 +145,23 @@ class BaseZeroShotClassifier(AtomicFitMixin, ClassifierMixin, BaseEstimator):
         best._learn(*rows)
         learned = {name: value for name, value in vars(best).items() if name.endswith("_")}
         self.__dict__.update(learned)
+        self._warn_where_candidates_are_alike()
+
+    def _compared(self, vectors: np.ndarray) -> np.ndarray:
+        """Return of descriptions what scores depend on."""
+        return vectors
+
+    def _warn_where_candidates_are_alike(self) -> None:
+        """Warn of candidates with one description, of which the first gets all rows."""
+        compared = self._compared(self.candidate_descriptions_)
+        _, group, sizes = np.unique(compared, axis=0, return_inverse=True, return_counts=True)
+        for alike in np.flatnonzero(sizes > 1)[:MOST_GROUPS_NAMED]:
+            names = self.classes_[group.ravel() == alike].tolist()
+            warn(
+                f"descriptions tell the classes {names[:10]} not apart, as {type(self).__name__} "
+                f"sees them: all rows of these are predicted as {names[0]!r}. Describe what "
+                "differs between them, or name them as one."
+            )
 
     def _set_candidates(self, described: Described) -> None:
         self.unseen_classes_ = described.classes[~described.is_seen]

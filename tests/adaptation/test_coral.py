@@ -92,6 +92,11 @@ def test_coral_loss_scales_with_the_fourth_power(source, target, scale):
     torch.testing.assert_close(scaled, scale**4 * coral_loss(source, target), rtol=1e-9, atol=1e-12)
 
 
+def test_coral_loss_of_two_rows_divides_by_one():
+    source, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [4.0]])
+    assert coral_loss(source, target) == (2 - 8) ** 2 / 4  # variances 2 and 8
+
+
 def test_coral_loss_of_single_rows_is_zero():
     assert coral_loss(torch.ones(1, 3), torch.zeros(1, 3)) == 0
 

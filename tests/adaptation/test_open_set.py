@@ -55,6 +55,19 @@ def test_separation_loss_does_not_ask_for_an_order_and_leaves_doubt_alone(Z, ord
     assert (gradient[[1, 5], 1] >= 0).all()
 
 
+def test_rows_are_sure_from_nine_tenths_on():
+    Z, p = torch.zeros(4, 3).double(), 1 / 3
+    said = torch.tensor([0.9, 1 - 0.9, 0.8999, 0.1001], dtype=torch.float64)
+    expected = -(math.log(p) + math.log(1 - p)) / 2  # of the first two
+    assert separation_loss(Z, 1, said).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_single_row_or_mixture_counts_as_one():
+    Z = torch.zeros(1, 3).double()
+    assert separation_loss(Z, 1, torch.ones(1)).item() == pytest.approx(math.log(3), rel=1e-12)
+    assert mixture_loss(Z, 1).item() == pytest.approx(math.log(3), rel=1e-12)
+
+
 def test_separation_loss_is_finite_for_sure_rows_and_0_for_none():
     Z = torch.tensor([[2000.0, 0.0, 0.0], [0.0, 2000.0, 0.0]], requires_grad=True)
     separation_loss(Z, 0, torch.tensor([0.0, 1.0])).backward()

@@ -122,6 +122,7 @@ def test_it_comes_back_from_a_file(domains, tmp_path):
     assert again.diversity is False
 
 
+@pytest.mark.filterwarnings("ignore:The columns vary by:UserWarning")
 def test_diversity_asks_for_equal_shares_whatever_the_class_weights():
     # scikit-learn's check of class weights asks that a heavy class gets most rows. Where all
     # classes are to be predicted as often, that is not wanted, and long training shows it.

@@ -57,6 +57,11 @@ def test_a_lower_value_is_in_the_lower_group_whatever_the_order(values, random):
     assert lower_group(values[order]).sum() == below.sum()
 
 
+def test_centres_begin_at_the_extremes():
+    # From others, as 0.2 and 2, the 1 would stay below.
+    assert lower_group(np.array([0.0, 0, 0, 0, 1, 2])).tolist() == [True] * 4 + [False] * 2
+
+
 def test_two_heaps_are_told_apart_whatever_their_sizes():
     heaps = np.array([0.1] * 3 + [0.15] * 2 + [0.9] * 40 + [0.95] * 10)
     assert lower_group(heaps).tolist() == [True] * 5 + [False] * 50
@@ -113,6 +118,39 @@ def test_one_skewed_group_is_as_likely_as_a_search_over_powers_says():
     assert skewed_log_likelihood(drawn, 1e-6) == pytest.approx(best, abs=1e-3)
     of_normal = stats.norm.logpdf(drawn, mean, math.sqrt(variance)).sum()
     assert best > of_normal + 1  # the skew is worth its power
+
+
+def test_of_values_that_do_not_vary_the_least_variance_is_theirs():
+    likelihood = skewed_log_likelihood(np.full(5, 3.0), 0.25)
+    assert likelihood == pytest.approx(5 * math.log(normal_density(3, 3, 0.25)) - 2.5)
+
+
+def test_groups_without_rows_or_spread_have_what_the_others_have():
+    scores, classes = np.array([0.0, 0.0, 4.0, 6.0]), np.array([0, 0, 1, 1])
+    groups = groups_of(np.array([1.0, 1.0, 0.0, 0.0]), scores, classes, 3)
+    least = 1e-3 * np.var(scores)
+    assert groups.unknown == (0.0, pytest.approx(least))
+    np.testing.assert_allclose(groups.means, [0, 5, 0])
+    np.testing.assert_allclose(groups.variances, [1, (2 + 5 * 1) / (2 + 5), 1])
+    np.testing.assert_allclose(groups.shares, [2.5 / 3, 0.5 / 3, 0.5])
+    nobody = groups_of(np.ones(4), scores, classes, 2)
+    np.testing.assert_allclose(nobody.variances, least)
+    assert groups_of(np.zeros(4), scores, classes, 2).unknown == (0.0, pytest.approx(least))
+
+
+def test_the_gain_of_groups_is_that_of_plain_loops():
+    scores, classes = draws(0, 12, n_classes=2, n_rows=40)
+    classes[:] = np.repeat([0, 1, 2], [10, 21, 9])  # nine rows are too few to tell
+    groups, counted = fitted_groups(scores, classes, 3), range(31)
+    least, gain = 1e-3 * np.var(scores[:31]), -math.log(31)
+    for i in counted:
+        share, k = groups.shares[classes[i]], classes[i]
+        as_known = normal_density(scores[i], groups.means[k], groups.variances[k])
+        gain += math.log(
+            share * normal_density(scores[i], *groups.unknown) + (1 - share) * as_known
+        )
+    gain -= skewed_log_likelihood(scores[:10], least) + skewed_log_likelihood(scores[10:31], least)
+    assert gain_of_groups(groups, scores, classes) == pytest.approx(gain / 31, rel=1e-9)
 
 
 def draws(seed, n_unknown, n_classes=3, n_rows=600, gap=5.0):

@@ -100,6 +100,17 @@ def test_the_direction_is_one_power_iteration_of_the_analytic_hessian():
         np.testing.assert_allclose(moves[i].detach().numpy(), expected, rtol=0, atol=1e-8)
 
 
+def test_the_gradient_is_taken_a_tenth_of_the_radius_away():
+    network = nn.Sequential(linear(4, 8), nn.Tanh(), linear(8, 3))
+    X, start = torch.randn(6, 4).double(), torch.randn(6, 4).double()
+    moves = adversarial_perturbation(network, X, network(X), 3.0, start)
+    away = (X + 0.3 * start / start.norm(dim=1, keepdim=True)).requires_grad_()
+    log_p, log_q = network(X).log_softmax(dim=1).detach(), network(away).log_softmax(dim=1)
+    (gradient,) = torch.autograd.grad((log_p.exp() * (log_p - log_q)).sum(), away)
+    expected = 3.0 * gradient / gradient.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(moves, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_of_two_classes_the_direction_is_the_border_s_normal():
     """There H has one eigenvector, so that one iteration finds it from any start."""
     head = linear(n_out=2)

@@ -255,6 +255,22 @@ def test_merged_rows_are_distinct_and_hold_all_weight():
     assert sorted(labelled.sample_weight) == [1, 1, 1, 2]
 
 
+def test_rows_without_a_label_are_one_whatever_stands_in_its_place():
+    y, has_label = np.array(["a", "b", "a", "a"]), np.array([True, False, False, True])
+    merged = merge_rows(Domain(np.ones((4, 2)), y, None, has_label), with_labels=True)
+    found = {
+        (k, str(one) if k else None) for one, k in zip(merged.y, merged.has_label, strict=True)
+    }
+    assert found == {(True, "a"), (False, None)}
+    assert merged.sample_weight.tolist() == [2.0, 2.0]
+
+
+def test_rows_are_merged_where_the_first_column_is_the_same_in_all():
+    merged = merge_rows(Domain(np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 2.0]])))
+    found = {tuple(row): w for row, w in zip(merged.X, merged.sample_weight, strict=True)}
+    assert found == {(1.0, 2.0): 2.0, (1.0, 3.0): 1.0}
+
+
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
 def test_weighted_mean_and_covariance_by_loops(container):
     X = np.random.default_rng(0).normal(size=(7, 3))
@@ -278,3 +294,11 @@ def test_powers_of_a_symmetric_matrix():
     np.testing.assert_allclose(root @ root, C, atol=1e-12)
     inverse = symmetric_power(C, -1.0, 1e-10)
     np.testing.assert_allclose(inverse, np.linalg.pinv(C), atol=1e-8)
+
+
+def test_of_negative_powers_what_is_below_the_floor_is_zero():
+    power = symmetric_power(np.diag([4.0, 1e-6]), -0.5, 1e-5)
+    np.testing.assert_allclose(power, np.diag([0.5, 0.0]))
+    power = symmetric_power(np.diag([4.0, 1e-6]), -0.5)
+    np.testing.assert_allclose(power, np.diag([0.5, 1e3]))
+    assert not symmetric_power(np.diag([0.0, -1e-20]), -0.5, -1.0).any()

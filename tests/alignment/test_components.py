@@ -7,6 +7,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 
 from sktransfer.alignment._components import (
     KernelMap,
+    _gamma_by_scale,
     mean_difference,
     stack_domains,
     transfer_components,
@@ -66,6 +67,43 @@ def test_kernel_features_span_the_kernel(kernel, n_landmarks, monkeypatch):
         np.testing.assert_allclose(F @ F.T, K @ K.T, atol=1e-6)
     else:
         np.testing.assert_allclose(F @ F.T, K @ K.T, atol=0.05)
+
+
+def of_rank_two(seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(20, 2)) @ rng.normal(size=(2, 5)), np.ones(20), np.zeros((20, 1))
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e5])
+def test_what_does_not_vary_is_left_out_in_any_unit(scale):
+    features, weights, differences = of_rank_two()
+    V = transfer_components(scale * features, weights, differences, 1.0, 4)
+    assert V.shape == (5, 2)
+    assert transfer_components(scale * features, weights, differences, 1.0, 1).shape == (5, 1)
+
+
+def test_of_features_that_do_not_vary_one_component_stays_and_is_finite():
+    V = transfer_components(np.ones((4, 3)), np.ones(4), np.zeros((4, 1)), 1.0, 2)
+    assert V.shape == (3, 1)
+    assert np.isfinite(V).all()
+
+
+def test_more_components_than_features_are_all_of_them_and_fewer_the_first():
+    rng = np.random.default_rng(0)
+    features, weights, differences = rng.normal(size=(30, 3)), np.ones(30), rng.normal(size=(30, 1))
+    every = transfer_components(features, weights, differences, 1.0, 9)
+    assert every.shape == (3, 3)
+    first = transfer_components(features, weights, differences, 1.0, 2)
+    unit = [part / np.linalg.norm(part, axis=0) for part in (every[:, :2], first)]
+    np.testing.assert_allclose(*unit, atol=1e-10)
+
+
+def test_gamma_by_scale_is_one_over_the_variance_of_all_numbers():
+    X, times = np.random.default_rng(0).normal(3, 2, size=(30, 4)), np.arange(30) % 4
+    assert _gamma_by_scale(X, np.ones(30)) == pytest.approx(1 / (4 * X.var()))
+    repeated = X.repeat(times, axis=0)
+    assert _gamma_by_scale(X, times.astype(float)) == pytest.approx(1 / (4 * repeated.var()))
+    assert _gamma_by_scale(np.ones((3, 2)), np.ones(3)) == 1.0
 
 
 def test_gamma_by_scale_knows_no_unit():

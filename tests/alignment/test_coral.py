@@ -48,6 +48,15 @@ def test_directions_without_variance_are_left_out():
     assert np.abs(aligned).max() < 100
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_direction_without_variance_is_mapped_to_zero_in_any_unit(scale):
+    for seed in range(5):
+        v = np.random.default_rng(seed).normal(size=3)
+        v /= np.linalg.norm(v)
+        A = coral_matrix(scale * np.outer(v, v), scale * np.eye(3), 0.0)
+        np.testing.assert_allclose(A, np.outer(v, v), atol=1e-7)
+
+
 def test_the_target_stays_and_sparse_rows_give_the_same():
     X, _, X_target = shifted()
     csr = scipy.sparse.csr_array

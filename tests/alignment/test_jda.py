@@ -89,6 +89,11 @@ def test_differences_have_norm_one_and_leave_out_classes_that_one_domain_lacks()
     np.testing.assert_allclose(np.linalg.norm(found @ found.T), 1.0)
 
 
+def test_where_there_is_nothing_to_compare_the_difference_is_none():
+    found = joint_differences(np.ones(3), np.ones(3, dtype=bool), np.array([0, 0, 1]), None)
+    np.testing.assert_array_equal(found, np.zeros((3, 1)))
+
+
 def test_any_classifier_gives_the_labels_and_weights_reach_it():
     X, y, X_target = shifted()
     weights = np.linspace(0.1, 3, len(X))

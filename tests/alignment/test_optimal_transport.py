@@ -1,6 +1,7 @@
 """Optimal transport."""
 
 import importlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sktransfer import make_transfer_pipeline
 from sktransfer.alignment import OptimalTransport
 from sktransfer.alignment._base import merge_rows
 from sktransfer.alignment._optimal_transport import gaussian_transport_matrix
-from sktransfer.alignment._transport_plans import transport_cost, transport_plan
+from sktransfer.alignment._transport_plans import _check_plan, transport_cost, transport_plan
 from sktransfer.data._domain import Domain
 from tests.alignment.problems import shifted
 
@@ -32,6 +33,15 @@ def test_the_linear_map_is_symmetric_and_gives_the_targets_moments(seed):
 def test_the_linear_map_between_commuting_gaussians_is_analytic():
     found = gaussian_transport_matrix(np.diag([4.0, 9.0]), np.diag([1.0, 36.0]))
     np.testing.assert_allclose(found, np.diag([0.5, 2.0]), atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_the_linear_map_of_a_direction_without_variance_is_zero_in_any_unit(scale):
+    for seed in range(5):
+        v = np.random.default_rng(seed).normal(size=3)
+        v /= np.linalg.norm(v)
+        A = gaussian_transport_matrix(scale * np.outer(v, v), scale * np.eye(3))
+        np.testing.assert_allclose(A, np.outer(v, v), atol=1e-7)
 
 
 def test_the_linear_map_moves_rows_less_than_whitening_and_colouring():
@@ -57,6 +67,26 @@ def test_the_cost_has_mean_one_and_unequal_labels_are_dear():
     added = transport_cost(source, target) - plain
     differs = (source.y[:, None] != 0) & target.has_label[None, :]
     np.testing.assert_allclose(added, differs * plain.max(), atol=1e-12)
+
+
+def test_the_cost_knows_no_unit_and_equal_rows_cost_nothing():
+    X, _, X_target = shifted()
+    costs = [
+        transport_cost(*(merge_rows(Domain(scale * Z)) for Z in (X, X_target)))
+        for scale in (0.125, 1.0)
+    ]
+    np.testing.assert_allclose(*costs)
+    one = merge_rows(Domain(np.ones((3, 2))))
+    np.testing.assert_array_equal(transport_cost(one, one), [[0.0]])
+
+
+@pytest.mark.parametrize(("missed", "is_refused"), [(0.008, False), (0.012, True)])
+def test_a_plan_may_miss_a_hundredth_of_the_targets_shares(missed, is_refused):
+    b = np.array([0.25, 0.75])
+    plan = np.array([[0.1, 0.3], [0.15, 0.45]]) + missed / 4 * np.array([1.0, -1.0])
+    told = pytest.raises(ValueError, match=f"shares of {missed:.2g} of 1")
+    with told if is_refused else nullcontext():
+        assert _check_plan(plan, b, "sinkhorn", 0.1) is plan
 
 
 def test_exact_transport_of_as_many_rows_is_their_assignment():
@@ -109,6 +139,22 @@ def test_class_regularised_targets_receive_from_fewer_classes():
         transport_plan("sinkhorn", source, target, 0.5, 0.0),
         atol=1e-6,
     )
+
+
+def test_a_round_of_class_regularisation_adds_the_slope_of_the_roots_to_the_cost(monkeypatch):
+    ot = pytest.importorskip("ot")
+    X, y, X_target = shifted()
+    source, target = merge_rows(Domain(X, y), with_labels=True), merge_rows(Domain(X_target))
+    monkeypatch.setattr("sktransfer.alignment._transport_plans.N_MAJORISATIONS", 2)
+    first = transport_plan("sinkhorn", source, target, 0.5, 0.0)
+    cost = transport_cost(source, target)
+    for i, label in enumerate(source.y):
+        for j in range(len(target)):
+            mass = sum(first[k, j] for k in range(len(source)) if source.y[k] == label)
+            cost[i, j] += 0.7 * 0.5 / np.sqrt(mass + 1e-3)
+    a, b = (part.sample_weight / part.sample_weight.sum() for part in (source, target))
+    found = transport_plan("class_regularized", source, target, 0.5, 0.7)
+    np.testing.assert_allclose(found, ot.sinkhorn(a, b, cost, 0.5), rtol=1e-2, atol=1e-7)
 
 
 def test_known_labels_of_the_target_keep_classes_apart():

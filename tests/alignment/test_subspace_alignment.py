@@ -37,6 +37,34 @@ def test_axes_are_orthonormal_and_hold_the_most_variance(seed, n_features):
     np.testing.assert_allclose(variances, pca.explained_variance_ * (1 - 1 / len(X)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("n_features", [4, 30])
+def test_a_row_of_weight_three_is_three_rows(n_features):
+    rng = np.random.default_rng(0)
+    X, times = rng.normal(size=(12, n_features)), np.arange(12) % 4
+    mean, axes = principal_axes(X, times.astype(float), 3)
+    repeated = X.repeat(times, axis=0)
+    of_repeated = principal_axes(repeated, np.ones(len(repeated)), 3)
+    np.testing.assert_allclose(mean, of_repeated[0])
+    np.testing.assert_allclose(axes, of_repeated[1], atol=1e-10)
+
+
+@pytest.mark.parametrize("n_features", [5, 30])
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e5])
+def test_axes_are_left_out_by_their_share_of_the_variance(scale, n_features):
+    rng = np.random.default_rng(0)
+    X = scale * rng.normal(size=(20, 2)) @ rng.normal(size=(2, n_features))
+    assert principal_axes(X, np.ones(20), 4)[1].shape == (n_features, 2)
+
+
+@pytest.mark.parametrize("n_rows", [2, 9])
+def test_of_equal_rows_and_of_rounding_alone_one_axis_stays(n_rows):
+    assert principal_axes(np.ones((n_rows, 3)), np.ones(n_rows), 3)[1].shape == (3, 1)
+    last_digits = np.spacing(1e6) * np.random.default_rng(0).integers(0, 4, size=(n_rows, 3))
+    axes = principal_axes(1e6 + last_digits, np.ones(n_rows), 3)[1]
+    assert axes.shape == (3, 1)
+    np.testing.assert_allclose(np.linalg.norm(axes), 1.0)
+
+
 def test_axes_without_variance_are_left_out():
     X, _, X_target = shifted()
     X[:, 2:] = 0.0

@@ -20,8 +20,14 @@ from sktransfer import (
     DANNRegressor,
     DeepCORALClassifier,
     LogisticRatio,
+    MultiTaskRegressor,
 )
-from sktransfer.data._spread import outweighing_columns, warn_where_columns_outweigh
+from sktransfer.data._spread import (
+    offset_and_spread,
+    outweighing_columns,
+    warn_where_columns_outweigh,
+    warn_where_numbers_are_unscaled,
+)
 
 
 @given(st.integers(2, 30), st.integers(0, 2**31 - 1), st.floats(0, 4))
@@ -63,6 +69,41 @@ def test_the_default_network_names_the_columns():
         DANNRegressor(**fast).fit(frame, frame["alcohol"], X_target=frame)
     with pytest.warns(UserWarning, match="the default network hardly sees the others"):
         AutoencoderPretrainer(**fast).fit(X)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31 - 1), st.floats(-50, 50))
+def test_offset_and_spread_are_those_of_plain_loops(n_columns, seed, offset):
+    X = offset + np.random.default_rng(seed).normal(size=(30, n_columns))
+    means = [sum(X[:, k]) / 30 for k in range(n_columns)]
+    variances = [sum((x - means[k]) ** 2 for x in X[:, k]) / 30 for k in range(n_columns)]
+    expected = sum(mean**2 for mean in means) ** 0.5, sum(variances) ** 0.5
+    np.testing.assert_allclose(offset_and_spread(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X + 20, r"far from zero .* by 20 standard deviations"),
+        (lambda X: X * 0.01, r"vary by 0\.01 in .* learn nothing"),
+        (lambda X: X * 1000, r"vary by 1e\+03 in .* far too large"),
+    ],
+)
+def test_the_default_network_wants_rows_of_about_one(change, message):
+    X, y = load_wine(return_X_y=True)
+    scaled = StandardScaler().fit_transform(X)
+    fast = {"max_epochs": 1, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MultiTaskRegressor(**fast).fit(scaled, y[:, np.newaxis])
+        wide = np.tile(scaled, 1000)
+        for rows in (sparse.csr_matrix(change(scaled)), np.ones((5, 2)), change(scaled)[:1], wide):
+            warn_where_numbers_are_unscaled(rows)
+    with pytest.warns(UserWarning, match=f"{message}.*StandardScaler"):
+        MultiTaskRegressor(**fast).fit(change(scaled), y[:, np.newaxis])
+    body = nn.Sequential(nn.BatchNorm1d(13), nn.Linear(13, 8)).double()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MultiTaskRegressor(body, **fast).fit(change(scaled), y[:, np.newaxis])
 
 
 def test_other_rows_and_modules_of_the_users_are_left_alone():

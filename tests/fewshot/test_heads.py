@@ -30,6 +30,13 @@ def test_means_are_those_of_each_class(seed, weighted):
         np.testing.assert_allclose(found[k], expected, atol=1e-12)
 
 
+def test_what_lies_far_from_zero_is_as_near_to_another_as_before():
+    queries, support, _ = problem(0)
+    near = similarities(queries, support, "euclidean")
+    far = similarities((queries + 1e4).float(), (support + 1e4).float(), "euclidean")
+    np.testing.assert_allclose(far, near, atol=0.02)  # 1e4 in single precision is known to 1e-3
+
+
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 def test_similarities_are_of_all_pairs(distance):
     queries, support, _ = problem(0)

@@ -23,6 +23,7 @@ FAST = {"max_epochs": 20, "learning_rate": 0.01, "hidden_layer_sizes": (32,), "i
 
 
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
+@pytest.mark.filterwarnings("ignore:The columns (lie far from zero|vary by):UserWarning")
 @parametrize_with_checks([HeterogeneousTransferClassifier(**FAST)])
 def test_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)

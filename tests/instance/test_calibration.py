@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.special import softmax
 
 from sktransfer.instance._calibration import calibrate, fit_calibration
@@ -26,6 +27,33 @@ def test_finds_the_temperature_and_biases_it_was_drawn_with(slope):
     assert found == pytest.approx(slope, rel=0.1)
     np.testing.assert_allclose(found_biases - found_biases.mean(), biases, atol=0.15)
     assert np.abs(calibrate(probabilities, found, found_biases) - true).max() < 0.06
+
+
+def test_it_is_the_least_of_the_loss_by_plain_loops():
+    probabilities, codes, _ = draw(3, 0.7, np.array([0.5, -0.5, 0.0, 0.0]), n_rows=40)
+    codes[codes == 3] = 0  # which no row has: its bias is what the pull leaves of it
+    weights = np.random.default_rng(0).uniform(0, 2, 40)
+
+    def loss(parameters):
+        slope, *biases = parameters
+        total = 0.0
+        for row, code, weight in zip(probabilities, codes, weights, strict=True):
+            scores = [np.exp(slope * np.log(p) + b) for p, b in zip(row, biases, strict=True)]
+            total -= weight * np.log(scores[code] / sum(scores))
+        return total / sum(weights) + 1e-4 * sum(b**2 for b in biases)
+
+    slope, biases = fit_calibration(probabilities, codes, weights)
+    least = minimize(loss, np.r_[1.0, np.zeros(4)], method="BFGS", options={"gtol": 1e-7})
+    assert loss(np.r_[slope, biases]) == pytest.approx(least.fun, rel=1e-6)
+    assert slope == pytest.approx(least.x[0], abs=0.01)
+    np.testing.assert_allclose(biases, least.x[1:], atol=0.05)
+
+
+@pytest.mark.parametrize(("codes", "bound"), [([0, 1], 20.0), ([1, 0], 0.05)])
+def test_the_temperature_stays_within_its_bounds(codes, bound):
+    probabilities = np.array([[0.51, 0.49], [0.49, 0.51]])
+    slope, _ = fit_calibration(probabilities, np.array(codes), np.ones(2))
+    assert slope == pytest.approx(bound)
 
 
 @given(st.integers(0, 1000), st.floats(0.2, 3))

@@ -30,6 +30,13 @@ def test_no_general_solver_finds_a_likelier_ratio(seed):
     assert np.log(target @ found).mean() >= -other.fun - 1e-5
 
 
+@pytest.mark.parametrize("source_mean", [[0.0, 0.0], [0.0, 0.5]])
+def test_centres_that_the_source_does_not_reach_make_no_nan(source_mean):
+    found = fit_log_ratio(np.ones((3, 2)), np.array(source_mean))
+    assert np.isfinite(found).all()
+    assert found.max() > 0
+
+
 def test_ratio_is_that_of_plain_loops():
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(9, 2)), rng.normal(size=(6, 2))

@@ -77,12 +77,21 @@ def test_where_the_target_is_nowhere_near_the_sum_is_the_least_that_may_be():
 @pytest.mark.parametrize("bound", [1.2, 1000.0])
 def test_a_row_of_mass_two_weighs_like_the_same_row_twice(bound):
     _, _, kernel, means = make_problem(n_rows=6)
-    twice = [0, 0, 1, 2, 3, 4, 5]
-    masses = np.array([2.0, 1, 1, 1, 1, 1])
+    twice = [0, 1, 2, 3, 3, 4, 5]
+    masses = np.array([1.0, 1, 1, 2, 1, 1])
     once = match_means(kernel, means, bound=bound, slack=0.9, masses=masses)
     each = match_means(kernel[np.ix_(twice, twice)], means[twice], bound=bound, slack=0.9)
     assert once.max() <= bound * (1 + 1e-9)
     np.testing.assert_allclose(once[twice], each, atol=0.02 * each.max())
+    assert once[3] > 1.1
+
+
+def test_a_row_without_mass_has_no_weight():
+    _, _, kernel, means = make_problem(n_rows=6)
+    masses = np.array([1.0, 1, 1, 0, 1, 1])
+    weights = match_means(kernel, means, bound=1000.0, slack=0.9, masses=masses)
+    assert weights[3] == 0
+    assert np.isfinite(weights).all()
 
 
 def test_weights_are_those_of_the_programme():

@@ -17,6 +17,11 @@ def test_odds_of_chance_are_a_ratio_of_one(n_source, n_target):
     assert odds_to_ratio(np.array([chance]), n_source, n_target)[0] == pytest.approx(1)
 
 
+def test_ratios_of_sure_rows_are_bounded():
+    ratios = odds_to_ratio(np.array([0.0, 1.0]), 30, 10)
+    np.testing.assert_allclose(ratios, [3e-6 / (1 - 1e-6), 3 * (1e6 - 1)])
+
+
 def test_log_ratio_of_two_gaussians_is_the_line_that_it_is():
     rng = np.random.default_rng(0)
     X, X_target = rng.normal(size=(4000, 1)), rng.normal(1, 1, size=(2000, 1))

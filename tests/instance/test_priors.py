@@ -18,6 +18,7 @@ from sktransfer.instance._priors import (
     shift_p_value,
     solve_bbse,
     solve_rlls,
+    source_shares,
 )
 
 
@@ -83,6 +84,48 @@ def test_rounds_begin_where_they_are_told_and_end_by_the_tolerance():
     np.testing.assert_allclose(once, expected)
     weighted = maximize_likelihood(probabilities, priors, start, np.full(40, 7.0), tolerance=1.0)
     np.testing.assert_allclose(weighted, expected)
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.03, 0.01, 0.003, 0.001])
+@pytest.mark.parametrize("seen", [[0.5, 0.5, 2.0], [0.5, 2.0, 2.0]])  # one share rises, or falls
+def test_rounds_end_once_no_share_changes_by_more(tolerance, seen):
+    rng = np.random.default_rng(1)
+    probabilities, priors = rng.dirichlet(seen, 30), np.array([0.6, 0.1, 0.3])
+    q, change = priors, 1.0
+    while change >= tolerance:
+        updated = np.zeros(3)
+        for row in probabilities:
+            corrected = [q[k] / priors[k] * row[k] for k in range(3)]
+            updated += np.array(corrected) / sum(corrected) / 30
+        change = max(abs(updated[k] - q[k]) for k in range(3))
+        q = updated
+    found = maximize_likelihood(probabilities, priors, tolerance=tolerance)
+    np.testing.assert_allclose(found, q, rtol=1e-10)
+
+
+def test_a_class_that_the_source_lacks_has_no_share_and_makes_no_nan():
+    probabilities, priors = (
+        np.array([[0.75, 0.25, 0.0], [0.25, 0.75, 0.0]]),
+        np.array([0.5, 0.5, 0]),
+    )
+    np.testing.assert_allclose(maximize_likelihood(probabilities, priors), priors)
+    corrected = correct_probabilities(probabilities, priors, priors)
+    np.testing.assert_allclose(corrected, probabilities, atol=1e-200)
+
+
+def test_a_row_of_classes_that_the_target_lacks_is_left_undecided():
+    row = np.array([[0.0, 0.0, 1.0]])
+    corrected = correct_probabilities(row, np.full(3, 1 / 3), np.array([0.5, 0.5, 0.0]))
+    np.testing.assert_allclose(corrected, 1 / 3)
+    start = np.array([0.5, 0.5, 0.0])
+    assert np.isfinite(
+        maximize_likelihood(np.r_[row, row[:, ::-1]], np.full(3, 1 / 3), start)
+    ).all()
+
+
+def test_shares_of_the_source_are_the_weighted_mean_prediction():
+    rows = HeldOut(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 1]), np.array([1.0, 3.0]))
+    np.testing.assert_allclose(source_shares(rows), [0.625, 0.375])
 
 
 def test_weights_repeat_rows():

@@ -64,6 +64,11 @@ def test_vote_of_two_classes_is_the_papers():
     assert vote_weight(0.0, 2) == pytest.approx(np.log(999))
 
 
+def test_of_more_classes_a_vote_counts_what_chance_would_be_wrong():
+    assert vote_weight(0.2, 3) == pytest.approx(np.log(4) + np.log(2))
+    assert vote_weight(1.0, 5000) == pytest.approx(np.log(4999 / 999))
+
+
 @given(st.lists(st.booleans(), min_size=6, max_size=6), st.floats(0.1, 1), st.floats(0, 5))
 def test_wrong_rows_fade_in_the_source_and_gain_in_the_target(wrong, beta, vote):
     weights = update_weights(np.full(6, 1 / 6), np.array(wrong), 3, beta, vote)

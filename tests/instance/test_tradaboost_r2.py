@@ -65,6 +65,10 @@ def test_odds_are_bounded_at_no_error():
     assert odds_of_error(np.zeros(3), np.ones(3)) == (0.0, pytest.approx(0.001 / 0.999))
 
 
+def test_odds_where_all_rows_are_as_wrong_as_the_worst_are_infinite():
+    assert odds_of_error(np.ones(3), np.ones(3)) == (1.0, np.inf)
+
+
 def test_first_round_is_kept_where_it_is_no_better_than_half():
     X, y = np.linspace(0, 1, 50)[:, None], np.zeros(50)
     reg = TrAdaBoostRegressor(Ridge(), 5).fit(X, y, X[:4], np.ones(4))

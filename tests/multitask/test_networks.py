@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sktransfer import FitCheckpoint, load, save
@@ -29,6 +30,7 @@ VARIANTS = [
 
 
 @pytest.mark.filterwarnings("ignore:.*was fitted without task:UserWarning")
+@pytest.mark.filterwarnings("ignore:The columns (lie far from zero|vary by):UserWarning")
 @parametrize_with_checks(VARIANTS)
 def test_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)
@@ -262,3 +264,28 @@ def test_warm_start_goes_on_and_weights_too():
     reg.fit(X, Y, task=TASK)
     assert reg.n_iter_ == 6
     np.testing.assert_array_equal(reg.weights_[:3], first)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "uncertainty", "pcgrad", "gradnorm"])
+def test_early_stopping_finds_the_weights_of_the_last_epoch(weighting):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    stopping = EarlyStopping(monitor="weights_sum", patience=2, load_best=False)
+    watched = [("weights", SumOfWeights()), stopping]
+    reg = MultiTaskRegressor(
+        hidden_layer_sizes=(4,),
+        max_epochs=9,
+        weighting=weighting,
+        average_weights=0.0,
+        callbacks=watched,
+        random_state=0,
+    )
+    reg.fit(X, X[:, :2])
+    assert 2 < reg.n_iter_ < 9
+    assert len(reg.weights_) == reg.n_iter_
+
+
+class SumOfWeights(Callback):
+    """Records what never gets better, from what a callback of the stage records."""
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("weights_sum", 10.0 + len(net.history) + sum(net.history[-1]["weights"]))

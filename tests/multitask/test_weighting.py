@@ -140,6 +140,13 @@ def test_losses_of_tasks_sum_to_the_mean_loss_of_labels():
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.5]))
 
 
+def test_losses_of_a_single_label_and_of_none():
+    one, none = torch.tensor([[True, False]]), torch.zeros(1, 2, dtype=torch.bool)
+    losses, shares = mean_losses(torch.tensor([[3.0, 0.0]]), one)
+    assert (losses.tolist(), shares.tolist()) == ([3.0, 0.0], [1.0, 0.0])
+    assert not torch.stack(mean_losses(torch.zeros(1, 2), none)).any()
+
+
 @pytest.mark.parametrize("deviance", [0.5, 1.0])
 def test_uncertainty_is_least_at_the_noise(deviance):
     losses, shares = torch.tensor([0.3, 0.02]), torch.tensor([0.75, 0.25])

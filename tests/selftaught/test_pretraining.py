@@ -40,6 +40,7 @@ class BatchNormBody:
         return type(self).__name__
 
 
+@pytest.mark.filterwarnings("ignore:The columns (lie far from zero|vary by):UserWarning")
 @parametrize_with_checks(
     [
         ContrastivePretrainer(**FAST),

@@ -232,6 +232,7 @@ def test_without_a_target_lambda_zero_is_quiet(domains, recwarn):
 
 
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target")
+@pytest.mark.filterwarnings("ignore:The columns vary by:UserWarning")
 def test_a_loss_that_is_no_longer_finite_stops_training(domains):
     X, y, _ = domains
     with pytest.raises(

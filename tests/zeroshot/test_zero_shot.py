@@ -25,6 +25,10 @@ from sktransfer.zeroshot import (
 )
 from sktransfer.zeroshot._attributes import score_attributes
 from sktransfer.zeroshot._autoencoder import solve_symmetric_sylvester
+from sktransfer.zeroshot._descriptions import describe
+from sktransfer.zeroshot._score import harmonic_mean
+from sktransfer.zeroshot._search import Rows as SearchRows
+from sktransfer.zeroshot._search import check_grid, choose_parameters, make_splitter
 
 CLASSES = [DAPClassifier, ESZSLClassifier, SemanticAutoencoderClassifier]
 DESCRIPTIONS = {f"c{k}": [k & 1, k >> 1 & 1, k >> 2 & 1, k % 3 == 0] for k in range(8)}
@@ -157,6 +161,73 @@ def test_the_sylvester_equation_holds_where_it_can(seed, k, d, n):
     A, B, C = S @ S.T, X @ X.T, 2 * S @ X.T  # singular where n is less than k or d
     W = solve_symmetric_sylvester(A, B, C)
     np.testing.assert_allclose(A @ W + W @ B, C, atol=1e-8 * max(1, abs(C).max()))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_the_solution_of_the_sylvester_equation_is_the_smallest(n, scale):
+    generator = np.random.default_rng(n)
+    S, X = generator.normal(size=(4, n)), generator.normal(size=(3, n))
+    A, B, C = scale * S @ S.T, scale * X @ X.T, generator.normal(size=(4, 3))
+    equations = np.kron(A, np.eye(3)) + np.kron(np.eye(4), B)
+    expected = (np.linalg.pinv(equations, rcond=1e-10) @ C.ravel()).reshape(4, 3)
+    found = solve_symmetric_sylvester(A, B, C)
+    np.testing.assert_allclose(scale * found, scale * expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"), [(0.5, 0.5, 0.5), (0.25, 0.75, 0.375), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]
+)
+def test_harmonic_mean_of_two_numbers(a, b, expected):
+    assert harmonic_mean(a, b) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_seen", "n_unseen", "n_left_out"),
+    [(10, 3, 3), (10, 1, 2), (10, 0, 2), (10, 8, 5), (4, 9, 2), (3, 2, None), (2, 2, None)],
+)
+def test_as_many_classes_are_left_out_as_are_unseen_if_as_many_remain(n_seen, n_unseen, n_left_out):
+    splitter = make_splitter(None, n_seen, n_unseen)
+    if n_left_out is None:
+        assert splitter is None
+    else:
+        assert (splitter.n_classes, splitter.n_splits) == (n_left_out, 10)
+    assert make_splitter(5, n_seen, n_unseen) == 5
+
+
+def test_of_parameters_that_do_equally_well_the_first_is_chosen_with_its_mean_accuracy(rows):
+    X, y, *_ = rows
+    known, codes = np.unique(y, return_inverse=True)
+    some, splitter = SearchRows(X, codes, vectors_of(known)), LeaveClassesOut(2, n_splits=3)
+    accuracies = []
+    for train, test in splitter.split(X, codes):
+        clf = ESZSLClassifier(DESCRIPTIONS, search=None)
+        clf._learn(*some.take(train))
+        held_out = some.take(test)
+        found = clf._scores(held_out.X, held_out.vectors).argmax(axis=1)
+        shares = [np.mean(found[held_out.codes == k] == k) for k in np.unique(held_out.codes)]
+        accuracies.append(np.mean(shares))
+    for order in (["unseen", "all"], ["all", "unseen"]):  # of which the accuracy knows nothing
+        model = ESZSLClassifier(DESCRIPTIONS, search=None)
+        chosen, accuracy = choose_parameters(model, some, {"candidates": order}, splitter)
+        assert chosen == {"candidates": order[0]}
+        assert accuracy == pytest.approx(np.mean(accuracies))
+
+
+def test_a_single_attribute_and_a_grid_of_one_value_will_do():
+    found = describe({1: [0.5], 2: [1.5]}, np.array([1.0]))
+    assert found.vectors.tolist() == [[0.5], [1.5]]
+    assert found.classes.dtype == np.float64  # as those of the rows
+    check_grid({"alpha": [1.0]}, ("alpha",))
+    with pytest.raises(ValueError, match="must be a list of values"):
+        check_grid({"alpha": []}, ("alpha",))
+
+
+def test_without_descriptions_the_classes_are_those_seen_one_hot():
+    found = describe(None, np.array(["a", "b"]))
+    assert found.classes.tolist() == ["a", "b"]
+    assert found.is_seen.tolist() == [True, True]
+    np.testing.assert_array_equal(found.vectors, np.eye(2))
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -304,3 +375,20 @@ def test_without_unseen_classes_the_way_out_is_named(rows):
         next(LeaveClassesOut().split(X))
     with pytest.raises(ValueError, match="two must stay"):
         next(LeaveClassesOut(5).split(X, y))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_candidates_with_one_description_are_told(cls, rows):
+    alike = {**DESCRIPTIONS, "c5": DESCRIPTIONS["c3"]}
+    with pytest.warns(UserWarning, match=r"\['c3', 'c5'\] not apart, as .* predicted as 'c3'"):
+        clf = cls(alike, search=None).fit(*rows[:2])
+    assert set(clf.predict(rows[2])) == {"c3"}
+
+
+def test_candidates_are_alike_where_no_learned_attribute_differs(rows, recwarn):
+    vectors = {name: [*vector, 0.0] for name, vector in DESCRIPTIONS.items()}
+    vectors["c5"] = [*DESCRIPTIONS["c3"], 1.0]  # what no seen class has
+    ESZSLClassifier(vectors, search=None).fit(*rows[:2])
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match="not apart, as DAPClassifier sees them"):
+        DAPClassifier(vectors).fit(*rows[:2])
