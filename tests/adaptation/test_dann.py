@@ -251,6 +251,21 @@ def test_gradient_penalty_of_a_constant_classifier_is_zero():
     assert gradient_penalty((0 * features).sum(dim=1, keepdim=True), features) == 0
 
 
+def test_a_classifier_that_does_not_look_at_the_features_has_no_penalty():
+    features, level = torch.randn(5, 3, requires_grad=True), torch.ones(1, 1, requires_grad=True)
+    assert gradient_penalty(level.expand(5, 1), features) == 0
+
+
+def test_the_penalty_of_a_linear_classifier_leaves_the_features_alone():
+    features = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    head = nn.Linear(3, 1).double()
+    penalty = gradient_penalty(head(features), features)
+    variance = features.detach().numpy().var(axis=0).mean()
+    assert penalty.item() == pytest.approx(head.weight.square().sum().item() * variance)
+    (gradient,) = torch.autograd.grad(penalty, features, materialize_grads=True)
+    assert not gradient.any()
+
+
 def test_the_penalty_teaches_the_domain_classifier_alone(domains):
     X, y, X_target = domains
 

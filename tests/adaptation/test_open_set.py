@@ -62,6 +62,12 @@ def test_rows_are_sure_from_nine_tenths_on():
     assert separation_loss(Z, 1, said).item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_single_row_or_mixture_counts_as_one():
+    Z = torch.zeros(1, 3).double()
+    assert separation_loss(Z, 1, torch.ones(1)).item() == pytest.approx(math.log(3), rel=1e-12)
+    assert mixture_loss(Z, 1).item() == pytest.approx(math.log(3), rel=1e-12)
+
+
 def test_separation_loss_is_finite_for_sure_rows_and_0_for_none():
     Z = torch.tensor([[2000.0, 0.0, 0.0], [0.0, 2000.0, 0.0]], requires_grad=True)
     separation_loss(Z, 0, torch.tensor([0.0, 1.0])).backward()

@@ -90,6 +90,15 @@ def test_nearest_rows_equal_plain_loops(chunk, monkeypatch):
     assert nearest(rows, others, 20)[1].shape == (5, 8)
 
 
+def test_none_of_many_rows_is_nearer_than_the_nearest():
+    rng = np.random.default_rng(0)
+    rows, others = rng.normal(size=(50, 3)), rng.normal(size=(400, 3))
+    cosines, _ = nearest(rows, others, 6)
+    of_all = (rows @ others.T) / np.linalg.norm(rows, axis=1)[:, None]
+    of_all /= np.linalg.norm(others, axis=1)
+    np.testing.assert_allclose(np.sort(cosines), np.sort(of_all)[:, -6:], rtol=1e-12)
+
+
 def test_means_of_neighbours_equal_plain_loops():
     values = np.random.default_rng(0).normal(size=(4, 2))
     neighbours = [[0, 1], [1, 2], [2, 0], [3, 3]]

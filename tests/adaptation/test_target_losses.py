@@ -212,6 +212,7 @@ def test_rows_of_whole_numbers_have_logits_of_fractions():
 
 def test_what_diverged_is_told_by_its_loss(domains):
     assert batch_nuclear_norm(torch.full((4, 3), torch.nan)).isnan()
+    assert batch_nuclear_norm(torch.tensor([[torch.nan, 0.0], [1.0, 0.0]])).isnan()
     clf = DeepCORALClassifier(
         target_loss="bnm", optimizer="sgd", learning_rate=1e200, max_epochs=9, random_state=0
     )

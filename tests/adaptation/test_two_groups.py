@@ -57,6 +57,11 @@ def test_a_lower_value_is_in_the_lower_group_whatever_the_order(values, random):
     assert lower_group(values[order]).sum() == below.sum()
 
 
+def test_centres_begin_at_the_extremes():
+    # From others, as 0.2 and 2, the 1 would stay below.
+    assert lower_group(np.array([0.0, 0, 0, 0, 1, 2])).tolist() == [True] * 4 + [False] * 2
+
+
 def test_two_heaps_are_told_apart_whatever_their_sizes():
     heaps = np.array([0.1] * 3 + [0.15] * 2 + [0.9] * 40 + [0.95] * 10)
     assert lower_group(heaps).tolist() == [True] * 5 + [False] * 50

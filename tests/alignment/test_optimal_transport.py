@@ -141,6 +141,22 @@ def test_class_regularised_targets_receive_from_fewer_classes():
     )
 
 
+def test_a_round_of_class_regularisation_adds_the_slope_of_the_roots_to_the_cost(monkeypatch):
+    ot = pytest.importorskip("ot")
+    X, y, X_target = shifted()
+    source, target = merge_rows(Domain(X, y), with_labels=True), merge_rows(Domain(X_target))
+    monkeypatch.setattr("sktransfer.alignment._transport_plans.N_MAJORISATIONS", 2)
+    first = transport_plan("sinkhorn", source, target, 0.5, 0.0)
+    cost = transport_cost(source, target)
+    for i, label in enumerate(source.y):
+        for j in range(len(target)):
+            mass = sum(first[k, j] for k in range(len(source)) if source.y[k] == label)
+            cost[i, j] += 0.7 * 0.5 / np.sqrt(mass + 1e-3)
+    a, b = (part.sample_weight / part.sample_weight.sum() for part in (source, target))
+    found = transport_plan("class_regularized", source, target, 0.5, 0.7)
+    np.testing.assert_allclose(found, ot.sinkhorn(a, b, cost, 0.5), rtol=1e-2, atol=1e-7)
+
+
 def test_known_labels_of_the_target_keep_classes_apart():
     pytest.importorskip("ot")
     X = np.array([[0.0], [1.0]])

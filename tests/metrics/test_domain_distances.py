@@ -87,6 +87,13 @@ def test_proxy_a_distance_of_sparse_rows_is_that_of_dense_ones(sparse):
         assert proxy_a_distance(*given, cv=cv, random_state=0) == dense
 
 
+def test_with_folds_of_ones_own_two_rows_of_each_domain_will_do():
+    cv = StratifiedKFold(2)
+    assert abs(proxy_a_distance(SOURCE[:2], TARGET[:2], cv=cv)) <= 2
+    with pytest.raises(ValueError, match=r"X_target has 1 row.* at least 2 of each domain"):
+        proxy_a_distance(SOURCE[:2], TARGET[:1], cv=cv)
+
+
 def test_proxy_a_distance_refuses_folds_that_cannot_be():
     with pytest.raises(ValueError, match="cv=1 must be at least 2"):
         proxy_a_distance(SOURCE, TARGET, cv=1)
