@@ -27,14 +27,15 @@ PARTS = {
     ),
     "wide_steps": (
         "Steps of wide features",
-        "Losses of two batches of 64 rows, forward and backward on one thread, as the library "
-        "takes them and\nby their definitions (differences of all pairs of rows, matrices of "
-        "features by features), in turn;\nrelative errors of both in single precision.",
+        "Losses of two batches of 64 rows, as the library takes them and by their definitions "
+        "(differences of\nall pairs of rows, matrices of features by features), in turn: processor "
+        "time of forward and backward\non one thread, and relative errors in single precision.",
     ),
     "loops": (
         "Fits beside loops by hand",
         "600 rows of each domain, 20 features, the default MLP, 30 epochs of 64 rows (500 "
-        "episodes), one thread;\nthe same losses, networks and Adam in one kernel, in turn.",
+        "episodes), one thread:\nprocessor time, in turn; the same losses and networks, and Adam "
+        "in one kernel.",
     ),
     "footprint": ("Footprint", ""),
     "accuracy": ("Accuracy", "MNIST -> MNIST-M on the shipped digits."),

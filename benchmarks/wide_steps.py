@@ -2,8 +2,8 @@
 
     python benchmarks/wide_steps.py [repeats]
 
-Forward and backward, batches of 64 rows of each domain, one thread; medians of what both take in
-turn, and how far the definitions in single and ours are from the definitions in double precision.
+Forward and backward, batches of 64 rows of each domain, one thread; medians of the processor time
+that both take in turn, and how far either is, in single precision, from the definition in double.
 """
 
 import sys
@@ -81,10 +81,10 @@ LOSSES = {
 
 
 def seconds_of(loss, sides):
-    """Return how long forward and backward take."""
-    start = time.perf_counter()
+    """Return the processor time of forward and backward."""
+    start = time.process_time()
     loss(*sides).backward()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main(repeats=41):
