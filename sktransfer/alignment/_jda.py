@@ -63,7 +63,9 @@ class JDA(ClassNamePrefixFeaturesOutMixin, BaseAligner):
 
     for features ``F`` (``kernel=None``) or ``F = K``, with columns of ``W`` scaled to one
     length, at which the mean variance of the components is 1. Pseudo-labels that are wrong at the
-    start draw wrong classes together: look at a score without labels before and after.
+    start draw wrong classes together: look at a score without labels before and after. Shares of
+    classes that differ between the domains are such a start: the domains' means are brought
+    together first.
 
     Parameters
     ----------

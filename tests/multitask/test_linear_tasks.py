@@ -22,6 +22,7 @@ from sktransfer.multitask import (
     TaskRelationshipClassifier,
     TaskRelationshipRegressor,
 )
+from sktransfer.multitask._linear import factor
 from sktransfer.multitask._task_relationship import covariance_of_tasks
 
 VARIANTS = [
@@ -36,6 +37,16 @@ VARIANTS = [
 @parametrize_with_checks(VARIANTS)
 def test_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_factors_of_a_covariance_have_its_rank_in_any_unit(scale):
+    for seed in range(5):
+        A = np.random.default_rng(seed).normal(size=(6, 2))
+        F = factor(scale * A @ A.T)
+        assert F.shape == (6, 2)
+        np.testing.assert_allclose(F @ F.T, scale * A @ A.T, atol=1e-12 * scale)
+    assert factor(np.zeros((3, 3))).shape == (3, 0)
 
 
 def make_tasks(seed=0, n_rows=40, n_tasks=3, n_features=2):

@@ -12,7 +12,7 @@ from torch import nn
 
 from sktransfer.data._domain import Domain
 from sktransfer.multitask import MultiTaskRegressor
-from sktransfer.multitask._deep import initial_losses
+from sktransfer.multitask._deep import initial_losses, n_labels
 from sktransfer.multitask._heads import head_penalty, make_heads
 from sktransfer.multitask._several import SeveralClassifications, SeveralRegressions
 from sktransfer.multitask._weighting import (
@@ -25,6 +25,7 @@ from sktransfer.multitask._weighting import (
     loss_of_gradients,
     mean_losses,
     project_conflicts,
+    sum_of_products,
     uncertainty_loss,
 )
 
@@ -138,6 +139,29 @@ def test_losses_of_tasks_sum_to_the_mean_loss_of_labels():
     losses, shares = mean_losses(SOME, KNOWN)
     torch.testing.assert_close(losses, torch.tensor([4 / 4, 7 / 4]))
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.5]))
+
+
+def test_products_of_gradients_are_summed_over_parameters():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(3, 2, 2)), rng.normal(size=(3, 5))]
+    expected = [
+        [sum((part[i] * part[j]).sum() for part in parts) for j in range(3)] for i in range(3)
+    ]
+    found = sum_of_products(map(torch.from_numpy, parts), 3, torch.device("cpu"))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+def test_labels_are_counted_as_their_rows_weigh():
+    y = np.array([[1.0, np.nan], [2.0, 3.0], [np.nan, np.nan]])
+    assert n_labels(Domain(np.zeros((3, 1)), y, np.array([4.0, 0.5, 7.0]))) == 5.0
+    assert n_labels(Domain(np.zeros((3, 1)), y)) == 3.0
+
+
+def test_a_task_without_any_loss_at_first_is_measured_by_one():
+    y = np.array([[0.0, 2.0], [0.0, -2.0]])
+    task = SeveralRegressions(np.zeros(2), np.ones(2), "squared_error")
+    initial = initial_losses(task, Domain(np.zeros((2, 1)), y), torch.device("cpu"))
+    assert initial.tolist() == [1.0, 4.0]
 
 
 def test_losses_of_a_single_label_and_of_none():
