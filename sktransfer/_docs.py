@@ -92,10 +92,10 @@ class_weighting : {"auto", "target"} or None, default={class_weighting}
     tell of other shares and are borne out. It predicts up to 2,000 rows of the target at a
     twentieth of the epochs and again at a twelfth. Both times ``1/2 sum_k |e_k - p_k|`` has to be
     above 0.12, and above 1.5 times what chance makes of it, for the shares ``e_k`` of the
-    predicted classes and ``p_k`` of the source's; seven of eight rows have to keep their class,
-    with a mean greatest probability of two thirds the second time; and half of the classes must
-    not be missing. From then on classes of the source have the
-    shares ``(1 - w) e_k + w q_k``, with the shares ``q_k`` of the present predictions and
+    predicted classes and ``p_k`` of the source's, and of those predicted there; seven of eight
+    rows have to keep their class, with a mean greatest probability of two thirds the second time;
+    and no class of which ten rows are expected may have none. From then on classes of the source
+    have the shares ``(1 - w) e_k + w q_k``, with the shares ``q_k`` of the present predictions and
     ``w = 2 / (1 + exp(-10 p)) - 1`` at progress ``p`` (a row more counted of each class).
     Before each epoch from a twentieth to three twentieths of them all it also looks whether
     shares explain the gap between the domains,

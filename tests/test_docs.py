@@ -88,6 +88,7 @@ def test_the_family_gains_and_fails_alike_in_readme_and_guide():
 
 @parametrize_with_checks([MMDClassifier(max_epochs=20, learning_rate=0.01)])
 @pytest.mark.filterwarnings("ignore:.*fitted without X_target:UserWarning")
+@pytest.mark.filterwarnings("ignore:The columns (lie far from zero|vary by):UserWarning")
 def test_method_of_the_guide_passes_every_check_of_scikit_learn(estimator, check):
     check(estimator)
 

@@ -13,7 +13,7 @@ from ..deep._parameters import parameters
 from ..engine._net import TransferNet
 from ..schedules import dann_ramp
 from ..validation._constraints import StrOptions
-from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, gross_shares
+from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, LEAST_CLASS_ROWS, gross_shares
 from ._some_rows import even_rows
 
 # Progress of training between which shares are looked at: the network knows the source, and what
@@ -252,8 +252,8 @@ class TrustedShares(ExplainingShares):
     Both times the shares of these answers have to differ from the source's, and most rows have to
     be predicted as the same class, and for sure. Where the source says little of the target, it
     is unsure what a row is, or takes it for another class a few epochs later, and shares of such
-    answers are no shares of classes. Then the source stays as it is, and so it does where the
-    early answers leave out half of the classes.
+    answers are no shares of classes. Then the source stays as it is, and so it does where no row
+    is taken for a class of which ten would be expected.
 
     From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
     ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
@@ -282,7 +282,7 @@ class TrustedShares(ExplainingShares):
         elif epoch == second or self.follows:
             probabilities = self._probabilities(net)
             if epoch == second:
-                self.follows = self._bears_out(probabilities)
+                self.follows = self._bears_out(probabilities, self._shares_in_source(net))
             if self.follows and not self.found:
                 self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
 
@@ -293,17 +293,27 @@ class TrustedShares(ExplainingShares):
         probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
         return probabilities
 
-    def _bears_out(self, probabilities: np.ndarray) -> bool:
-        """Whether sure answers are mostly the early ones, and both tell of other shares."""
+    def _shares_in_source(self, net: TransferNet) -> np.ndarray:
+        """Return the shares that are predicted there."""
+        rows = even_rows(self.sampler.source)
+        answers = rows.passed(net, net.module_.forward_source).argmax(axis=1)
+        return class_shares(answers, self.all_weights[rows.numbers.numpy()], net.task.n_outputs)
+
+    def _bears_out(self, probabilities: np.ndarray, in_source: np.ndarray) -> bool:
+        """Whether sure answers are mostly the early ones, and both tell of other shares.
+
+        These are other than those of the source, and than those that are predicted there: a class
+        that is not predicted there either is not learned yet.
+        """
         assert self.early is not None
         n_rows, n_classes = probabilities.shape
         answers, own = probabilities.argmax(axis=1), self.own_shares(n_classes)
         shares = [class_shares(each, np.ones(n_rows), n_classes) for each in (self.early, answers)]
         return bool(
-            all(shares_differ(own, each, n_rows) for each in shares)
+            all(shares_differ(of, each, n_rows) for each in shares for of in (own, in_source))
             and np.mean(answers == self.early) >= LEAST_SETTLED
             and probabilities.max(axis=1).mean() >= LEAST_SURE
-            and 2 * np.count_nonzero(shares[0]) > np.count_nonzero(own)
+            and not any((each[own * n_rows >= LEAST_CLASS_ROWS] == 0).any() for each in shares)
         )
 
     def _follow(self, probabilities: np.ndarray, weight: float) -> None:
@@ -345,5 +355,9 @@ class ClassWeightingMixin:
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None or not self._transfers():
             return []
-        kind = TrustedShares if self.class_weighting == "auto" else TargetShares
+        kind: type[ClassWeighting] = TargetShares
+        if self.class_weighting == "auto":
+            # A body of its own knows nothing of the target early on.
+            apart = getattr(self, "source_shape_", None) is not None
+            kind = ExplainingShares if apart else TrustedShares
         return [("class_weighting", kind(sampler))]

@@ -107,7 +107,7 @@ class BaseDeepEstimator(
         if before is None:
             self._build(self._rows_to_predict(domains), task, network_seed, processes)
             if getattr(self.net_.module_.body, "is_default", False):
-                warn_where_numbers_are_unscaled(domains.source.X)
+                warn_where_numbers_are_unscaled(domains.source.weighted().X)
         else:
             self._continue(before, self._rows_to_predict(domains), task, processes)
         self.net_.domains_ = domains  # for callbacks, in training

@@ -176,9 +176,9 @@ def test_a_body_shared_with_many_helps_a_task_of_few_rows():
         test = np.setdiff1d(np.flatnonzero(task == "west"), few)
         settings = {"learning_rate": 0.01, "max_epochs": 30, "random_state": seed}
         together = MultiTaskRegressor(**settings).fit(X[train], y[train], task=task[train])
-        alone = MultiTaskRegressor(**{**settings, "max_epochs": 300}).fit(X[few], y[few])
+        alone = MultiTaskRegressor(**{**settings, "max_epochs": 300}).fit(X[few], y[few, None])
         gains.append(
-            together.score(X[test], y[test], task=task[test]) - alone.score(X[test], y[test])
+            together.score(X[test], y[test], task=task[test]) - alone.score(X[test], y[test, None])
         )
     assert np.mean(gains) > 0.2
 

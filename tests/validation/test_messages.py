@@ -225,7 +225,7 @@ def test_a_column_s_name_is_told_to_be_its_values(name):
         (lambda y: y * 0, ValueError, "one class.*0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*fitted without X_target")
+@pytest.mark.filterwarnings("ignore:.*fitted without (X_target|task)")
 def test_labels_that_are_none_are_told_what_to_do(learner, change, error, message):
     if isinstance(learner, CrossDomainLabelPropagation) and not change(ys).any():
         pytest.skip("learns a single class")

@@ -45,6 +45,7 @@ def test_columns_of_words_are_named_where_rows_are_to_be_predicted():
         clf.predict(frame_with(pd.Categorical(["a", "b"] * 10)))
 
 
+@pytest.mark.filterwarnings("ignore:The weights of the source have mean:UserWarning")
 def test_codes_of_numbers_are_taken():
     clf = ImportanceWeightingClassifier()
     clf.fit(frame_with(pd.Categorical([1, 2] * 10)), y, X_target=NUMBERS)
