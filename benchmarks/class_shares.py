@@ -19,12 +19,8 @@ from _holds_problems import PROBLEMS
 from holds import make_estimator
 from skorch.callbacks import Callback
 
-from sktransfer.adaptation._class_weighting import (
-    FIRST_LOOK,
-    LEAST_EXPLAINED,
-    class_shares,
-    explained_by_shares,
-)
+from sktransfer.adaptation._class_shares import class_shares, explained_by_shares
+from sktransfer.adaptation._class_weighting import FIRST_LOOK, LEAST_EXPLAINED
 from sktransfer.adaptation._diagnosis import gross_shares
 
 COLUMNS = ["dataset", "task", "inputs", "seed", "gross classes", "explained"]

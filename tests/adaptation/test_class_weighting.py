@@ -20,12 +20,12 @@ from sktransfer import (
     FitCheckpoint,
     MCCClassifier,
 )
-from sktransfer.adaptation._class_weighting import (
-    TrustedShares,
+from sktransfer.adaptation._class_shares import (
     explained_by_shares,
     shares_differ,
     weights_by_target_shares,
 )
+from sktransfer.adaptation._class_weighting import TrustedShares
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.engine._run import Run
 
