@@ -135,6 +135,13 @@ class ExplainingShares(ClassWeighting):
         explained = explained_by_shares(of_source, y, weights, of_target, shares)
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
 
+    def _probabilities(self, net: TransferNet) -> np.ndarray:
+        """Return those of the classes for rows of the target."""
+        assert self.sampler.target is not None
+        outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
+        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
+        return probabilities
+
 
 class TargetShares(ExplainingShares):
     """Weighs them before each epoch by what is predicted then, until something is explained.
@@ -154,10 +161,7 @@ class TargetShares(ExplainingShares):
         super().on_epoch_begin(net, **kwargs)
         if self.found or weight == 0:
             return
-        network = net.module_
-        assert self.sampler.target is not None
-        logits = torch.from_numpy(even_rows(self.sampler.target).passed(net, network.forward))
-        predicted = logits.double().softmax(dim=1).mean(dim=0).numpy()
+        predicted = self._probabilities(net).mean(axis=0)
         own = self.own_shares(len(predicted))
         if np.isfinite(predicted).all():  # what diverged is told by the next loss
             self.set_shares((1 - weight) * own + weight * predicted)
@@ -193,6 +197,8 @@ class TrustedShares(ExplainingShares):
         """Look, if it is time, and weigh."""
         epoch = self.n_epochs
         super().on_epoch_begin(net, **kwargs)
+        if self.found:
+            return
         first = max(1, round(EARLY * net.max_epochs))
         second = max(first + 2, round(SETTLED * net.max_epochs))
         if epoch == first:
@@ -201,15 +207,8 @@ class TrustedShares(ExplainingShares):
             probabilities = self._probabilities(net)
             if epoch == second:
                 self.follows = self._bears_out(probabilities, self._shares_in_source(net))
-            if self.follows and not self.found:
+            if self.follows:
                 self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
-
-    def _probabilities(self, net: TransferNet) -> np.ndarray:
-        """Return those of the classes for rows of the target."""
-        assert self.sampler.target is not None
-        outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
-        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
-        return probabilities
 
     def _shares_in_source(self, net: TransferNet) -> np.ndarray:
         """Return the shares that are predicted there."""

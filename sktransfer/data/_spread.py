@@ -108,8 +108,8 @@ def _is_table(X: Any) -> bool:
     return isinstance(X, np.ndarray) and X.ndim == 2 and len(X) > 1
 
 
-def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> bool:
-    """Warn where an estimator would see hardly more than a few columns; return whether it did.
+def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> None:
+    """Warn where an estimator would see hardly more than a few columns.
 
     Parameters
     ----------
@@ -121,10 +121,10 @@ def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> bool:
         Out of `SEERS`: what the message says of the other columns.
     """
     if not _is_table(X):
-        return False
+        return
     found = outweighing_columns(X)
     if not found.size:
-        return False
+        return
     names = getattr(estimator, "feature_names_in_", None)
     listed = found[:5].tolist() if names is None else [str(names[place]) for place in found[:5]]
     more = f" and {found.size - 5} more" if found.size > 5 else ""
@@ -132,4 +132,3 @@ def warn_where_columns_outweigh(estimator: Any, X: Any, blind: str) -> bool:
         f"The columns {listed}{more} hold {MOST_VARIANCE:.0%} of the variance of the "
         f"{X.shape[1]}: {blind} the others. {SEERS[blind]}"
     )
-    return True
