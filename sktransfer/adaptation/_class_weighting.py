@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from ._class_shares import (
     weights_by_target_shares,
 )
 from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, LEAST_CLASS_ROWS, gross_shares
-from ._some_rows import even_rows
+from ._some_rows import Looks
 
 # Progress of training between which shares are looked at: the network knows the source, and what
 # makes the domains alike has not yet carried the target's rows to classes that they lack.
@@ -70,6 +71,15 @@ class ClassWeighting(Callback):
         # Shares of the source, of predictions for it and for the target, that were acted on.
         self.found: list[np.ndarray] = []
 
+    @abstractmethod
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
+        """Say how often rows of the source come in the epoch that begins."""
+
+    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+        """Weigh by what is seen now."""
+        self.weigh(net, Looks(net, self.sampler))
+        self.n_epochs += 1
+
     @property
     def drawn(self) -> str:
         """How rows of the source were drawn."""
@@ -108,39 +118,28 @@ class ExplainingShares(ClassWeighting):
     stays as it is.
     """
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Look, if it is time."""
         looks = (FIRST_LOOK, LAST_LOOK)
         first, last = (max(LEAST_EPOCHS, round(p * net.max_epochs)) for p in looks)
         if not self.found and first <= self.n_epochs <= last:
-            self.found = self._explaining_shares(net)
+            self.found = self._explaining_shares(seen, net.task.n_outputs)
             if self.found:
                 self.set_shares(self.found[-1])
-        self.n_epochs += 1
 
-    def _explaining_shares(self, net: TransferNet) -> list[np.ndarray]:
+    def _explaining_shares(self, seen: Looks, n_classes: int) -> list[np.ndarray]:
         """Return those of the source, of predictions for it, and for the target, or nothing."""
-        assert self.sampler.target is not None
-        source, target = even_rows(self.sampler.source), even_rows(self.sampler.target)
-        of_source, predicted_source = source.look(net, net.module_.source_features)
-        of_target, predicted = target.look(net, net.module_.features)
-        n_classes, drawn = net.task.n_outputs, source.numbers.numpy()
+        source, target, drawn = seen.source, seen.target, seen.rows_of_source.numbers.numpy()
         y, weights = self.y[drawn], self.all_weights[drawn]
         known = self.own_shares(n_classes)
-        in_source = class_shares(predicted_source, weights, n_classes)
-        shares = class_shares(predicted, np.ones(len(predicted)), n_classes)
-        gross = gross_shares(known, in_source, shares, len(predicted))
+        in_source = class_shares(source.classes, weights, n_classes)
+        n_target = len(target.features)
+        shares = class_shares(target.classes, np.ones(n_target), n_classes)
+        gross = gross_shares(known, in_source, shares, n_target)
         if not gross.any() or not shares[known > 0].any():
             return []
-        explained = explained_by_shares(of_source, y, weights, of_target, shares)
+        explained = explained_by_shares(source.features, y, weights, target.features, shares)
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
-
-    def _probabilities(self, net: TransferNet) -> np.ndarray:
-        """Return those of the classes for rows of the target."""
-        assert self.sampler.target is not None
-        outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
-        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
-        return probabilities
 
 
 class TargetShares(ExplainingShares):
@@ -155,13 +154,13 @@ class TargetShares(ExplainingShares):
 
     otherwise = FOLLOWED
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
+        super().weigh(net, seen)
         weight = dann_ramp(self.n_epochs / net.max_epochs)
-        super().on_epoch_begin(net, **kwargs)
         if self.found or weight == 0:
             return
-        predicted = self._probabilities(net).mean(axis=0)
+        predicted = seen.target_probabilities().mean(axis=0)
         own = self.own_shares(len(predicted))
         if np.isfinite(predicted).all():  # what diverged is told by the next loss
             self.set_shares((1 - weight) * own + weight * predicted)
@@ -193,28 +192,27 @@ class TrustedShares(ExplainingShares):
         """How rows of the source were drawn."""
         return FOLLOWED if self.follows and not self.found else super().drawn
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Look, if it is time, and weigh."""
-        epoch = self.n_epochs
-        super().on_epoch_begin(net, **kwargs)
+        super().weigh(net, seen)
         if self.found:
             return
-        first = max(1, round(EARLY * net.max_epochs))
+        epoch, first = self.n_epochs, max(1, round(EARLY * net.max_epochs))
         second = max(first + 2, round(SETTLED * net.max_epochs))
         if epoch == first:
-            self.early = self._probabilities(net).argmax(axis=1)
+            self.early = seen.target_probabilities().argmax(axis=1)
         elif epoch == second or self.follows:
-            probabilities = self._probabilities(net)
+            probabilities = seen.target_probabilities()
             if epoch == second:
-                self.follows = self._bears_out(probabilities, self._shares_in_source(net))
+                in_source = self._shares_in_source(seen, net.task.n_outputs)
+                self.follows = self._bears_out(probabilities, in_source)
             if self.follows:
                 self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
 
-    def _shares_in_source(self, net: TransferNet) -> np.ndarray:
+    def _shares_in_source(self, seen: Looks, n_classes: int) -> np.ndarray:
         """Return the shares that are predicted there."""
-        rows = even_rows(self.sampler.source)
-        answers = rows.passed(net, net.module_.forward_source).argmax(axis=1)
-        return class_shares(answers, self.all_weights[rows.numbers.numpy()], net.task.n_outputs)
+        weights = self.all_weights[seen.rows_of_source.numbers.numpy()]
+        return class_shares(seen.source_classes(), weights, n_classes)
 
     def _bears_out(self, probabilities: np.ndarray, in_source: np.ndarray) -> bool:
         """Whether sure answers are mostly the early ones, and both tell of other shares.
@@ -268,6 +266,7 @@ class ClassWeightingMixin:
     if TYPE_CHECKING:
 
         def _transfers(self) -> bool: ...
+        def _has_own_bodies(self) -> bool: ...
 
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None or not self._transfers():
@@ -275,6 +274,5 @@ class ClassWeightingMixin:
         kind: type[ClassWeighting] = TargetShares
         if self.class_weighting == "auto":
             # A body of its own knows nothing of the target early on.
-            apart = getattr(self, "source_shape_", None) is not None
-            kind = ExplainingShares if apart else TrustedShares
+            kind = ExplainingShares if self._has_own_bodies() else TrustedShares
         return [("class_weighting", kind(sampler))]

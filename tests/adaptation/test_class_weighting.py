@@ -25,7 +25,8 @@ from sktransfer.adaptation._class_shares import (
     shares_differ,
     weights_by_target_shares,
 )
-from sktransfer.adaptation._class_weighting import TrustedShares
+from sktransfer.adaptation._class_weighting import ClassWeighting, TrustedShares
+from sktransfer.adaptation._some_rows import Looks, SomeRows
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.engine._run import Run
 
@@ -240,7 +241,7 @@ def label_losses(y, answers, monkeypatch, class_weighting="auto", sure=0.7, in_s
     def probabilities(*_):
         return (1 - sure) / 3 + (sure - (1 - sure) / 3) * np.eye(4)[next(given)]
 
-    monkeypatch.setattr(TrustedShares, "_probabilities", probabilities)
+    monkeypatch.setattr(Looks, "target_probabilities", probabilities)
     learned = np.full(4, 0.25) if in_source is None else in_source
     monkeypatch.setattr(TrustedShares, "_shares_in_source", lambda *_: learned)
     X = np.random.default_rng(0).normal(size=(len(y), 2))
@@ -408,3 +409,48 @@ def test_a_fit_that_diverges_at_the_end_of_an_epoch_is_told_by_its_loss():
     )
     with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
         clf.fit(X, y, X_target)
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+def test_what_is_seen_is_the_same_whether_or_not_features_were_asked_for(monkeypatch):
+    X, y, X_target, _ = partial(0)
+    n_looks = []
+
+    def weigh(self, net, seen):
+        alone = Looks(net, self.sampler)
+        assert seen.source.features.shape == (400, 100)
+        assert seen.target.features.shape == (200, 100)
+        np.testing.assert_array_equal(seen.source_classes(), alone.source_classes())
+        np.testing.assert_array_equal(seen.target_probabilities(), alone.target_probabilities())
+        n_looks.append(vars(alone).keys() & {"source", "target"})
+
+    monkeypatch.setattr(TrustedShares, "weigh", weigh)
+    DANNClassifier(max_epochs=3, random_state=0).fit(X, y, X_target)
+    assert n_looks == [set()] * 3
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize("class_weighting", ["auto", "target"])
+def test_no_domain_is_passed_twice_before_an_epoch(class_weighting, monkeypatch):
+    passed, by_epoch = SomeRows.passed, []
+    begin, train = ClassWeighting.on_epoch_begin, []
+
+    def record(rows, *arguments):
+        train.append(len(rows))
+        return passed(rows, *arguments)
+
+    def on_epoch_begin(self, net, **kwargs):
+        train.clear()
+        begin(self, net, **kwargs)
+        by_epoch.append(sorted(train))
+
+    monkeypatch.setattr(SomeRows, "passed", record)
+    monkeypatch.setattr(ClassWeighting, "on_epoch_begin", on_epoch_begin)
+    X, y, X_target, _ = unequal(0)
+    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=40, random_state=0)
+    clf.fit(X, y, X_target)
+    both, target = [100, 200], [100]
+    later = target if class_weighting == "target" else []
+    # It looks from the fourth epoch to the seventh; "auto" after two epochs, too.
+    first = [[], target, target] if class_weighting == "target" else [[], [], target]
+    assert by_epoch == [*first, *[both] * 4, *[later] * 33]
