@@ -44,14 +44,14 @@ LEAST_SETTLED = 0.875
 # And where the greatest probability of a row is so much in the mean, the second time.
 LEAST_SURE = 2 / 3
 
-# They are shares of classes where so many rows of the source are predicted right, too: where
-# classes run into each other, the share of one that is predicted follows the share by which it
-# was drawn, until no other is left.
-LEAST_RIGHT = 0.875
-
 # And where shares leave no more of a gap than this, in variances of the source's features: what
 # lies farther off is outside of all that the source tells, however sure the answers are.
-MOST_LEFT = 0.25
+MOST_LEFT = 0.1
+
+# Shares of the source's rows that are predicted right, too, where shares explain the gap or are
+# followed without: where classes run into each other, the share of one that is predicted follows
+# the share by which it was drawn, until no other is left.
+RIGHT_TO_EXPLAIN, RIGHT_TO_FOLLOW = 0.75, 0.875
 
 
 class ClassWeighting(Callback):
@@ -122,10 +122,10 @@ class ExplainingShares(ClassWeighting):
     """Weighs the source's classes by those predicted for the target, if that explains the gap.
 
     It looks before each epoch from a twentieth to three twentieths of them all, and not before
-    the fourth. Weights are set once, where the predicted shares differ grossly from the
-    source's and explain nine tenths of the gap between the domains: then the rows of a class
-    look alike in both, and what makes the domains alike would mix classes up. Else the source
-    stays as it is.
+    the fourth. Weights are set once, where the source's rows are mostly predicted right, and the
+    shares predicted for the target differ grossly from the source's and explain nine tenths of the
+    gap between the domains: then the rows of a class look alike in both, and what makes the
+    domains alike would mix classes up. Else the source stays as it is.
     """
 
     def weigh(self, net: TransferNet, seen: Looks) -> None:
@@ -146,7 +146,8 @@ class ExplainingShares(ClassWeighting):
         n_target = len(target.features)
         shares = class_shares(target.classes, np.ones(n_target), n_classes)
         gross = gross_shares(known, in_source, shares, n_target)
-        if not gross.any() or not shares[known > 0].any():
+        right = np.average(source.classes == y, weights=weights)
+        if right < RIGHT_TO_EXPLAIN or not gross.any() or not shares[known > 0].any():
             return []
         explained = explained_by_shares(source.features, y, weights, target.features, shares)
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
@@ -237,7 +238,7 @@ class TrustedShares(ExplainingShares):
             and np.mean(target.classes == self.early) >= LEAST_SETTLED
             and target.probabilities.max(axis=1).mean() >= LEAST_SURE
             and not any((each[own * n_rows >= LEAST_CLASS_ROWS] == 0).any() for each in shares)
-            and np.average(source.classes == y, weights=weights) >= LEAST_RIGHT
+            and np.average(source.classes == y, weights=weights) >= RIGHT_TO_FOLLOW
             and left <= MOST_LEFT
         )
 

@@ -263,20 +263,20 @@ def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
     np.testing.assert_array_equal(*fits)
 
 
-def label_losses(y, answers, monkeypatch, learned=None, sure=0.7, away=0.0, **params):
+def label_losses(y, answers, monkeypatch, learned=None, sure=0.7, features=None, **params):
     """Return those of six epochs, of which the target is looked at after one and after three.
 
-    The source's rows are told as ``learned``, and have a feature of variance 1 that is the same in
-    all classes; in the target it lies this far ``away``.
+    The source's rows are told as ``learned``; ``features`` are those of both domains.
     """
     given, learned = iter(answers), y if learned is None else learned
-    feature = np.where(np.argsort(np.argsort(y, kind="stable")) % 2, 1.0, -1.0)[:, None]
+    of_source, of_target = (np.ones((len(y), 1)),) * 2 if features is None else features
 
     def target(_):
         probabilities = (1 - sure) / 3 + (sure - (1 - sure) / 3) * np.eye(4)[next(given)]
-        return Seen(feature + away, np.log(probabilities))
+        return Seen(of_target, np.log(probabilities))
 
-    for name, make in (("source", lambda _: Seen(feature, np.eye(4)[learned])), ("target", target)):
+    seen = {"source": lambda _: Seen(of_source, np.eye(4)[learned]), "target": target}
+    for name, make in seen.items():
         seen_once = cached_property(make)
         seen_once.__set_name__(Looks, name)
         monkeypatch.setattr(Looks, name, seen_once)
@@ -320,14 +320,27 @@ def test_answers_of_a_network_that_confuses_the_sources_classes_are_not_followed
     assert (drawn != as_they_are) == is_followed
 
 
-@pytest.mark.parametrize(("away", "is_followed"), [(0.499, True), (0.501, False)])
+@pytest.mark.parametrize(("away", "is_followed"), [(0.316, True), (0.317, False)])
 def test_answers_for_rows_that_lie_far_from_the_source_are_not_followed(
     away, is_followed, monkeypatch
 ):
     y = np.arange(40) % 4
-    drawn = label_losses(y, [FEW] * 4, monkeypatch, away=away)
+    feature = np.repeat([-1.0, 1.0], 20)[:, None]  # of variance 1, and 0 in the mean of each class
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, features=(feature, feature + away))
     as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
     assert (drawn != as_they_are) == is_followed
+
+
+@pytest.mark.parametrize(("n_wrong", "is_drawn"), [(10, True), (11, False)])
+def test_shares_explain_nothing_to_a_network_that_confuses_the_sources_classes(
+    n_wrong, is_drawn, monkeypatch
+):
+    y = np.arange(40) % 4
+    learned = np.where(np.arange(40) < n_wrong, (y + 1) % 4, y)
+    features = np.eye(4)[y], np.eye(4)[FEW]
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, learned, features=features)
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert (drawn != as_they_are) == is_drawn
 
 
 @pytest.mark.parametrize("is_learned", [True, False])
