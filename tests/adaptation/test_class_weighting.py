@@ -331,6 +331,7 @@ def test_answers_for_rows_that_lie_far_from_the_source_are_not_followed(
     assert (drawn != as_they_are) == is_followed
 
 
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
 @pytest.mark.parametrize(("n_wrong", "is_drawn"), [(10, True), (11, False)])
 def test_shares_explain_nothing_to_a_network_that_confuses_the_sources_classes(
     n_wrong, is_drawn, monkeypatch
