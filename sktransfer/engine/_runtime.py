@@ -1,4 +1,4 @@
-"""Torch's process-wide state, borrowed and given back: random generators, threads, kernels."""
+"""Torch's state, borrowed and given back: random generators, gradients, threads, kernels."""
 
 from __future__ import annotations
 
@@ -100,6 +100,13 @@ def watched_draws(generators: PrivateGenerators) -> Iterator[list[bool]]:
         yield drew
     unequal = (not torch.equal(a, b) for a, b in zip(before, generators.states, strict=True))
     drew.append(any(unequal))
+
+
+@contextlib.contextmanager
+def gradients_taken() -> Iterator[None]:
+    """Have torch take gradients, whatever mode the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @lru_cache(maxsize=1)
