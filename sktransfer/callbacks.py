@@ -11,7 +11,8 @@ from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 
 from ._warning import warn
-from .validation._arguments import as_array, check_same_length, check_takes
+from .validation._arguments import check_takes
+from .validation._arrays import as_array, check_same_length
 from .validation._naming import named
 from .validation._torch_rows import check_rows
 

@@ -65,6 +65,9 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
     # The parameter that holds the label head.
     _label_head: ClassVar[str]
 
+    # What has to be so, for the domain loss to depend on the features; for warnings.
+    _domain_loss_needs: ClassVar[str | None] = None
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "feature_extractor": [callable, None],
         "lambda_": [Interval(Real, 0, None, closed="left")],
@@ -254,7 +257,11 @@ class BaseAdaptation(TrainingParameters, BaseDeepEstimator):
             gradient = domain_gradient(losses["domain_loss"], batch)
             network.eval()
         failure = describe_failure(
-            self.net_.history, batch.lambda_, gradient, self._n_sources_told_apart()
+            self.net_.history,
+            batch.lambda_,
+            gradient,
+            self._n_sources_told_apart(),
+            self._domain_loss_needs,
         )
         if failure is not None:
             warn(failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,11 +17,12 @@ from ..validation._constraints import StrOptions
 from ._class_shares import (
     class_shares,
     explained_by_shares,
+    left_by_shares,
     shares_differ,
     weights_by_target_shares,
 )
 from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, LEAST_CLASS_ROWS, gross_shares
-from ._some_rows import even_rows
+from ._some_rows import Looks, Seen
 
 # Progress of training between which shares are looked at: the network knows the source, and what
 # makes the domains alike has not yet carried the target's rows to classes that they lack.
@@ -41,6 +43,15 @@ LEAST_SETTLED = 0.875
 
 # And where the greatest probability of a row is so much in the mean, the second time.
 LEAST_SURE = 2 / 3
+
+# And where shares leave no more of a gap than this, in variances of the source's features: what
+# lies farther off is outside of all that the source tells, however sure the answers are.
+MOST_LEFT = 0.1
+
+# Shares of the source's rows that are predicted right, too, where shares explain the gap or are
+# followed without: where classes run into each other, the share of one that is predicted follows
+# the share by which it was drawn, until no other is left.
+RIGHT_TO_EXPLAIN, RIGHT_TO_FOLLOW = 0.75, 0.875
 
 
 class ClassWeighting(Callback):
@@ -69,6 +80,15 @@ class ClassWeighting(Callback):
         self.shares: np.ndarray | None = None
         # Shares of the source, of predictions for it and for the target, that were acted on.
         self.found: list[np.ndarray] = []
+
+    @abstractmethod
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
+        """Say how often rows of the source come in the epoch that begins."""
+
+    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+        """Weigh by what is seen now."""
+        self.weigh(net, Looks(net, self.sampler))
+        self.n_epochs += 1
 
     @property
     def drawn(self) -> str:
@@ -102,45 +122,35 @@ class ExplainingShares(ClassWeighting):
     """Weighs the source's classes by those predicted for the target, if that explains the gap.
 
     It looks before each epoch from a twentieth to three twentieths of them all, and not before
-    the fourth. Weights are set once, where the predicted shares differ grossly from the
-    source's and explain nine tenths of the gap between the domains: then the rows of a class
-    look alike in both, and what makes the domains alike would mix classes up. Else the source
-    stays as it is.
+    the fourth. Weights are set once, where the source's rows are mostly predicted right, and the
+    shares predicted for the target differ grossly from the source's and explain nine tenths of the
+    gap between the domains: then the rows of a class look alike in both, and what makes the
+    domains alike would mix classes up. Else the source stays as it is.
     """
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Look, if it is time."""
         looks = (FIRST_LOOK, LAST_LOOK)
         first, last = (max(LEAST_EPOCHS, round(p * net.max_epochs)) for p in looks)
         if not self.found and first <= self.n_epochs <= last:
-            self.found = self._explaining_shares(net)
+            self.found = self._explaining_shares(seen, net.task.n_outputs)
             if self.found:
                 self.set_shares(self.found[-1])
-        self.n_epochs += 1
 
-    def _explaining_shares(self, net: TransferNet) -> list[np.ndarray]:
+    def _explaining_shares(self, seen: Looks, n_classes: int) -> list[np.ndarray]:
         """Return those of the source, of predictions for it, and for the target, or nothing."""
-        assert self.sampler.target is not None
-        source, target = even_rows(self.sampler.source), even_rows(self.sampler.target)
-        of_source, predicted_source = source.look(net, net.module_.source_features)
-        of_target, predicted = target.look(net, net.module_.features)
-        n_classes, drawn = net.task.n_outputs, source.numbers.numpy()
+        source, target, drawn = seen.source, seen.target, seen.rows_of_source.numbers.numpy()
         y, weights = self.y[drawn], self.all_weights[drawn]
         known = self.own_shares(n_classes)
-        in_source = class_shares(predicted_source, weights, n_classes)
-        shares = class_shares(predicted, np.ones(len(predicted)), n_classes)
-        gross = gross_shares(known, in_source, shares, len(predicted))
-        if not gross.any() or not shares[known > 0].any():
+        in_source = class_shares(source.classes, weights, n_classes)
+        n_target = len(target.features)
+        shares = class_shares(target.classes, np.ones(n_target), n_classes)
+        gross = gross_shares(known, in_source, shares, n_target)
+        right = np.average(source.classes == y, weights=weights)
+        if right < RIGHT_TO_EXPLAIN or not gross.any() or not shares[known > 0].any():
             return []
-        explained = explained_by_shares(of_source, y, weights, of_target, shares)
+        explained = explained_by_shares(source.features, y, weights, target.features, shares)
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
-
-    def _probabilities(self, net: TransferNet) -> np.ndarray:
-        """Return those of the classes for rows of the target."""
-        assert self.sampler.target is not None
-        outputs = even_rows(self.sampler.target).passed(net, net.module_.forward)
-        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
-        return probabilities
 
 
 class TargetShares(ExplainingShares):
@@ -155,13 +165,13 @@ class TargetShares(ExplainingShares):
 
     otherwise = FOLLOWED
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Set the weights by which the source's rows are drawn in this epoch."""
+        super().weigh(net, seen)
         weight = dann_ramp(self.n_epochs / net.max_epochs)
-        super().on_epoch_begin(net, **kwargs)
         if self.found or weight == 0:
             return
-        predicted = self._probabilities(net).mean(axis=0)
+        predicted = seen.target.probabilities.mean(axis=0)
         own = self.own_shares(len(predicted))
         if np.isfinite(predicted).all():  # what diverged is told by the next loss
             self.set_shares((1 - weight) * own + weight * predicted)
@@ -174,8 +184,9 @@ class TrustedShares(ExplainingShares):
     Both times the shares of these answers have to differ from the source's, and most rows have to
     be predicted as the same class, and for sure. Where the source says little of the target, it
     is unsure what a row is, or takes it for another class a few epochs later, and shares of such
-    answers are no shares of classes. Then the source stays as it is, and so it does where no row
-    is taken for a class of which ten would be expected.
+    answers are no shares of classes. Then the source stays as it is. So it does where no row
+    is taken for a class of which ten would be expected, where the source's own rows are often
+    taken for another class, and where the target's lie far from all of them.
 
     From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
     ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
@@ -193,53 +204,51 @@ class TrustedShares(ExplainingShares):
         """How rows of the source were drawn."""
         return FOLLOWED if self.follows and not self.found else super().drawn
 
-    def on_epoch_begin(self, net: TransferNet, **kwargs: Any) -> None:
+    def weigh(self, net: TransferNet, seen: Looks) -> None:
         """Look, if it is time, and weigh."""
-        epoch = self.n_epochs
-        super().on_epoch_begin(net, **kwargs)
+        super().weigh(net, seen)
         if self.found:
             return
-        first = max(1, round(EARLY * net.max_epochs))
+        epoch, first = self.n_epochs, max(1, round(EARLY * net.max_epochs))
         second = max(first + 2, round(SETTLED * net.max_epochs))
         if epoch == first:
-            self.early = self._probabilities(net).argmax(axis=1)
+            self.early = seen.target.classes
         elif epoch == second or self.follows:
-            probabilities = self._probabilities(net)
             if epoch == second:
-                self.follows = self._bears_out(probabilities, self._shares_in_source(net))
+                self.follows = self._bears_out(seen, net.task.n_outputs)
             if self.follows:
-                self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
+                self._follow(seen.target, dann_ramp(epoch / net.max_epochs))
 
-    def _shares_in_source(self, net: TransferNet) -> np.ndarray:
-        """Return the shares that are predicted there."""
-        rows = even_rows(self.sampler.source)
-        answers = rows.passed(net, net.module_.forward_source).argmax(axis=1)
-        return class_shares(answers, self.all_weights[rows.numbers.numpy()], net.task.n_outputs)
-
-    def _bears_out(self, probabilities: np.ndarray, in_source: np.ndarray) -> bool:
+    def _bears_out(self, seen: Looks, n_classes: int) -> bool:
         """Whether sure answers are mostly the early ones, and both tell of other shares.
 
         These are other than those of the source, and than those that are predicted there: a class
-        that is not predicted there either is not learned yet.
+        that is not predicted there either is not learned yet. The source's rows are mostly
+        predicted right, and the target's lie among them.
         """
         assert self.early is not None
-        n_rows, n_classes = probabilities.shape
-        answers, own = probabilities.argmax(axis=1), self.own_shares(n_classes)
-        shares = [class_shares(each, np.ones(n_rows), n_classes) for each in (self.early, answers)]
+        source, target, drawn = seen.source, seen.target, seen.rows_of_source.numbers.numpy()
+        y, weights, n_rows = self.y[drawn], self.all_weights[drawn], len(self.early)
+        own, ones = self.own_shares(n_classes), np.ones(n_rows)
+        in_source = class_shares(source.classes, weights, n_classes)
+        shares = [class_shares(each, ones, n_classes) for each in (self.early, target.classes)]
+        left = left_by_shares(source.features, y, weights, target.features, shares[-1])
         return bool(
             all(shares_differ(of, each, n_rows) for each in shares for of in (own, in_source))
-            and np.mean(answers == self.early) >= LEAST_SETTLED
-            and probabilities.max(axis=1).mean() >= LEAST_SURE
+            and np.mean(target.classes == self.early) >= LEAST_SETTLED
+            and target.probabilities.max(axis=1).mean() >= LEAST_SURE
             and not any((each[own * n_rows >= LEAST_CLASS_ROWS] == 0).any() for each in shares)
+            and np.average(source.classes == y, weights=weights) >= RIGHT_TO_FOLLOW
+            and left <= MOST_LEFT
         )
 
-    def _follow(self, probabilities: np.ndarray, weight: float) -> None:
+    def _follow(self, target: Seen, weight: float) -> None:
         """Draw classes of the source by the early answers and, with this weight, the present."""
         assert self.early is not None
-        n_rows, n_classes = probabilities.shape
+        n_rows, n_classes = target.outputs.shape
         early, present = (
             (np.bincount(each, minlength=n_classes) + 1) / (n_rows + n_classes)
-            for each in (self.early, probabilities.argmax(axis=1))
+            for each in (self.early, target.classes)
         )
         self.set_shares((1 - weight) * early + weight * present)
 
@@ -268,6 +277,7 @@ class ClassWeightingMixin:
     if TYPE_CHECKING:
 
         def _transfers(self) -> bool: ...
+        def _has_own_bodies(self) -> bool: ...
 
     def _before_epochs(self, sampler: Sampler) -> list[tuple[str, Callback]]:
         if self.class_weighting is None or sampler.target is None or not self._transfers():
@@ -275,6 +285,5 @@ class ClassWeightingMixin:
         kind: type[ClassWeighting] = TargetShares
         if self.class_weighting == "auto":
             # A body of its own knows nothing of the target early on.
-            apart = getattr(self, "source_shape_", None) is not None
-            kind = ExplainingShares if apart else TrustedShares
+            kind = ExplainingShares if self._has_own_bodies() else TrustedShares
         return [("class_weighting", kind(sampler))]

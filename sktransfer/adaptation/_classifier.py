@@ -70,6 +70,10 @@ class AdaptationClassifier(DeepClassifierMixin, BaseAdaptation):
         if sampler.target is not None and self._transfers() and self._supposes_equal_shares():
             self._warn_of_shares(source, sampler, before_epochs)
 
+    def _has_own_bodies(self) -> bool:
+        """Whether a target gets a body of its own; see `OwnBodiesClassifier`."""
+        return False
+
     def _supposes_equal_shares(self) -> bool:
         """Whether the classes are to be as frequent in the target as in the source."""
         return True

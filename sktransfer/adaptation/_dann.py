@@ -106,6 +106,8 @@ def make_domain_classifier(
 class DANNMixin:
     """Sets a domain classifier against the body; stands before `BaseAdaptation`."""
 
+    _domain_loss_needs: ClassVar[str | None] = "the domain classifier's output depends on its input"
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "domain_classifier": [callable, None],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],

@@ -137,7 +137,7 @@ def chance(n_sources: int) -> float:
 
 
 def describe_failure(
-    history: History, lambda_: float, gradient: float, n_sources: int = 1
+    history: History, lambda_: float, gradient: float, n_sources: int = 1, needs: str | None = None
 ) -> str | None:
     """Say what kept the features from adapting, or return None.
 
@@ -151,22 +151,25 @@ def describe_failure(
         Norm of the domain loss's gradient to the features, weighed by `lambda_`.
     n_sources : int, default=1
         How many sources the domain classifier, if there is one, tells from each other.
+    needs : str or None, default=None
+        What has to be so, for the method's domain loss to depend on the features.
     """
     if lambda_ == 0:
         return None
     if gradient == 0:
+        also = f"; and that {needs}" if needs else ""
         return (
             "No adaptation took place: the domain loss sends no gradient to the features. Check "
             "that X_target is scaled as X is (make_transfer_pipeline does it), as rows far off "
             "leave no unit active; that feature_extractor has weights and does not detach its "
-            "output; and that the domain classifier's output depends on its input."
+            f"output{also}."
         )
     losses = [epoch["domain_loss"] for epoch in history if "domain_loss" in epoch]
     if len(losses) > 1 and max(losses) - min(losses) <= LEAST_CHANGE * abs(losses[0]):
         return (
             f"The domain loss stood still at {losses[-1]:.6g} from the first epoch to the last, so "
-            "the features did not adapt. Check that the domain classifier's output depends on its "
-            "input, and raise learning_rate or max_epochs."
+            f"the features did not adapt. {f'Check that {needs}, and raise' if needs else 'Raise'} "
+            "learning_rate or max_epochs."
         )
     if "domain_accuracy" not in history[-1]:
         return None  # there is no adversary

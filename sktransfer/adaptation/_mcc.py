@@ -94,6 +94,11 @@ class MCCClassifier(ClassWeightingMixin, AdaptationClassifier):
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
+    _domain_loss_needs: ClassVar[str | None] = (
+        "X_target and batch_size give batches of several rows of the target, as a single one has "
+        "the same class confusion whatever is predicted for it"
+    )
+
     temperature: float = TEMPERATURE
     lambda_: float = 0.3
 

@@ -20,7 +20,7 @@ from ..network._build import make_body
 from ..network._network import TransferNetwork
 from ..network._probe import Probe
 from ..network._two_bodies import TwoBodyNetwork
-from ..validation._arguments import as_array
+from ..validation._arrays import as_array
 from ..validation._domains import check_domains, check_rows_of_another_kind
 from ..validation._target_labels import beside_labels_of, with_labels
 from ..validation._torch_rows import TorchRows, check_rows

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data._sampler import Sampler
 from ..engine._net import TransferNet
-from ._some_rows import even_rows
+from ._some_rows import even_rows, look
 from ._two_groups import unknown_probabilities
 
 # Share of the epochs in which the source alone is learned, before rows are set apart.
@@ -227,8 +227,8 @@ class Separation(Callback):
             network, forward = net.module_, net.engine.forward
             logits = forward(network, network.forward, self.rows).astype(np.float64)
             features = forward(network, network.features, self.rows)
-            source, _ = even_rows(self.source).look(net, network.source_features)
-            distances = squared_distances(features, source)
+            source = look(net, even_rows(self.source), network.source_features)
+            distances = squared_distances(features, source.features)
             _, neighbours = nearest(features, features, N_NEIGHBOURS + 1)  # and itself
             scores, classes = target_scores(logits, distances, neighbours, self.unknown)
             said = unknown_probabilities(scores, classes, logits.shape[1], self.share)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..data._rows import Rows
-from ..data._sampler import DomainRows
+from ..data._sampler import DomainRows, Sampler
 from ..engine._net import TransferNet
 
 MOST_ROWS = 2000  # of a domain that are looked at
@@ -50,16 +51,69 @@ class SomeRows:
         pieces = [SomeRows(self.rows, part) for part in self.numbers.split(net.engine.batch_size)]
         return np.concatenate([net.engine.forward(net.module_, compute, piece) for piece in pieces])
 
-    def look(
-        self, net: TransferNet, body: Callable[[Tensor], Tensor]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the body makes of all, and the classes that the label head predicts."""
-        network = net.module_
 
-        def features_and_outputs(X: Tensor) -> Tensor:
-            features = body(X)
-            return torch.cat([features, network.label_head(features)], dim=1)
+class Seen(NamedTuple):
+    """Features of rows, and what the label head says of them."""
 
-        made = self.passed(net, features_and_outputs).astype(np.float64)
-        features, outputs = np.split(made, [network.n_features], axis=1)
-        return features, outputs.argmax(axis=1)
+    features: np.ndarray
+    outputs: np.ndarray
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The classes that are predicted."""
+        predicted: np.ndarray = self.outputs.argmax(axis=1)
+        return predicted
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Those of the classes."""
+        probabilities: np.ndarray = torch.from_numpy(self.outputs).softmax(dim=1).numpy()
+        return probabilities
+
+
+def look(net: TransferNet, rows: SomeRows, body: Callable[[Tensor], Tensor]) -> Seen:
+    """Return what the body makes of all rows, and the label head of that."""
+    network = net.module_
+
+    def features_and_outputs(X: Tensor) -> Tensor:
+        features = body(X)
+        return torch.cat([features, network.label_head(features)], dim=1)
+
+    made = rows.passed(net, features_and_outputs).astype(np.float64)
+    return Seen(*np.split(made, [network.n_features], axis=1))
+
+
+class Looks:
+    """What a network makes of both domains at one time, each of which is passed when asked for.
+
+    Parameters
+    ----------
+    net : TransferNet
+        Passes them.
+    sampler : Sampler
+        Has the rows of both domains.
+    """
+
+    def __init__(self, net: TransferNet, sampler: Sampler):
+        self.net, self.sampler = net, sampler
+
+    @cached_property
+    def rows_of_source(self) -> SomeRows:
+        """Those that are passed."""
+        return even_rows(self.sampler.source)
+
+    @cached_property
+    def rows_of_target(self) -> SomeRows:
+        """Those that are passed."""
+        assert self.sampler.target is not None
+        return even_rows(self.sampler.target)
+
+    @cached_property
+    def source(self) -> Seen:
+        """Rows of the source."""
+        return look(self.net, self.rows_of_source, self.net.module_.source_features)
+
+    @cached_property
+    def target(self) -> Seen:
+        """Rows of the target."""
+        return look(self.net, self.rows_of_target, self.net.module_.features)

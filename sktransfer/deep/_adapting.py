@@ -23,7 +23,7 @@ from ..engine._run import Run
 from ..engine._runtime import PrivateGenerators, limited_threads, own_modes
 from ..engine._stage import GradientStep, Stage
 from ..network._network import TransferNetwork
-from ..validation._arguments import as_array
+from ..validation._arrays import as_array
 from ..validation._constraints import refuse_booleans
 from ..validation._domains import check_rows_to_predict
 from ..validation._target_labels import with_labels

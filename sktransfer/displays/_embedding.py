@@ -11,7 +11,7 @@ from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from ..validation._arguments import as_array
+from ..validation._arrays import as_array
 from ..validation._naming import named
 
 METHODS = ("pca", "tsne")

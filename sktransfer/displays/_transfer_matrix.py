@@ -15,7 +15,8 @@ from sklearn.utils.validation import has_fit_parameter
 from ..data._target_domain import TargetDomain
 from ..model_selection import TransferPipeline
 from ..model_selection._source_only import make_source_only
-from ..validation._arguments import as_array, check_random_state
+from ..validation._arguments import check_random_state
+from ..validation._arrays import as_array
 from ._drawing import check_axes, import_pyplot, make_axes
 
 LONG_NAME = 8  # letters

@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..engine._engine import to_numpy
-from ..validation._arguments import as_array, check_random_state, check_same_length
+from ..validation._arguments import check_random_state
+from ..validation._arrays import as_array, check_same_length
 from ..validation._naming import named
 from ._support import SupportMixin
 

@@ -18,7 +18,7 @@ from ..data._domain import Domain, Domains
 from ..deep._classifier import DeepClassifierMixin
 from ..engine._stage import Stage
 from ..network._build import make_body
-from ..validation._arguments import as_array, check_same_length, check_sample_weight
+from ..validation._arrays import as_array, check_same_length, check_sample_weight
 from ..validation._domains import check_rows_to_predict
 from ..validation._naming import named
 from ..validation._torch_rows import TorchRows

@@ -17,6 +17,7 @@ from ..data._domain import Domain, Domains
 from ..validation._constraints import Integral, Interval, Real, StrOptions
 from ..validation._domains import check_rows_to_predict
 from ._calibration import calibrate, fit_calibration
+from ._doubts import doubts_of_shares
 from ._priors import (
     HeldOut,
     bootstrap_interval,
@@ -26,13 +27,6 @@ from ._priors import (
     shift_p_value,
     source_shares,
 )
-
-# Below this singular value of P(predicted | class), shares are hardly determined.
-LEAST_SINGULAR_VALUE = 0.05
-
-# With fewer rows of the target for each class, shares are those of the draw: with 5 a class "em"
-# has lost .05 of accuracy on digits that had not shifted, with 1 .31, with 10 none.
-LEAST_ROWS_PER_CLASS = 10
 
 
 class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator):
@@ -238,7 +232,9 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
         return self
 
     def _adapt(self, X_target: Any) -> None:
-        self._warn_where_shares_are_unsure(X_target.shape[0])
+        matrix, is_held_out = self.confusion_matrix_, self._is_held_out
+        for doubt in doubts_of_shares(self.method, X_target.shape[0], matrix, is_held_out):
+            warn(doubt)
         target = self._calibrated(X_target)
         priors = estimate_priors(self.method, self._held_out, target)
         interval = None
@@ -247,29 +243,6 @@ class LabelShiftClassifier(ClassifierMixin, WrapperMixin, BaseTransferEstimator)
             interval = bootstrap_interval(self.method, self._held_out, target, priors, *draws)
         self.p_value_ = shift_p_value(self._held_out, target)
         self.target_priors_, self.target_priors_interval_ = priors, interval
-
-    def _warn_where_shares_are_unsure(self, n_target: int) -> None:
-        if n_target < LEAST_ROWS_PER_CLASS * len(self.classes_):
-            warn(
-                f"The shares of {len(self.classes_)} classes were estimated from {n_target} rows "
-                "of the target, and are mostly those of this draw: other rows of it will be "
-                f"corrected wrongly. Give at least {LEAST_ROWS_PER_CLASS} rows for each class; "
-                "target_priors_interval_ tells how unsure they are."
-            )
-        if not self._is_held_out:
-            warn(
-                "A class has a single row, so nothing could be held out: the calibration and the "
-                "shares of classes rest on rows that the estimator was fitted to."
-            )
-        sizes = self.confusion_matrix_.sum(axis=0)
-        given_class = self.confusion_matrix_ / np.maximum(sizes, np.finfo(float).tiny)
-        least = np.linalg.svd(given_class, compute_uv=False).min()
-        if self.method != "em" and least < LEAST_SINGULAR_VALUE:
-            warn(
-                f"The confusion matrix is near singular (least singular value {least:.1g}): some "
-                "classes are taken for each other, and their shares are hardly determined. Join "
-                'these classes, or take method="em".'
-            )
 
     def _calibrated(self, X: Any) -> np.ndarray:
         probabilities = self.estimator_.predict_proba(X)

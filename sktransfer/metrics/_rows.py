@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from ..validation._arguments import as_array, check_same_columns
+from ..validation._arrays import as_array, check_same_columns
 from ..validation._naming import check_values, named
 from ..validation._target_labels import find_labelled
 

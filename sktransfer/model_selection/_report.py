@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from .._wrapping import is_fitted
 from ..metrics import proxy_a_distance
-from ..validation._arguments import as_array, check_same_length
+from ..validation._arrays import as_array, check_same_length
 from ._confidence import InfoMaxScorer, SNDScorer
 from ._scoring import TargetAccuracyScorer, extract_features, refuse_numbers
 from ._source_only import make_source_only, transfers

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._docs import with_shared_docs
 from ..data._target_domain import TargetDomain, is_dataset
-from ..validation._arguments import as_array, check_same_length
+from ..validation._arrays import as_array, check_same_length
 from ..validation._naming import named
 from ..validation._target_labels import find_labelled
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._warning import warn
 from ..data._domain import Domain
-from ..validation._arguments import as_array, check_same_length
+from ..validation._arrays import as_array, check_same_length
 from ..validation._domains import ArrayRows, check_domains, check_labelled_rows
 from ..validation._naming import named
 from ..validation._target_labels import find_missing, warn_of_words_for_none

@@ -21,13 +21,7 @@ from ..data._target_domain import (
     warn_where_labels_of_the_source_were_transformed,
     warn_where_scikit_learn_came_between,
 )
-from ._arguments import (
-    as_array,
-    check_same_columns,
-    check_same_length,
-    check_sample_weight,
-    n_rows_of,
-)
+from ._arrays import as_array, check_same_columns, check_same_length, check_sample_weight, n_rows_of
 from ._measured import check_classes, looks_measured
 from ._naming import check_values, named
 from ._target_labels import (

@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._warning import warn
 from ..data._domain import Domain, Domains
-from ._arguments import as_array, check_same_length
+from ._arrays import as_array, check_same_length
 from ._naming import named
 from ._target_labels import find_labelled
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..data._lazy import DatasetArray, LazyArray, MappedArray, read_labels
 from ..data._target_domain import is_dataset
-from ._arguments import as_array
+from ._arrays import as_array
 from ._domains import ArrayRows
 
 # What torch has no arithmetic for, and what holds the same values.

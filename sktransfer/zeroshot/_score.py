@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..validation._arguments import check_same_length
+from ..validation._arrays import check_same_length
 
 
 class ZeroShotScore(NamedTuple):

@@ -70,6 +70,41 @@ def test_a_fit_that_did_not_adapt_says_why(domains, params, message):
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize(
+    ("cls", "way_out", "is_said"),
+    [
+        (DANNClassifier, "the domain classifier's output depends on its input", True),
+        (CDANClassifier, "the domain classifier's output depends on its input", True),
+        (MCCClassifier, "batches of several rows of the target", True),
+        (MCCClassifier, "domain classifier", False),
+        (DeepCORALClassifier, "domain classifier", False),
+    ],
+)
+def test_a_fit_without_gradient_is_told_of_what_its_method_has(domains, cls, way_out, is_said):
+    clf = cls(Detached(), max_epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match="No adaptation took place") as caught:
+        clf.fit(*domains)
+    assert (way_out in str(caught[0].message)) == is_said
+
+
+def test_class_confusion_of_a_single_target_row_is_said_to_be_constant(domains):
+    X, y, X_target = domains
+    clf = MCCClassifier(max_epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match="a single one has the same") as caught:
+        clf.fit(X, y, X_target[:1])
+    assert len(caught) == 1
+    losses = clf.history_[:, "domain_loss"]
+    assert losses == pytest.approx([1 - 1 / len(clf.classes_)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("needs", "way_out"), [("so", "Check that so, and raise"), (None, "Raise")]
+)
+def test_a_loss_that_stands_still_is_told_of_what_it_needs(needs, way_out):
+    said = describe_failure(history_of([0.5] * 9), 1.0, 1.0, 1, needs)
+    assert f"did not adapt. {way_out} learning_rate or max_epochs." in said
+
+
 def test_domains_that_stay_apart_are_said():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)

@@ -23,7 +23,7 @@ from sktransfer import (
     TrAdaBoostRegressor,
     TwoStageTrAdaBoostRegressor,
 )
-from sktransfer.validation._arguments import as_array
+from sktransfer.validation._arrays import as_array
 from sktransfer.validation._target_labels import find_missing
 
 FAST = {"max_epochs": 1, "hidden_layer_sizes": (4,), "random_state": 0}
