@@ -158,6 +158,27 @@ def test_bodies_of_bfloat16_learn_and_predict_as_loaded(domains, tmp_path, estim
         assert clf.adapt(X_target).predict_proba(X).dtype == np.float32
 
 
+class Fourier(nn.Module):
+    """A layer whose weights are complex."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.weight = nn.Linear(4, 4), nn.Parameter(torch.ones(3, dtype=torch.cdouble))
+
+    def forward(self, X):
+        return torch.fft.irfft(torch.fft.rfft(self.layer(X)) * self.weight, n=4)
+
+
+def test_complex_weights_learn(domains):
+    X, y, X_target = domains
+    torch.manual_seed(0)
+    body = Fourier().double()
+    clf = DANNClassifier(body, **FAST).fit(X, y, X_target)
+    learned = clf.net_.module_.body.weight.detach()
+    assert (learned.imag != 0).any()
+    assert (learned.real != 1).any()
+
+
 def test_under_autocast_a_fit_predicts(domains):
     X, y, X_target = domains
     with torch.autocast("cpu", dtype=torch.bfloat16):

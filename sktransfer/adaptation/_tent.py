@@ -16,7 +16,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from ..deep._classifier import DeepClassifierMixin
 from ..engine._engine import to_numpy
-from ..engine._runtime import gradients_taken, limited_threads
+from ..engine._runtime import limited_threads, own_modes
 from ..network._batch_norm import batch_norms, untouched_statistics
 from ..network._network import TransferNetwork
 from ..validation._constraints import Interval, Real
@@ -147,7 +147,7 @@ class TentAdapter(BaseEstimator):
             self.__dict__.pop(name, None)
         return self
 
-    @gradients_taken()
+    @own_modes()
     def _next(self, X: Any) -> np.ndarray:
         """Return the logits of a batch, and take the step."""
         estimator = self._checked_estimator()

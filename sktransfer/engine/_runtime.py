@@ -1,4 +1,4 @@
-"""Torch's state, borrowed and given back: random generators, gradients, threads, kernels."""
+"""Torch's state, borrowed and given back: random generators, modes, threads, kernels."""
 
 from __future__ import annotations
 
@@ -103,9 +103,12 @@ def watched_draws(generators: PrivateGenerators) -> Iterator[list[bool]]:
 
 
 @contextlib.contextmanager
-def gradients_taken() -> Iterator[None]:
-    """Have torch take gradients, whatever mode the caller is in."""
-    with torch.inference_mode(False), torch.enable_grad():
+def own_modes() -> Iterator[None]:
+    """Have torch take gradients and make tensors on the CPU, whatever modes the caller has set."""
+    elsewhere = torch.get_default_device().type != "cpu"
+    # Only where it is needed: every function of torch is slower in this mode.
+    on_cpu = torch.device("cpu") if elsewhere else contextlib.nullcontext()
+    with torch.inference_mode(False), torch.enable_grad(), on_cpu:
         yield
 
 

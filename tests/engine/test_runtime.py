@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from sktransfer import DANNClassifier, TentAdapter
 from sktransfer.engine._runtime import PrivateGenerators, limited_threads
@@ -83,6 +84,17 @@ def test_gradients_are_taken_whatever_mode_the_caller_is_in(domains, mode):
 
     for found, expected in zip(learn(mode), learn(contextlib.nullcontext), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_fits_are_the_same_where_tensors_are_made_elsewhere_by_default(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(dropout_body, max_epochs=2, random_state=0)
+    expected = clone(clf).fit(X, y, X_target).adapt(X_target, y).predict_proba(X)
+    with torch.device("meta"):
+        clf.fit(X, y, X_target)
+        clf.adapt(X_target, y)
+        assert torch.ones(1).is_meta
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
 
 
 def test_fits_in_two_threads_do_not_disturb_each_other(domains):
