@@ -40,7 +40,9 @@ class SHOTClassifier(DeepClassifierMixin, TrainingParameters, BaseDeepEstimator)
 
     Take it where the source's rows may not go where the model goes. Where the source's border
     cuts through a class, as on moons, or the target lacks classes or has other shares of them,
-    its defaults make things worse, and the last paragraph says what to change.
+    its defaults make things worse, and the last paragraph says what to change. Where classes
+    overlap, as on most tables of measurements, none of its settings is better than the source's
+    model as it is.
 
     In the first stage the loss is the cross-entropy with the share `label_smoothing` of
     each label spread over all classes. In the second it is, of target rows with predictions
