@@ -94,14 +94,17 @@ class_weighting : {"auto", "target"} or None, default={class_weighting}
     above 0.12, and above 1.5 times what chance makes of it, for the shares ``e_k`` of the
     predicted classes and ``p_k`` of the source's, and of those predicted there; seven of eight
     rows have to keep their class, with a mean greatest probability of two thirds the second time;
-    and no class of which ten rows are expected may have none. From then on classes of the source
+    and no class of which ten rows are expected may have none. Seven of eight rows of the source
+    have to be predicted right, and no gap may be left of more than a tenth of the variance of
+    the source's features, ``||m_T - sum_k e_k m_k||^2 <= sum_j v_j / 10`` with the mean features
+    ``m_T`` of the target and ``m_k`` of the source's classes. From then on classes of the source
     have the shares ``(1 - w) e_k + w q_k``, with the shares ``q_k`` of the present predictions and
     ``w = 2 / (1 + exp(-10 p)) - 1`` at progress ``p`` (a row more counted of each class).
     Before each epoch from a twentieth to three twentieths of them all it also looks whether
     shares explain the gap between the domains,
-    ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9`` for the mean features
-    ``m_T`` of the target and ``m_k`` of the source's classes, and some class has a fifth of its
-    share in the source or five times as much; by such shares it draws to the end.
+    ``1 - ||m_T - sum_k q_k m_k||^2 / ||m_T - sum_k p_k m_k||^2 >= 0.9``, some class has a fifth of
+    its share in the source or five times as much, and three of four rows of the source are
+    predicted right; by such shares it draws to the end.
 
     "target" asks for no such evidence: the shares are ``(1 - w) p_k + w q_k`` with the mean
     ``q_k`` of the predicted probabilities (after Cao et al., "Partial Adversarial Domain

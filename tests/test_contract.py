@@ -14,9 +14,19 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sktransfer import DANNClassifier, DeepCORALClassifier, FineTuneClassifier, TargetDomain
+from sktransfer import (
+    DANNClassifier,
+    DeepCORALClassifier,
+    FineTuneClassifier,
+    NearestPrototypeClassifier,
+    PrototypicalClassifier,
+    SHOTClassifier,
+    TargetDomain,
+    load,
+    save,
+)
 from sktransfer.callbacks import DomainScoring
-from sktransfer.finetuning import HeldOut, SourceTraining
+from sktransfer.finetuning import HeldOut, SourceTraining, Unfreezing
 from tests.test_common import batch_norm_body, dropout_body, single_precision_body
 
 FAST = {"max_epochs": 3, "random_state": 0}
@@ -107,6 +117,73 @@ def test_labels_come_back_as_they_went_in(domains, labels):
     assert clf.predict(X).dtype == y.dtype
     np.testing.assert_array_equal(clf.predict(X), expected)
     assert clf.score(X, y) == np.mean(expected == y)
+
+
+def bfloat16_body():
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8), nn.ReLU()]
+    return nn.Sequential(*layers).bfloat16()
+
+
+OF_BFLOAT16 = [
+    DANNClassifier(bfloat16_body(), target_loss="bnm", **FAST),
+    SHOTClassifier(bfloat16_body(), target_epochs=2, **FAST),
+    FineTuneClassifier(
+        bfloat16_body(),
+        early_stopping=HeldOut(),
+        head_epochs=2,
+        finetune_epochs=2,
+        unfreezing=Unfreezing(relational_weight=0.1),
+        random_state=0,
+    ),
+    PrototypicalClassifier(bfloat16_body(), episodes=2, random_state=0),
+    NearestPrototypeClassifier(bfloat16_body()),
+]
+
+
+@pytest.mark.parametrize("estimator", OF_BFLOAT16, ids=lambda clf: type(clf).__name__)
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target's classes:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*does not use X_target without y_target:UserWarning")
+def test_bodies_of_bfloat16_learn_and_predict_as_loaded(domains, tmp_path, estimator):
+    X, y, X_target = domains
+    clf = clone(estimator).fit(X, y, X_target, y)
+    probabilities = clf.predict_proba(X_target)
+    assert probabilities.dtype == clf.transform(X_target).dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    save(clf, tmp_path / "model")
+    name = "feature_extractor" if hasattr(clf, "feature_extractor") else "backbone"
+    loaded = load(tmp_path / "model", **{name: bfloat16_body()})
+    np.testing.assert_array_equal(loaded.predict_proba(X_target), probabilities)
+    if isinstance(clf, (DANNClassifier, SHOTClassifier)):
+        assert clf.adapt(X_target).predict_proba(X).dtype == np.float32
+
+
+class Fourier(nn.Module):
+    """A layer whose weights are complex."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.weight = nn.Linear(4, 4), nn.Parameter(torch.ones(3, dtype=torch.cdouble))
+
+    def forward(self, X):
+        return torch.fft.irfft(torch.fft.rfft(self.layer(X)) * self.weight, n=4)
+
+
+def test_complex_weights_learn(domains):
+    X, y, X_target = domains
+    torch.manual_seed(0)
+    body = Fourier().double()
+    clf = DANNClassifier(body, **FAST).fit(X, y, X_target)
+    learned = clf.net_.module_.body.weight.detach()
+    assert (learned.imag != 0).any()
+    assert (learned.real != 1).any()
+
+
+def test_under_autocast_a_fit_predicts(domains):
+    X, y, X_target = domains
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        probabilities = fitted((X.astype(np.float32), y, X_target)).predict_proba(X_target)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 
 def test_labels_may_be_a_tensor(domains):

@@ -67,12 +67,30 @@ def explained_by_shares(
     shares : ndarray of shape (n_classes,)
         Of the target's classes.
     """
-    mean = target.mean(axis=0)
-    gaps = [
-        np.square(mean - np.average(source, axis=0, weights=each)).sum()
-        for each in (weights, weights_by_target_shares(shares, y, weights))
-    ]
-    return float(1 - gaps[1] / gaps[0]) if gaps[0] > 0 else 0.0
+    gap = gap_of_means(source, weights, target)
+    left = gap_of_means(source, weights_by_target_shares(shares, y, weights), target)
+    return 1 - left / gap if gap > 0 else 0.0
+
+
+def gap_of_means(source: np.ndarray, weights: np.ndarray, target: np.ndarray) -> float:
+    """Return the squared distance between the means of the domains, weighted in the source."""
+    between = target.mean(axis=0) - np.average(source, axis=0, weights=weights)
+    return float(np.square(between).sum())
+
+
+def left_by_shares(
+    source: np.ndarray, y: np.ndarray, weights: np.ndarray, target: np.ndarray, shares: np.ndarray
+) -> float:
+    """Return the gap between the domains that class shares leave, over the source's spread.
+
+    ``||m_T - sum_k q_k m_k||^2 / sum_j v_j``, with the variance ``v_j`` of feature ``j`` among the
+    source's rows, and all else as in `explained_by_shares`: 0 where the means agree, and above 1
+    where the target lies farther off than the source's rows lie from each other.
+    """
+    mean = np.average(source, axis=0, weights=weights)
+    spread = np.average(np.square(source - mean).sum(axis=1), weights=weights)
+    left = gap_of_means(source, weights_by_target_shares(shares, y, weights), target)
+    return float(left / spread) if spread > 0 else float(left and np.inf)
 
 
 def shares_differ(source: np.ndarray, target: np.ndarray, n_target: int) -> bool:

@@ -17,11 +17,12 @@ from ..validation._constraints import StrOptions
 from ._class_shares import (
     class_shares,
     explained_by_shares,
+    left_by_shares,
     shares_differ,
     weights_by_target_shares,
 )
 from ._diagnosis import AS_THEY_ARE, EXPLAINED, FOLLOWED, LEAST_CLASS_ROWS, gross_shares
-from ._some_rows import Looks
+from ._some_rows import Looks, Seen
 
 # Progress of training between which shares are looked at: the network knows the source, and what
 # makes the domains alike has not yet carried the target's rows to classes that they lack.
@@ -42,6 +43,15 @@ LEAST_SETTLED = 0.875
 
 # And where the greatest probability of a row is so much in the mean, the second time.
 LEAST_SURE = 2 / 3
+
+# And where shares leave no more of a gap than this, in variances of the source's features: what
+# lies farther off is outside of all that the source tells, however sure the answers are.
+MOST_LEFT = 0.1
+
+# Shares of the source's rows that are predicted right, too, where shares explain the gap or are
+# followed without: where classes run into each other, the share of one that is predicted follows
+# the share by which it was drawn, until no other is left.
+RIGHT_TO_EXPLAIN, RIGHT_TO_FOLLOW = 0.75, 0.875
 
 
 class ClassWeighting(Callback):
@@ -112,10 +122,10 @@ class ExplainingShares(ClassWeighting):
     """Weighs the source's classes by those predicted for the target, if that explains the gap.
 
     It looks before each epoch from a twentieth to three twentieths of them all, and not before
-    the fourth. Weights are set once, where the predicted shares differ grossly from the
-    source's and explain nine tenths of the gap between the domains: then the rows of a class
-    look alike in both, and what makes the domains alike would mix classes up. Else the source
-    stays as it is.
+    the fourth. Weights are set once, where the source's rows are mostly predicted right, and the
+    shares predicted for the target differ grossly from the source's and explain nine tenths of the
+    gap between the domains: then the rows of a class look alike in both, and what makes the
+    domains alike would mix classes up. Else the source stays as it is.
     """
 
     def weigh(self, net: TransferNet, seen: Looks) -> None:
@@ -136,7 +146,8 @@ class ExplainingShares(ClassWeighting):
         n_target = len(target.features)
         shares = class_shares(target.classes, np.ones(n_target), n_classes)
         gross = gross_shares(known, in_source, shares, n_target)
-        if not gross.any() or not shares[known > 0].any():
+        right = np.average(source.classes == y, weights=weights)
+        if right < RIGHT_TO_EXPLAIN or not gross.any() or not shares[known > 0].any():
             return []
         explained = explained_by_shares(source.features, y, weights, target.features, shares)
         return [known, in_source, shares] if explained >= LEAST_EXPLAINED else []
@@ -160,7 +171,7 @@ class TargetShares(ExplainingShares):
         weight = dann_ramp(self.n_epochs / net.max_epochs)
         if self.found or weight == 0:
             return
-        predicted = seen.target_probabilities().mean(axis=0)
+        predicted = seen.target.probabilities.mean(axis=0)
         own = self.own_shares(len(predicted))
         if np.isfinite(predicted).all():  # what diverged is told by the next loss
             self.set_shares((1 - weight) * own + weight * predicted)
@@ -173,8 +184,9 @@ class TrustedShares(ExplainingShares):
     Both times the shares of these answers have to differ from the source's, and most rows have to
     be predicted as the same class, and for sure. Where the source says little of the target, it
     is unsure what a row is, or takes it for another class a few epochs later, and shares of such
-    answers are no shares of classes. Then the source stays as it is, and so it does where no row
-    is taken for a class of which ten would be expected.
+    answers are no shares of classes. Then the source stays as it is. So it does where no row
+    is taken for a class of which ten would be expected, where the source's own rows are often
+    taken for another class, and where the target's lie far from all of them.
 
     From the second look on the shares are ``(1 - w) e_k + w q_k`` with those of the first answers
     ``e_k``, those of the present ones ``q_k``, and ``w`` the progress on the ramp of ``lambda``:
@@ -200,44 +212,43 @@ class TrustedShares(ExplainingShares):
         epoch, first = self.n_epochs, max(1, round(EARLY * net.max_epochs))
         second = max(first + 2, round(SETTLED * net.max_epochs))
         if epoch == first:
-            self.early = seen.target_probabilities().argmax(axis=1)
+            self.early = seen.target.classes
         elif epoch == second or self.follows:
-            probabilities = seen.target_probabilities()
             if epoch == second:
-                in_source = self._shares_in_source(seen, net.task.n_outputs)
-                self.follows = self._bears_out(probabilities, in_source)
+                self.follows = self._bears_out(seen, net.task.n_outputs)
             if self.follows:
-                self._follow(probabilities, dann_ramp(epoch / net.max_epochs))
+                self._follow(seen.target, dann_ramp(epoch / net.max_epochs))
 
-    def _shares_in_source(self, seen: Looks, n_classes: int) -> np.ndarray:
-        """Return the shares that are predicted there."""
-        weights = self.all_weights[seen.rows_of_source.numbers.numpy()]
-        return class_shares(seen.source_classes(), weights, n_classes)
-
-    def _bears_out(self, probabilities: np.ndarray, in_source: np.ndarray) -> bool:
+    def _bears_out(self, seen: Looks, n_classes: int) -> bool:
         """Whether sure answers are mostly the early ones, and both tell of other shares.
 
         These are other than those of the source, and than those that are predicted there: a class
-        that is not predicted there either is not learned yet.
+        that is not predicted there either is not learned yet. The source's rows are mostly
+        predicted right, and the target's lie among them.
         """
         assert self.early is not None
-        n_rows, n_classes = probabilities.shape
-        answers, own = probabilities.argmax(axis=1), self.own_shares(n_classes)
-        shares = [class_shares(each, np.ones(n_rows), n_classes) for each in (self.early, answers)]
+        source, target, drawn = seen.source, seen.target, seen.rows_of_source.numbers.numpy()
+        y, weights, n_rows = self.y[drawn], self.all_weights[drawn], len(self.early)
+        own, ones = self.own_shares(n_classes), np.ones(n_rows)
+        in_source = class_shares(source.classes, weights, n_classes)
+        shares = [class_shares(each, ones, n_classes) for each in (self.early, target.classes)]
+        left = left_by_shares(source.features, y, weights, target.features, shares[-1])
         return bool(
             all(shares_differ(of, each, n_rows) for each in shares for of in (own, in_source))
-            and np.mean(answers == self.early) >= LEAST_SETTLED
-            and probabilities.max(axis=1).mean() >= LEAST_SURE
+            and np.mean(target.classes == self.early) >= LEAST_SETTLED
+            and target.probabilities.max(axis=1).mean() >= LEAST_SURE
             and not any((each[own * n_rows >= LEAST_CLASS_ROWS] == 0).any() for each in shares)
+            and np.average(source.classes == y, weights=weights) >= RIGHT_TO_FOLLOW
+            and left <= MOST_LEFT
         )
 
-    def _follow(self, probabilities: np.ndarray, weight: float) -> None:
+    def _follow(self, target: Seen, weight: float) -> None:
         """Draw classes of the source by the early answers and, with this weight, the present."""
         assert self.early is not None
-        n_rows, n_classes = probabilities.shape
+        n_rows, n_classes = target.outputs.shape
         early, present = (
             (np.bincount(each, minlength=n_classes) + 1) / (n_rows + n_classes)
-            for each in (self.early, probabilities.argmax(axis=1))
+            for each in (self.early, target.classes)
         )
         self.set_shares((1 - weight) * early + weight * present)
 

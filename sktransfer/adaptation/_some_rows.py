@@ -64,6 +64,12 @@ class Seen(NamedTuple):
         predicted: np.ndarray = self.outputs.argmax(axis=1)
         return predicted
 
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Those of the classes."""
+        probabilities: np.ndarray = torch.from_numpy(self.outputs).softmax(dim=1).numpy()
+        return probabilities
+
 
 def look(net: TransferNet, rows: SomeRows, body: Callable[[Tensor], Tensor]) -> Seen:
     """Return what the body makes of all rows, and the label head of that."""
@@ -111,20 +117,3 @@ class Looks:
     def target(self) -> Seen:
         """Rows of the target."""
         return look(self.net, self.rows_of_target, self.net.module_.features)
-
-    def source_classes(self) -> np.ndarray:
-        """Return the classes that are predicted for rows of the source."""
-        if "source" in vars(self):
-            return self.source.classes
-        outputs = self.rows_of_source.passed(self.net, self.net.module_.forward_source)
-        classes: np.ndarray = outputs.argmax(axis=1)
-        return classes
-
-    def target_probabilities(self) -> np.ndarray:
-        """Return those of the classes for rows of the target."""
-        if "target" in vars(self):
-            outputs = self.target.outputs
-        else:
-            outputs = self.rows_of_target.passed(self.net, self.net.module_.forward)
-        probabilities: np.ndarray = torch.from_numpy(outputs).double().softmax(dim=1).numpy()
-        return probabilities

@@ -51,7 +51,9 @@ def batch_nuclear_norm(logits: Tensor) -> Tensor:
 
     It is least where predictions are sure and spread over the classes.
     """
-    probabilities = logits.softmax(dim=1)
+    # LAPACK has no half precision.
+    precision = torch.promote_types(logits.dtype, torch.float32)
+    probabilities = logits.softmax(dim=1, dtype=precision)
     if not probabilities.isfinite().all():  # what diverged is told by the loss, and not by LAPACK
         return probabilities.sum()
     singular_values: Tensor = torch.linalg.svdvals(probabilities)

@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from ..deep._classifier import DeepClassifierMixin
-from ..engine._runtime import limited_threads
+from ..engine._engine import to_numpy
+from ..engine._runtime import limited_threads, own_modes
 from ..network._batch_norm import batch_norms, untouched_statistics
 from ..network._network import TransferNetwork
 from ..validation._constraints import Interval, Real
@@ -146,6 +147,7 @@ class TentAdapter(BaseEstimator):
             self.__dict__.pop(name, None)
         return self
 
+    @own_modes()
     def _next(self, X: Any) -> np.ndarray:
         """Return the logits of a batch, and take the step."""
         estimator = self._checked_estimator()
@@ -166,8 +168,7 @@ class TentAdapter(BaseEstimator):
             logits: Tensor = network(batch)
             self._step(entropy(logits))
         self.n_batches_ += 1
-        answer: np.ndarray = logits.detach().cpu().numpy()
-        return answer
+        return to_numpy(logits.detach())
 
     def _step(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):

@@ -20,7 +20,7 @@ from ..engine._checks import check_device
 from ..engine._net import callback_dataset
 from ..engine._processes import draw_seeds, join_processes
 from ..engine._run import Run
-from ..engine._runtime import PrivateGenerators, limited_threads
+from ..engine._runtime import PrivateGenerators, limited_threads, own_modes
 from ..engine._stage import GradientStep, Stage
 from ..network._network import TransferNetwork
 from ..validation._arrays import as_array
@@ -187,6 +187,7 @@ class LaterAdaptation(NetMaking):
             return Domain(X)
         return with_labels(self, Domain(X), as_array(y_target, "y_target"))
 
+    @own_modes()
     def _adapt(self, target: Domain, method: Any, *, takes_labels: bool) -> None:
         """Set the fitted attributes anew; runs on a copy."""
         processes = join_processes(self.data_parallel, check_device(self.device))

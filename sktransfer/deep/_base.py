@@ -21,6 +21,7 @@ from ..data._spread import warn_where_numbers_are_unscaled
 from ..engine._checks import check_device
 from ..engine._processes import draw_seeds, join_processes
 from ..engine._run import Run
+from ..engine._runtime import own_modes
 from ..engine._stage import Stage
 from ..validation._constraints import Integral, Interval
 from ..validation._domains import check_domains, check_rows_to_predict
@@ -97,6 +98,7 @@ class BaseDeepEstimator(
         rows = TorchRows(self.num_workers)
         return check_domains(fitted, X, y, X_target, y_target, sample_weight, rows=rows)
 
+    @own_modes()
     def _fit(self, domains: Domains) -> None:
         task = self._make_task(domains)
         processes = join_processes(self.data_parallel, check_device(self.device))

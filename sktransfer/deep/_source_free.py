@@ -106,7 +106,7 @@ class PseudoLabels(Callback):
         network, engine, y = net.module_, net.engine, self.target.y
         assert y is not None
         features = torch.from_numpy(engine.forward(network, network.features, self.target.rows))
-        features = features.to(engine.device)
+        features = features.to(engine.device, network.feature_type)
         probabilities = network.label_head(features).softmax(dim=1)
         y.copy_(centroid_labels(features, probabilities, self.unknown))
         y[self.known] = self.labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -85,12 +86,12 @@ class MovingAverage:
     @torch.no_grad()
     def after_step(self, batch: Batch) -> None:
         """Follow the network."""
-        followed = self.followed.state_dict()
-        for name, mine in self.network.state_dict().items():
+        # Not by the names of the state, of which layers that share a weight have several.
+        for mine, followed in zip(_tensors(self.network), _tensors(self.followed), strict=True):
             if mine.is_floating_point():
-                mine.lerp_(followed[name], 1 - self.decay)
+                mine.lerp_(followed, 1 - self.decay)
             else:
-                mine.copy_(followed[name])
+                mine.copy_(followed)
 
     def finish(self) -> None:
         """Leave the network as it was trained."""
@@ -102,3 +103,9 @@ class MovingAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such weights."""
         self.network.load_state_dict(state["network"])
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    """Yield parameters and buffers, each once."""
+    yield from network.parameters()
+    yield from network.buffers()

@@ -24,6 +24,12 @@ PREDICTION_ELEMENTS = 2**20
 PREDICTION_ROWS = 2**16
 
 
+def to_numpy(values: Tensor) -> np.ndarray:
+    """Return values as an array; those of bfloat16, which NumPy has not, in single precision."""
+    array: np.ndarray = (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
+    return array
+
+
 @dataclass
 class Engine:
     """The only holder of device, precision, generators, threads and processes.
@@ -84,7 +90,7 @@ class Engine:
             parts = [compute(batch).cpu() for batch in self.large_batches(rows)]
         if was_training:
             network.train()
-        return torch.cat(parts).numpy()
+        return to_numpy(torch.cat(parts))
 
     def large_batches(self, rows: Rows) -> Iterator[Any]:
         """Return the rows in order, in batches that suit a pass without training."""

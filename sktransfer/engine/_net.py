@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 import scipy.sparse
@@ -114,6 +114,21 @@ class TransferNet(NeuralNet):
         """Record the batch for callbacks that listen to batches."""
         self.history.record_batch("train_loss", loss.item())
         self.history.record_batch("train_batch_size", len(batch.source))
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Never:
+        """Refuse to be trained by itself, as skorch's nets are.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            "net_ is trained by its estimator, which knows the domains: call the estimator's fit "
+            "again, with warm_start=True to go on from here, or its adapt(X_target)."
+        )
+
+    partial_fit = fit
 
     def forward_rows(self, X: Any, method: str = "forward") -> np.ndarray:
         """Pass checked rows through a method of the network, in evaluation mode."""

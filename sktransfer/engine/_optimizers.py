@@ -53,5 +53,13 @@ def make_optimizer(given: Any, device: torch.device) -> Callable[..., torch.opti
         return CheckedOptimizer(given)
     optimizer: Callable[..., torch.optim.Optimizer] = look_up(given, OPTIMIZERS)
     if given in ("adam", "adamw", "game_adam") and device.type in ("cpu", "cuda"):
-        return partial(optimizer, fused=True)
+        return partial(_fused, optimizer)
     return optimizer
+
+
+def _fused(
+    make: Callable[..., torch.optim.Optimizer], groups: list[dict[str, Any]], **settings: Any
+) -> torch.optim.Optimizer:
+    """Make a fused optimizer, of which torch has none for complex numbers."""
+    are_floats = all(p.is_floating_point() for group in groups for p in group["params"])
+    return make(groups, fused=are_floats, **settings)

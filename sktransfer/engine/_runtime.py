@@ -1,4 +1,4 @@
-"""Torch's process-wide state, borrowed and given back: random generators, threads, kernels."""
+"""Torch's state, borrowed and given back: random generators, modes, threads, kernels."""
 
 from __future__ import annotations
 
@@ -100,6 +100,16 @@ def watched_draws(generators: PrivateGenerators) -> Iterator[list[bool]]:
         yield drew
     unequal = (not torch.equal(a, b) for a, b in zip(before, generators.states, strict=True))
     drew.append(any(unequal))
+
+
+@contextlib.contextmanager
+def own_modes() -> Iterator[None]:
+    """Have torch take gradients and make tensors on the CPU, whatever modes the caller has set."""
+    elsewhere = torch.get_default_device().type != "cpu"
+    # Only where it is needed: every function of torch is slower in this mode.
+    on_cpu = torch.device("cpu") if elsewhere else contextlib.nullcontext()
+    with torch.inference_mode(False), torch.enable_grad(), on_cpu:
+        yield
 
 
 @lru_cache(maxsize=1)

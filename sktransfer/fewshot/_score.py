@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from ..engine._engine import to_numpy
 from ..validation._arguments import check_random_state
 from ..validation._arrays import as_array, check_same_length
 from ..validation._naming import named
@@ -164,7 +165,8 @@ def _what_answers(estimator: Any, X: Any) -> tuple[np.ndarray, Answer]:
     def answer(support: np.ndarray, y: np.ndarray, queries: np.ndarray) -> np.ndarray:
         task, head = estimator._head_upon(support, y)
         with torch.inference_mode():
-            shown = torch.from_numpy(queries).to(estimator.net_.engine.device)
-            return task.answers(head(shown).cpu().numpy())
+            net = estimator.net_
+            shown = torch.from_numpy(queries).to(net.engine.device, net.module_.feature_type)
+            return task.answers(to_numpy(head(shown)))
 
     return estimator.transform(X), answer

@@ -95,7 +95,7 @@ class SupportMixin(DeepClassifierMixin):
         """Return what tells the labels apart on features, and what was learned of them."""
         task, device = Classification.of_labels(y, name), self.net_.engine.device
         head = self._make_head(features.shape[1], len(task.classes))
-        shown = torch.from_numpy(features).to(device)
+        shown = torch.from_numpy(features).to(device, self.net_.module_.feature_type)
         head = head.to(device, shown.dtype).eval()
         if weight is not None:
             _check_every_class_weighs(task, y, weight)

@@ -88,7 +88,7 @@ def features_before(
     if crossing is not None:
         network.go_on_from(crossing, network.activations.graph)
     features = engine.forward(network, network.features, rows_from(rows, crossing, engine))
-    return torch.from_numpy(features).to(engine.device)
+    return torch.from_numpy(features).to(engine.device, network.feature_type)
 
 
 def keep_for_prediction(network: FineTuneNetwork) -> None:

@@ -46,6 +46,15 @@ class Layers:
             else:
                 yield from module.parameters(recurse=False)
 
+    def sharing_with(self, layers: Sequence[str], body: nn.Module) -> list[str]:
+        """List these layers and those that share a parameter with one of them, in order."""
+        learned = {id(p) for layer in layers for p in self.parameters(body, layer)}
+        return [
+            layer
+            for layer in self.weights
+            if layer in layers or any(id(p) in learned for p in self.parameters(body, layer))
+        ]
+
 
 def order_layers(
     body: nn.Module, called: dict[str, int], idle_modules: Collection[str] = ()
@@ -77,6 +86,7 @@ def order_layers(
 
 
 def _called_parent(name: str, called: dict[str, int]) -> str:
+    name = f".{name}".partition(".parametrizations.")[0][1:]  # a weight of the layer's own
     while name not in called:
         name = name.rpartition(".")[0]
     return name

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 ADAPTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
 
@@ -23,6 +24,7 @@ def adaptable_layers(body: nn.Module, layers: Sequence[str]) -> list[str]:
         name
         for name, module in modules.items()
         if isinstance(getattr(module, "base_layer", module), ADAPTABLE)
+        and not is_parametrized(module)  # whose weight is made in every pass
     ]
     if layers and not adaptable:
         raise ValueError(

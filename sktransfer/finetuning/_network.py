@@ -79,7 +79,8 @@ class FineTuneNetwork(TransferNetwork):
     def live(self, unfrozen: Sequence[str]) -> list[str]:
         """List the modules whose output changes while these layers learn."""
         position = self.layers.position
-        first = min((position[name] for name in unfrozen), default=len(position))
+        changing = self.layers.sharing_with(unfrozen, self.body)
+        first = min((position[name] for name in changing), default=len(position))
         return [name for name, place in position.items() if place >= first]
 
     def has_all(self, layers: Sequence[str]) -> bool:

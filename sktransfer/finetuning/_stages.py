@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .._task import Task, encoded
 from ..data._domain import Domain
+from ..engine._engine import to_numpy
 from ..engine._net import TransferNet
 from ._network import FineTuneNetwork
 from ._settings import Unfreezing
@@ -190,9 +191,13 @@ def parameter_groups(network: FineTuneNetwork, part: Part) -> list[dict[str, Any
         Where nothing learns.
     """
     groups: dict[float, list[nn.Parameter]] = {part.learning_rate: [*part.head.parameters()]}
+    taken: set[int] = set()
     for layer, rate in part.layer_rates.items():
         parameters = network.layers.parameters(network.body, layer)
-        groups.setdefault(rate, []).extend(p for p in parameters if p.requires_grad)
+        # One that layers share learns once, as part of the first of them.
+        mine = [p for p in parameters if p.requires_grad and id(p) not in taken]
+        taken.update(map(id, mine))
+        groups.setdefault(rate, []).extend(mine)
     groups = {rate: parameters for rate, parameters in groups.items() if parameters}
     if not groups:
         raise ValueError(
@@ -224,7 +229,8 @@ class HeldOutScoring(Callback):
         """Record ``valid_loss``, ``valid_loss_best`` and the score, such as ``valid_accuracy``."""
         task, domain = self.held_out.task, self.held_out.domain
         features = net.engine.forward(net.module_, net.module_.features, self.rows)
-        outputs = self.head(torch.from_numpy(features).to(net.engine.device))
+        shown = torch.from_numpy(features).to(net.engine.device, net.module_.feature_type)
+        outputs = self.head(shown)
         y = encoded(task, domain.labels, net.engine.device)
         losses = task.losses(outputs, y)
         if self.held_out.class_weight is not None:
@@ -236,5 +242,5 @@ class HeldOutScoring(Callback):
         earlier = [epoch["valid_loss"] for epoch in net.history[:-1] if "valid_loss" in epoch]
         net.history.record("valid_loss", loss)
         net.history.record("valid_loss_best", loss < min(earlier, default=np.inf))
-        score = task.score(domain.labels, outputs.cpu().numpy(), weights)
+        score = task.score(domain.labels, to_numpy(outputs), weights)
         net.history.record(f"valid_{task.score_name}", score)

@@ -190,7 +190,10 @@ class BodyGraph:
         runner.args_iter = iter([rows])
         made: dict[fx.Node, tuple[Any, list[int]]] = {}
         overwritten: set[fx.Node] = set()
+        of_rows: set[fx.Node] = set()  # a tensor of the body itself is not, whatever its shape
         for node in graph.nodes:
+            if node.op == "placeholder" or not of_rows.isdisjoint(node.all_input_nodes):
+                of_rows.add(node)
             again = overwritten.intersection(node.all_input_nodes)
             if again:
                 return str(again.pop().meta["inside"])
@@ -206,7 +209,7 @@ class BodyGraph:
         self.values.update(
             (node.name, Value.of(value))
             for node, (value, _) in made.items()
-            if node not in overwritten and _has_rows(value, len(rows))
+            if node in of_rows - overwritten and _has_rows(value, len(rows))
         )
         return None
 

@@ -119,6 +119,23 @@ class ActivationRows:
         return part
 
 
+def to_keep(rows: Tensor) -> np.ndarray:
+    """Return rows as an array for a file.
+
+    Raises
+    ------
+    TypeError
+        For numbers that NumPy has not.
+    """
+    if rows.dtype == torch.bfloat16:
+        raise TypeError(
+            "The frozen part of the backbone computes in bfloat16, which NumPy's files do not "
+            "hold. Give backbone.float(), or frozen_cache=FrozenCache(enabled=False)."
+        )
+    array: np.ndarray = rows.cpu().numpy()
+    return array
+
+
 def found_rows(found: Found, device: torch.device, in_memory: bool) -> list[Any]:
     """Return the rows of each array of what was found."""
     if not in_memory:

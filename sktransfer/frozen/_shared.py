@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from ._digests import digest_rows
 from ._found import Found, Shard
 from ._graph import BodyGraph
-from ._rows import ActivationRows, Batcher, fits_memory, found_rows, passes
+from ._rows import ActivationRows, Batcher, fits_memory, found_rows, passes, to_keep
 from ._shards import read_shard, write_shard
 from ._store import RowStore, Writer
 from ._temporary import TemporaryFolder
@@ -156,7 +156,7 @@ class SharedActivations:
         parts: list[list[list[np.ndarray]]] = []
         start = done = size = 0
         for values in passes(self.graph.frozen_part(given, names), source, self.batcher):
-            parts.append([[t.cpu().numpy() for t in pytree.tree_leaves(v)] for v in values])
+            parts.append([[to_keep(t) for t in pytree.tree_leaves(v)] for v in values])
             done += len(parts[-1][0][0])
             size += sum(array.nbytes for value in parts[-1] for array in value)
             if size >= SHARD_BYTES or done == len(digests):

@@ -16,6 +16,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from ._rows import to_keep
+
 LOCK = ".sktransfer-lock"
 
 # A folder so young, in seconds, may not have been locked yet by who has made it.
@@ -68,7 +70,7 @@ class ArrayFile:
 
     def append(self, rows: Tensor) -> None:
         """Write further rows."""
-        array = np.ascontiguousarray(rows.cpu().numpy())
+        array = np.ascontiguousarray(to_keep(rows))
         with open(self.path, "ab") as file:  # not mapped: a full disk would end the process
             file.write(array.reshape(-1).view(np.uint8).data)
         self.n_rows += len(array)

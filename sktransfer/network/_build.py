@@ -41,6 +41,7 @@ def make_module(
                 f"{name} has weights on the device meta, which holds no numbers; give it weights: "
                 f"{name}.to_empty(device='cpu'), then those to start at."
             )
+        _refuse_scripted(given, name)
         return copy.deepcopy(given)
     call = f"{name}({', '.join(map(repr, arguments))})"
     try:
@@ -58,9 +59,20 @@ def make_module(
         ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} returned {module!r}; it must return a torch.nn.Module.")
+    _refuse_scripted(module, name)
     if given is None:
         module.is_default = True  # type: ignore[assignment]
     return module
+
+
+def _refuse_scripted(module: nn.Module, name: str) -> None:
+    """Refuse what neither layers nor batch statistics can be found in."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise TypeError(
+            f"{name} is or holds a TorchScript module, in which neither layers nor batch "
+            "statistics can be found. Give the torch.nn.Module that it was made of, with the "
+            "weights of its state_dict()."
+        )
 
 
 def rates_by_width(network: nn.Module, rate: float) -> list[dict[str, Any]]:

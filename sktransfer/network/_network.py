@@ -45,6 +45,7 @@ class TransferNetwork(nn.Module):
         self.n_features = probed.output.flatten(1).shape[1]
         self.body_work = probed.work
         self.row_type = probed.dtype
+        self.feature_type = probed.output.dtype
         self.draws = probed.draws
         self.body = body
         self.label_head = label_head

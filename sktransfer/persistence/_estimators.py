@@ -142,9 +142,10 @@ def set_state(estimator: BaseDeepEstimator, description: dict[str, Any], reader:
 
 def build_net(estimator: BaseDeepEstimator, description: dict[str, Any]) -> None:
     """Make `net_` by the parameters, as `fit` does, for rows of the shape it has seen."""
-    dtype = np.dtype(description["row_type"])
-    if dtype not in (np.float64, np.float32, np.float16, np.int64):
-        raise ValueError(f"rows cannot be of type {dtype}")
+    name = description["row_type"]
+    if name not in ("float64", "float32", "float16", "bfloat16", "int64"):
+        raise ValueError(f"rows cannot be of type {name!r:.80}")
+    dtype = np.float32 if name == "bfloat16" else name  # a body of which they come in it says so
     # Ones and not zeros: as the mask of a text, zeros would leave nothing to take a mean of.
     rows = np.ones((2, *estimator.input_shape_), dtype)
     processes = Processes(check_device(estimator.device))

@@ -1,6 +1,7 @@
 """Source classes weigh as the target seems to have them."""
 
 import warnings
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -22,11 +23,12 @@ from sktransfer import (
 )
 from sktransfer.adaptation._class_shares import (
     explained_by_shares,
+    left_by_shares,
     shares_differ,
     weights_by_target_shares,
 )
-from sktransfer.adaptation._class_weighting import ClassWeighting, TrustedShares
-from sktransfer.adaptation._some_rows import Looks, SomeRows
+from sktransfer.adaptation._class_weighting import ClassWeighting
+from sktransfer.adaptation._some_rows import Looks, Seen, SomeRows
 from sktransfer.datasets import make_shifted_moons
 from sktransfer.engine._run import Run
 
@@ -148,6 +150,33 @@ def test_what_shares_explain_is_that_of_plain_loops(source, target, weights, sha
         assert scaled == pytest.approx(explained, rel=1e-4, abs=1e-6)
 
 
+@given(
+    arrays(float, (6, 2), elements=entries),
+    arrays(float, (4, 2), elements=entries),
+    arrays(float, 6, elements=positive),
+    arrays(float, 3, elements=positive),
+)
+def test_what_shares_leave_is_that_of_plain_loops(source, target, weights, shares):
+    y, shares = np.arange(6) % 3, shares / shares.sum()
+    spread = 0.0
+    for column in range(2):
+        mean = sum(weights[i] * source[i, column] for i in range(6)) / sum(weights)
+        away = [(source[i, column] - mean) ** 2 for i in range(6)]
+        spread += sum(weights[i] * away[i] for i in range(6)) / sum(weights)
+    left = left_by_shares(source, y, weights, target, shares)
+    if spread > 1e-6:
+        gap = gap_by_loops(source, y, weights, target, shares)
+        assert left == pytest.approx(gap / spread, rel=1e-6, abs=1e-6)
+        scaled = left_by_shares(7 * source + 1, y, weights, 7 * target + 1, shares)
+        assert scaled == pytest.approx(left, rel=1e-4, abs=1e-6)
+
+
+def test_what_shares_leave_where_the_rows_of_the_source_are_all_the_same():
+    source, y, ones, shares = np.ones((3, 1)), np.arange(3), np.ones(3), np.array([0.5, 0.5, 0.0])
+    assert left_by_shares(source, y, ones, np.ones((2, 1)), shares) == 0
+    assert left_by_shares(source, y, ones, np.zeros((2, 1)), shares) == np.inf
+
+
 def test_shares_explain_all_of_a_gap_that_is_theirs_and_nothing_of_another():
     source, y, ones = np.array([[0.0], [1.0], [4.0]]), np.arange(3), np.ones(3)
     shares = np.array([0.5, 0.5, 0.0])
@@ -234,18 +263,25 @@ def test_where_shares_do_not_explain_the_gap_nothing_is_weighed():
     np.testing.assert_array_equal(*fits)
 
 
-def label_losses(y, answers, monkeypatch, class_weighting="auto", sure=0.7, in_source=None):
-    """Return those of six epochs, of which the target is looked at after one and after three."""
-    given = iter(answers)
+def label_losses(y, answers, monkeypatch, learned=None, sure=0.7, features=None, **params):
+    """Return those of six epochs, of which the target is looked at after one and after three.
 
-    def probabilities(*_):
-        return (1 - sure) / 3 + (sure - (1 - sure) / 3) * np.eye(4)[next(given)]
+    The source's rows are told as ``learned``; ``features`` are those of both domains.
+    """
+    given, learned = iter(answers), y if learned is None else learned
+    of_source, of_target = (np.ones((len(y), 1)),) * 2 if features is None else features
 
-    monkeypatch.setattr(Looks, "target_probabilities", probabilities)
-    learned = np.full(4, 0.25) if in_source is None else in_source
-    monkeypatch.setattr(TrustedShares, "_shares_in_source", lambda *_: learned)
+    def target(_):
+        probabilities = (1 - sure) / 3 + (sure - (1 - sure) / 3) * np.eye(4)[next(given)]
+        return Seen(of_target, np.log(probabilities))
+
+    seen = {"source": lambda _: Seen(of_source, np.eye(4)[learned]), "target": target}
+    for name, make in seen.items():
+        seen_once = cached_property(make)
+        seen_once.__set_name__(Looks, name)
+        monkeypatch.setattr(Looks, name, seen_once)
     X = np.random.default_rng(0).normal(size=(len(y), 2))
-    clf = DANNClassifier(class_weighting=class_weighting, max_epochs=6, random_state=0)
+    clf = DANNClassifier(max_epochs=6, random_state=0, **params)
     return clf.fit(X, y, X).history_[:, "label_loss"]
 
 
@@ -270,11 +306,51 @@ def test_the_source_stays_where_answers_tell_of_nothing_or_are_not_borne_out(
     as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
     assert drawn == as_they_are
     assert label_losses(y, [FEW, FEW], monkeypatch, sure=0.66) == as_they_are
-    # What is not learned yet is predicted nowhere: total variation from the answers .075, .175.
-    for unlearned, is_followed in (([0.85, 0.15, 0, 0], False), ([0.75, 0.25, 0, 0], True)):
-        drawn = label_losses(y, [FEW] * 4, monkeypatch, in_source=np.array(unlearned))
-        assert (drawn != as_they_are) == is_followed
     assert label_losses(y, [FEW, FEW, FEW, FEW], monkeypatch) != as_they_are
+
+
+@pytest.mark.parametrize(("n_wrong", "is_followed"), [(5, True), (6, False)])
+def test_answers_of_a_network_that_confuses_the_sources_classes_are_not_followed(
+    n_wrong, is_followed, monkeypatch
+):
+    y = np.arange(40) % 4
+    learned = np.where(np.arange(40) < n_wrong, (y + 1) % 4, y)
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, learned)
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert (drawn != as_they_are) == is_followed
+
+
+@pytest.mark.parametrize(("away", "is_followed"), [(0.316, True), (0.317, False)])
+def test_answers_for_rows_that_lie_far_from_the_source_are_not_followed(
+    away, is_followed, monkeypatch
+):
+    y = np.arange(40) % 4
+    feature = np.repeat([-1.0, 1.0], 20)[:, None]  # of variance 1, and 0 in the mean of each class
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, features=(feature, feature + away))
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert (drawn != as_they_are) == is_followed
+
+
+@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
+@pytest.mark.parametrize(("n_wrong", "is_drawn"), [(10, True), (11, False)])
+def test_shares_explain_nothing_to_a_network_that_confuses_the_sources_classes(
+    n_wrong, is_drawn, monkeypatch
+):
+    y = np.arange(40) % 4
+    learned = np.where(np.arange(40) < n_wrong, (y + 1) % 4, y)
+    features = np.eye(4)[y], np.eye(4)[FEW]
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, learned, features=features)
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert (drawn != as_they_are) == is_drawn
+
+
+@pytest.mark.parametrize("is_learned", [True, False])
+def test_a_class_that_is_not_learned_yet_is_not_taken_for_a_rare_one(is_learned, monkeypatch):
+    y = np.repeat(np.arange(4), [28, 4, 4, 4])
+    learned = y if is_learned else np.repeat([0, 1, 0, 2, 0, 3], [28, 4, 2, 2, 3, 1])
+    drawn = label_losses(y, [FEW] * 4, monkeypatch, learned)
+    as_they_are = label_losses(y, [], monkeypatch, class_weighting=None)
+    assert (drawn != as_they_are) == is_learned
 
 
 def test_from_the_second_look_on_the_source_has_the_shares_of_answers(monkeypatch):
@@ -409,24 +485,6 @@ def test_a_fit_that_diverges_at_the_end_of_an_epoch_is_told_by_its_loss():
     )
     with pytest.raises(ValueError, match=r"became (nan|inf) in .*Try a smaller learning_rate"):
         clf.fit(X, y, X_target)
-
-
-@pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")
-def test_what_is_seen_is_the_same_whether_or_not_features_were_asked_for(monkeypatch):
-    X, y, X_target, _ = partial(0)
-    n_looks = []
-
-    def weigh(self, net, seen):
-        alone = Looks(net, self.sampler)
-        assert seen.source.features.shape == (400, 100)
-        assert seen.target.features.shape == (200, 100)
-        np.testing.assert_array_equal(seen.source_classes(), alone.source_classes())
-        np.testing.assert_array_equal(seen.target_probabilities(), alone.target_probabilities())
-        n_looks.append(vars(alone).keys() & {"source", "target"})
-
-    monkeypatch.setattr(TrustedShares, "weigh", weigh)
-    DANNClassifier(max_epochs=3, random_state=0).fit(X, y, X_target)
-    assert n_looks == [set()] * 3
 
 
 @pytest.mark.filterwarnings("ignore:The predicted shares of the target:UserWarning")

@@ -123,6 +123,34 @@ def test_a_teacher_follows_weights_and_statistics_by_plain_loops():
     assert all(p.requires_grad for p in network.parameters())
 
 
+def test_a_teacher_follows_a_weight_that_layers_share_once():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    network[1].weight = network[0].weight
+    before = network[0].weight.detach().clone()
+    teacher = MovingAverage(network, 0.5)
+    with torch.no_grad():
+        network[0].weight.add_(1.0)
+    teacher.after_step(None)
+    torch.testing.assert_close(teacher.network[1].weight, before + 0.5)
+
+
+def test_a_teacher_follows_a_network_whose_state_holds_more_than_tensors():
+    class Extra(nn.Linear):
+        def get_extra_state(self):
+            return {"made": "by hand"}
+
+        def set_extra_state(self, state):
+            pass
+
+    network = Extra(2, 2)
+    teacher = MovingAverage(network, 0.5)
+    before = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    teacher.after_step(None)
+    torch.testing.assert_close(teacher.network.weight, before + 0.5)
+
+
 def test_a_teacher_goes_on_from_its_state():
     network = nn.Linear(3, 2)
     teacher = MovingAverage(network, 0.5)

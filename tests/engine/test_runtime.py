@@ -1,14 +1,16 @@
 """Process-wide state of torch is given back as it was found."""
 
+import contextlib
 import threading
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
-from sktransfer import DANNClassifier
+from sktransfer import DANNClassifier, TentAdapter
 from sktransfer.engine._runtime import PrivateGenerators, limited_threads
-from tests.test_common import dropout_body
+from tests.test_common import batch_norm_body, dropout_body
 
 CPU = torch.device("cpu")
 
@@ -63,6 +65,36 @@ def test_fit_and_predict_leave_generators_and_threads_as_found(domains):
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     assert before[2] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_taken_whatever_mode_the_caller_is_in(domains, mode):
+    X, y, X_target = domains
+
+    def learn(context):
+        clf = DANNClassifier(batch_norm_body, max_epochs=2, random_state=0, warm_start=True)
+        with context():
+            clf.fit(X, y, X_target)
+            clf.adapt(X_target, y)
+            assert torch.is_inference_mode_enabled() == (context is torch.inference_mode)
+            stream = TentAdapter(clf)
+            first = stream.adapt_predict_proba(X_target)
+        clf.fit(X, y, X_target)  # nothing that was made there stands in the way
+        return clf.predict_proba(X), first, stream.adapt_predict_proba(X_target)
+
+    for found, expected in zip(learn(mode), learn(contextlib.nullcontext), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_fits_are_the_same_where_tensors_are_made_elsewhere_by_default(domains):
+    X, y, X_target = domains
+    clf = DANNClassifier(dropout_body, max_epochs=2, random_state=0)
+    expected = clone(clf).fit(X, y, X_target).adapt(X_target, y).predict_proba(X)
+    with torch.device("meta"):
+        clf.fit(X, y, X_target)
+        clf.adapt(X_target, y)
+        assert torch.ones(1).is_meta
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
 
 
 def test_fits_in_two_threads_do_not_disturb_each_other(domains):

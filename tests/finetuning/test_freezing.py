@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from sktransfer.finetuning._freezing import freeze, order_layers, unfrozen_layers
 from sktransfer.network._probe import probe
@@ -55,6 +56,23 @@ def test_a_layer_that_is_used_twice_stands_where_it_is_used_first():
     layer = nn.Linear(4, 4)
     body = nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(4, 2))
     assert list(layers_of(body).weights) == ["0", "3"]
+
+
+def test_a_parametrized_weight_is_part_of_its_layer():
+    body = nn.Sequential(weight_norm(nn.Linear(4, 3)), nn.ReLU(), spectral_norm(nn.Linear(3, 2)))
+    assert list(layers_of(body).weights) == ["0", "2"]
+    assert len(list(layers_of(body).parameters(body, "0"))) == 3
+    root = weight_norm(nn.Linear(4, 3))
+    assert list(layers_of(root).weights) == [""]
+
+
+def test_layers_that_share_a_weight_change_together():
+    body = nn.Sequential(*(nn.Linear(4, 4) for _ in range(4)))
+    body[2].weight = body[0].weight
+    layers = layers_of(body)
+    assert layers.sharing_with(["2"], body) == ["0", "2"]
+    assert layers.sharing_with(["3"], body) == ["3"]
+    assert layers.sharing_with([], body) == []
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from sktransfer import FineTuneClassifier
-from sktransfer.finetuning import FrozenCache, HeldOut
+from sktransfer.finetuning import FrozenCache, HeldOut, Unfreezing
 from sktransfer.frozen._rows import StoredRows
 from sktransfer.frozen._store import RowStore
 from tests.frozen.bodies import Pairs, Residual
@@ -111,6 +112,53 @@ def test_held_out_rows_pass_once_too(task, count):
         early_stopping=HeldOut(fraction=0.2),
     ).fit(*task)
     assert count() == N_ROWS
+
+
+def tied():
+    torch.manual_seed(0)
+    body = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(4)))
+    body[2][0].weight = body[1][0].weight
+    return body.double()
+
+
+def parametrized():
+    torch.manual_seed(0)
+    layers = [weight_norm(nn.Linear(4, 6)), nn.Tanh(), spectral_norm(nn.Linear(6, 4)), nn.Tanh()]
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize("gradual", [False, True])
+@pytest.mark.parametrize(("body", "depth"), [(tied, 2), (tied, 3), (parametrized, 1)])
+def test_values_are_kept_of_what_does_not_change(task, tmp_path, body, depth, gradual):
+    def fit(**cache):
+        unfreezing = Unfreezing(gradual=gradual)
+        clf = fine_tune(body(), unfreeze_depth=depth, unfreezing=unfreezing, learning_rate=0.1)
+        clf.set_params(finetune_learning_rate=0.1, frozen_cache=FrozenCache(**cache))
+        return clf.fit(*task).predict_proba(task[0])
+
+    expected = fit(enabled=False)
+    for cache in ({}, {"memory": tmp_path}, {"memory": tmp_path}):
+        np.testing.assert_allclose(fit(**cache), expected, atol=1e-10)
+
+
+def test_a_weight_that_layers_share_takes_one_step(task):
+    clf = fine_tune(tied(), unfreeze_depth=3).fit(*task)
+    learned = [p for group in clf.net_.optimizer_.param_groups for p in group["params"]]
+    assert len({id(p) for p in learned}) == len(learned) == 2 + 5  # two of three layers share one
+
+
+def test_bfloat16_is_kept_in_memory_and_refused_on_disk(task, tmp_path):
+    backbone = body().bfloat16()
+    whole, cached = (
+        fine_tune(backbone, frozen_cache=FrozenCache(enabled=enabled)).fit(*task)
+        for enabled in (False, True)
+    )
+    np.testing.assert_array_equal(whole.predict_proba(task[0]), cached.predict_proba(task[0]))
+    stored = fine_tune(backbone, frozen_cache=FrozenCache(memory=tmp_path))
+    with pytest.raises(TypeError, match=r"bfloat16.*backbone\.float\(\)"):
+        stored.fit(*task)
+    with sklearn.config_context(working_memory=0), pytest.raises(TypeError, match="bfloat16"):
+        fine_tune(backbone).fit(*task)
 
 
 def test_a_fit_passes_few_rows_to_look_at_the_body(task):

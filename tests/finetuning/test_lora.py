@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from sktransfer import FineTuneClassifier
 from sktransfer.finetuning import FrozenCache, LoRA, SourceTraining
@@ -27,6 +28,13 @@ def test_missing_library_is_named_with_the_extra(task, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"pip install 'sktransfer\[lora\]'"):
         FineTuneClassifier(sequential().double(), **ADAPTED).fit(*task)
+
+
+def test_parametrized_layers_stay_as_they_are(task):
+    body = nn.Sequential(weight_norm(nn.Linear(4, 4)), nn.Tanh(), nn.Linear(4, 4)).double()
+    clf = FineTuneClassifier(body, unfreeze_depth="all", **ADAPTED).fit(*task)
+    assert clf.unfrozen_layers_ == ["2"]
+    torch.testing.assert_close(clf.backbone_[0].weight, body[0].weight)
 
 
 def test_layers_that_no_adapter_fits_are_an_error(task):

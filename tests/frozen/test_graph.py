@@ -185,6 +185,26 @@ def test_a_value_of_another_size_does_not_cross():
     assert "contiguous" not in graph.values
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_what_stands_in_the_body_is_no_value_of_the_rows(width):
+    class Scales(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, width), nn.Linear(width, width)
+            self.register_buffer("scale", torch.full((width,), 2.0))
+
+        def forward(self, X):
+            return self.second(self.first(X)) * self.scale
+
+    body = Scales().double().eval()
+    graph, layers = graph_of(body)
+    crossing = crossing_at(graph, layers, "second")
+    assert crossing == ["body_first"]
+    values = graph.frozen_part([INPUT], crossing)(X)
+    torch.testing.assert_close(graph.rest(crossing, training=False)(*values), body(X))
+
+
 def test_a_body_that_is_never_the_same_is_not_cut():
     class Noisy(nn.Linear):
         def forward(self, X):

@@ -35,6 +35,15 @@ def test_lazy_modules_are_made_ready_in_a_copy(lazy):
     assert any(nn.parameter.is_lazy(p) for p in lazy.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("where", ["given", "held", "made"])
+def test_scripted_modules_are_refused_by_name(where):
+    scripted = torch.jit.script(nn.Linear(3, 4))
+    made = {"given": scripted, "held": nn.Sequential(scripted), "made": lambda *_: scripted}
+    with pytest.raises(TypeError, match=r"feature_extractor is or holds a TorchScript module"):
+        make_module(made[where], "feature_extractor", ((3,),), nn.Identity)
+
+
 def test_token_bodies_get_integers():
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, size=(60, 7))
