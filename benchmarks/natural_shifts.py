@@ -64,22 +64,30 @@ def runs(args):
 
 
 def make_tables(path):
-    """Return Markdown: means of the lists, and of their tasks."""
+    """Return Markdown: means of the lists and their gains over the twin, then of each task."""
     lines = read(path)
     frame = pd.DataFrame([line["key"] for line in lines], columns=NAMES)
     frame["accuracy"] = [line["accuracy"] for line in lines]
     wide = frame.pivot_table(index=["list", "task"], columns="method", values="accuracy")
-    wide = wide.loc[[name for name in LISTS if name in wide.index]].dropna()
-    twin = wide["dann twin"]
-    of_lists = wide.groupby(level=0, sort=False).mean()
-    for method in [name for name in wide if name.startswith("dann") and name != "dann twin"]:
-        gains = (wide[method] - twin).groupby(level=0, sort=False)
-        counts = gains.agg(
-            lambda each: f"{each.min():+.2f}; {(each > 0.01).sum()}, {(each < -0.01).sum()}"
-        )
-        of_lists[f"{method}: least gain; tasks that gain, lose .01"] = counts
-    tables = (of_lists, wide)
-    return "\n\n".join(each.to_markdown(floatfmt=".3f") for each in tables)
+    order = [name for name in LISTS if name in wide.index]
+    means = wide.groupby(level=0).mean().loc[order]
+    tables = [means[[name for name in METHODS if name in means]]]
+    for method in (name for name in wide if f"{name.partition(' ')[0]} twin" in wide):
+        gains = (wide[method] - wide[f"{method.partition(' ')[0]} twin"]).groupby(level=0)
+        if not method.endswith("twin"):
+            counts = {"gain": gains.mean(), "least": gains.min(), "most": gains.max()}
+            for name, counted in (("gain .01", 1), ("lose .01", -1)):
+                counts[name] = gains.agg(lambda each, sign=counted: int((sign * each > 0.01).sum()))
+            tables.append(pd.DataFrame(counts).loc[order].rename_axis(method))
+    there = wide["dann twin"].index.get_level_values(0) != "back"
+    ways = {"there": wide[there].droplevel(0), "back": wide.drop(index=wide[there].index)}
+    ways["back"] = ways["back"].droplevel(0)
+    tasks = pd.concat(
+        {way: each[["logistic", "dann twin", "dann"]] for way, each in ways.items()}, axis=1
+    )
+    tasks.columns = [f"{method}, {way}" for way, method in tasks]
+    tasks = tasks.loc[[shift.name for shift in FIRST + SECOND if shift.name in tasks.index]]
+    return "\n\n".join(each.to_markdown(floatfmt=".3f") for each in [*tables, tasks])
 
 
 def main():
