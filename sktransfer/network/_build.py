@@ -35,6 +35,7 @@ def make_module(
     given: nn.Module | Builder | None, name: str, arguments: tuple[Any, ...], default: Builder
 ) -> nn.Module:
     """Copy the user's module, or call the user's (or the default) function for one."""
+    call = f"{name}({', '.join(map(repr, arguments))})"
     if isinstance(given, nn.Module):
         if any(parameter.is_meta for parameter in given.parameters()):
             raise ValueError(
@@ -42,8 +43,7 @@ def make_module(
                 f"{name}.to_empty(device='cpu'), then those to start at."
             )
         _refuse_scripted(given, name)
-        return copy.deepcopy(given)
-    call = f"{name}({', '.join(map(repr, arguments))})"
+        return _copied(given, name, call)
     try:
         module = (default if given is None else given)(*arguments)
     except Exception as error:
@@ -63,6 +63,17 @@ def make_module(
     if given is None:
         module.is_default = True  # type: ignore[assignment]
     return module
+
+
+def _copied(given: nn.Module, name: str, call: str) -> nn.Module:
+    try:
+        return copy.deepcopy(given)
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be copied, and fit learns on a copy: {str(error).rstrip('.')}. Often "
+            "it keeps what an earlier pass made (then delete that), or a lock or an open file. "
+            f"Otherwise give a callable that makes the module; it is called as {call}."
+        ) from error
 
 
 def _refuse_scripted(module: nn.Module, name: str) -> None:

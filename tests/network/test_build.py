@@ -44,6 +44,25 @@ def test_scripted_modules_are_refused_by_name(where):
         make_module(made[where], "feature_extractor", ((3,),), nn.Identity)
 
 
+class Remembers(nn.Linear):
+    """Keeps what it made, as for a look at attention."""
+
+    def forward(self, X):
+        self.made = super().forward(X)
+        return self.made
+
+
+def test_a_module_that_cannot_be_copied_is_named_and_may_be_made_by_a_callable():
+    def make(shape=(3,)):
+        module = Remembers(*shape, 4)
+        module(torch.ones(2, *shape))
+        return module
+
+    with pytest.raises(ValueError, match=r"body cannot be copied.*called as body\(\(3,\)\)"):
+        make_module(make(), "body", ((3,),), nn.Identity)
+    assert isinstance(make_module(make, "body", ((3,),), nn.Identity), Remembers)
+
+
 def test_token_bodies_get_integers():
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, size=(60, 7))
