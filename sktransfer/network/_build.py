@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .._warning import warn
+from ._batch_norm import batch_norms
 from ._old_classifier import warn_of_old_classifier
 from ._probe import Probe, probe
 
@@ -197,6 +198,7 @@ def make_body(
     probed = probe_as(row_types(body, X.dtype, default), body, name, X)
     if given is not None:
         warn_of_old_classifier(body, probed, name)
+        _warn_of_batch_dependence(body, name)
     return body, probed
 
 
@@ -258,6 +260,7 @@ def make_head(
             f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
         )
     _warn_of_activation(head, name)
+    _warn_of_batch_dependence(head, name)
     return head
 
 
@@ -268,4 +271,14 @@ def _warn_of_activation(head: nn.Module, name: str) -> None:
         warn(
             f"{name} ends in {type(last).__name__}, and the loss applies another to what it gives: "
             "it will learn little. Leave the last activation out, a head gives logits."
+        )
+
+
+def _warn_of_batch_dependence(module: nn.Module, name: str) -> None:
+    """Warn of layers that predict, too, by the rows that happen to be together."""
+    if any(not norm.track_running_stats for norm in batch_norms(module)):
+        warn(
+            f"{name} normalises by the batch in predict, too (track_running_stats=False): what is "
+            "said of a row depends on the rows beside it, and one row by itself is refused. Make "
+            "the layers with track_running_stats=True, which keeps the target's statistics."
         )
