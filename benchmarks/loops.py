@@ -24,7 +24,7 @@ from sktransfer.adaptation._mcd import discrepancy
 from sktransfer.adaptation._target_losses import class_confusion, entropy
 from sktransfer.fewshot._heads import class_means, similarities
 from sktransfer.layers import scale_gradient
-from sktransfer.multitask._weighting import project_conflicts
+from sktransfer.multitask._gradients import project_conflicts
 
 N, WIDTH, BATCH, EPOCHS = 600, 20, 64, 30
 RNG = np.random.default_rng(0)

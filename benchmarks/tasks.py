@@ -2,7 +2,8 @@
 
 ``python benchmarks/tasks.py FOLDER school`` prints a table of linear models; FOLDER holds
 school.npz. ``python benchmarks/tasks.py FOLDER networks FILE`` prints one of networks on the same
-splits, with their defaults; runs that FILE has already are not repeated.
+splits, with their defaults; runs that FILE has already are not repeated. ``python
+benchmarks/tasks.py FOLDER strengths`` prints R^2 of a strength of 1 and of the chosen one.
 """
 
 import sys
@@ -13,7 +14,8 @@ import numpy as np
 import sklearn
 from _resumable import run_missing, table
 from sklearn.base import clone
-from sklearn.linear_model import RidgeCV
+from sklearn.datasets import load_diabetes, make_friedman1, make_regression
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -116,5 +118,68 @@ def school(folder):
         )
 
 
+def two_tasks(X, y, seed, n_labels=30):
+    """Return each row's task, of two drawn at random, and rows with labels and without."""
+    order = np.random.default_rng(seed).permutation(len(X))
+    task, half = np.zeros(len(X), int), len(X) // 2
+    task[order[:half]] = 1
+    train = np.concatenate([order[:n_labels], order[half : half + n_labels]])
+    return task, train, np.setdiff1d(order, train)
+
+
+def few_of_each(task, seed, n_rows=10):
+    """Return so many rows of each task, and the others."""
+    order = np.random.default_rng(seed).permutation(len(task))
+    few = np.concatenate([np.flatnonzero(task[order] == one)[:n_rows] for one in np.unique(task)])
+    return order[few], np.delete(order, few)
+
+
+def strengths(folder):
+    """Show explained variance of a strength of 1, of the chosen one, and of other models."""
+    pupils, scores, schools = read_schools(folder)
+    problems = {
+        "linear": lambda seed: make_regression(
+            600, 20, n_informative=10, noise=20, random_state=seed
+        ),
+        "curved": lambda seed: make_friedman1(600, random_state=seed),
+        "diabetes": lambda seed: load_diabetes(return_X_y=True),
+    }
+    tables = {
+        f"{name}, 2 tasks of 30": [(*make(s), *two_tasks(*make(s), s)) for s in SEEDS]
+        for name, make in problems.items()
+    }
+    for name, drawn in (("10 pupils", few_of_each), ("three quarters", None)):
+        tables[f"schools, {name}"] = [
+            (pupils, scores, schools, *(drawn(schools, s) if drawn else split(scores, s)))
+            for s in SEEDS[:3]
+        ]
+    for name, draws in tables.items():
+        found = {}
+        for X, y, task, train, test in draws:
+            X = StandardScaler().fit(X[train]).transform(X)
+            alone = np.full(len(test), y[train].mean())
+            for one in np.unique(task[test]):
+                of_task = train[task[train] == one]
+                if len(of_task):
+                    here = task[test] == one
+                    alone[here] = Ridge().fit(X[of_task], y[of_task]).predict(X[test][here])
+            found.setdefault("Ridge() for each", []).append(explained(y[test], alone))
+            for label, model in {
+                "one RidgeCV": RidgeCV(np.logspace(-3, 4, 22)),
+                "MeanRegularizedRegressor()": MeanRegularizedRegressor(),
+                "strength 1": TaskRelationshipRegressor(1.0),
+                "chosen": TaskRelationshipRegressor(),
+            }.items():
+                tasks = {} if label == "one RidgeCV" else {"task": task[train]}
+                to_predict = {} if label == "one RidgeCV" else {"task": task[test]}
+                model.fit(X[train], y[train], **tasks)
+                score = explained(y[test], model.predict(X[test], **to_predict))
+                found.setdefault(label, []).append(score)
+        for label, values in found.items():
+            print(f"{name:28} {label:28} {np.mean(values):.3f} ({np.std(values):.3f})", flush=True)
+
+
 if __name__ == "__main__":
-    {"school": school, "networks": networks}[sys.argv[2]](Path(sys.argv[1]), *sys.argv[3:])
+    {"school": school, "networks": networks, "strengths": strengths}[sys.argv[2]](
+        Path(sys.argv[1]), *sys.argv[3:]
+    )

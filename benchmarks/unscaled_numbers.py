@@ -3,8 +3,8 @@
     python benchmarks/unscaled_numbers.py
 
 Random halves of scikit-learn's diabetes patients (R^2) and wines (accuracy), standardised and then
-moved or scaled alike in both domains: mean of three seeds on the second half, and whether `fit`
-warned.
+moved or scaled alike in both domains: mean and standard deviation of three seeds on the second
+half, and whether `fit` warned.
 """
 
 import warnings
@@ -54,5 +54,6 @@ if __name__ == "__main__":
             rows = change(StandardScaler().fit_transform(X))
             found = [score(model, rows, y, seed) for seed in SEEDS]
             told = "warns" if all(told for _, told in found) else ""
-            mean = np.mean([value for value, _ in found])
-            print(f"{type(model).__name__:20} {name:32} {mean:6.2f} {told}", flush=True)
+            values = [value for value, _ in found]
+            shown = f"{np.mean(values):6.2f} ({np.std(values):.2f})"
+            print(f"{type(model).__name__:20} {name:32} {shown} {told}", flush=True)

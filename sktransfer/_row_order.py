@@ -10,18 +10,24 @@ import numpy as np
 ROWS_AT_ONCE = 4096
 
 
+def project_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
+    """Return the rows' projections on a random direction; what is missing counts as 0."""
+    n_columns = int(np.prod(X.shape[1:]))
+    direction = random_state.normal(size=n_columns)
+    parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, X.shape[0], ROWS_AT_ONCE)]
+    projected = [_project(part.reshape(part.shape[0], n_columns), direction) for part in parts]
+    return np.concatenate(projected)
+
+
 def order_rows(X: Any, random_state: np.random.RandomState) -> np.ndarray:
     """Return an order of rows that is that of their contents: their projection at random.
 
-    What is missing counts as 0. Rows that are read when needed keep the order they have.
+    Rows that are read when needed keep the order they have.
     """
-    n_columns = int(np.prod(X.shape[1:]))
-    direction = random_state.normal(size=n_columns)
     if not hasattr(X, "reshape"):
+        random_state.normal(size=int(np.prod(X.shape[1:])))  # as many draws as for any others
         return np.arange(X.shape[0])
-    parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, X.shape[0], ROWS_AT_ONCE)]
-    projected = [_project(part.reshape(part.shape[0], n_columns), direction) for part in parts]
-    return np.argsort(np.concatenate(projected), kind="stable")
+    return np.argsort(project_rows(X, random_state), kind="stable")
 
 
 def _project(rows: Any, direction: np.ndarray) -> np.ndarray:

@@ -64,9 +64,10 @@ def boost_target(
     weights = weights.copy()
     total = weights[n_source:].sum()
     used = np.flatnonzero(weights)  # rows that weigh nothing teach nothing
+    learned, of_target = (X[used], y[used]), (X[n_source:], y[n_source:])  # copied once
     for _ in range(n_rounds):
-        learner = fit_round(estimator, X[used], y[used], weights[used], random_state)
-        relative = relative_errors(y[n_source:], learner.predict(X[n_source:]))
+        learner = fit_round(estimator, *learned, weights[used], random_state)
+        relative = relative_errors(of_target[1], learner.predict(of_target[0]))
         error, odds = odds_of_error(relative, weights[n_source:])
         if error >= 0.5 and fitted:
             break
@@ -101,8 +102,8 @@ class TwoStageTrAdaBoostRegressor(MedianOfRoundsMixin, BaseTrAdaBoost):
     n_steps : int, default=10
         Steps ``S``.
     n_folds : int, default=5
-        Folds of the target's rows. A fit takes about ``n_steps n_estimators (n_folds + 1)`` fits
-        of the estimator.
+        Folds of the target's rows. A fit takes about ``n_steps n_estimators n_folds`` fits of the
+        estimator.
     random_state : int, RandomState instance or None, default=None
         Seeds the rounds' estimators, draws and folds.
 
@@ -129,6 +130,12 @@ class TwoStageTrAdaBoostRegressor(MedianOfRoundsMixin, BaseTrAdaBoost):
     -----
     The target needs values for the rows that are to teach; rows without are not used. Without a
     target, the plain estimator is fitted.
+
+    A tree looks at every column, and about 500 are fitted: with 340 rows of 1,000 columns that took
+    38 seconds, and of 20,000, where one takes 2, it is a quarter of an hour. With
+    ``DecisionTreeRegressor(max_depth=6, max_features="sqrt")``, which draws columns, it was 2 and
+    12 seconds (R^2 .74 and .59 became .78 and .71 in two draws of 1,000 columns); with `Ridge` of
+    20,000 columns 10.
 
     The rows that are furthest off count most, so noise counts, too: on noisy values of diabetes
     patients, with 40 of the target and no shift, R^2 of the default trees was

@@ -52,6 +52,22 @@ class BaseLinearTasks(AtomicFitMixin, BaseEstimator):
     def _relate(self, solve: Solve, n_tasks: int) -> np.ndarray:
         """Return the coefficients (n_coefficients, n_tasks), and set what relates the tasks."""
 
+    @abstractmethod
+    def _losses(self, rows, y: np.ndarray, code: int) -> np.ndarray:
+        """Return the loss of each row of a task, whose labels are in `y`."""
+
+    def _held_out_loss(self, source: Domain, labels: TaskLabels, held_out: np.ndarray) -> float:
+        """Return the sum of the losses of those rows, weighed."""
+        weights = np.ones(len(source)) if source.sample_weight is None else source.sample_weight
+        loss = 0.0
+        for code in range(len(labels.names)):
+            rows = labels.rows_of(code)
+            kept = held_out[rows]
+            if kept.any():
+                y, rows = labels.labels_of(code)[kept], rows[kept]
+                loss += float(weights[rows] @ self._losses(source.X[rows], y, code))
+        return loss
+
     def _check_tasks(self, X, y, task, sample_weight) -> tuple[Domain, TaskLabels]:
         return check_tasks(self, X, y, task, sample_weight, dtype=FLOATS)
 
@@ -114,6 +130,9 @@ class BaseLinearTaskRegressor(TaskRegressorMixin, BaseLinearTasks):
     def _answer(self, rows, code: int) -> np.ndarray:
         return safe_sparse_dot(rows, self.coef_[code]) + self.intercept_[code]
 
+    def _losses(self, rows, y: np.ndarray, code: int) -> np.ndarray:
+        return (y - self._answer(rows, code)) ** 2
+
 
 class BaseLinearTaskClassifier(TaskClassifierMixin, BaseLinearTasks):
     """Logistic loss, of more than two classes by softmax."""
@@ -150,6 +169,12 @@ class BaseLinearTaskClassifier(TaskClassifierMixin, BaseLinearTasks):
         own = self._has_class[code]
         logits = safe_sparse_dot(rows, self.coef_[code, own].T, dense_output=True)
         return softmax(logits + self.intercept_[code, own], axis=1)
+
+    def _losses(self, rows, y: np.ndarray, code: int) -> np.ndarray:
+        number = {label: k for k, label in enumerate(self.task_classes_[code].tolist())}
+        drawn = np.array([number[label] for label in y.tolist()])
+        probabilities = self._answer(rows, code)[np.arange(len(y)), drawn]
+        return -np.log(np.maximum(probabilities, np.finfo(float).tiny))
 
 
 def key(label: Any) -> tuple[bool, Any]:

@@ -44,6 +44,15 @@ class TaskLabels:
     has_label: np.ndarray | None
     layout: str
 
+    def groups(self) -> np.ndarray:
+        """Return numbers, alike for rows that have labels in the same tasks, shape (n_rows,)."""
+        if self.codes is not None:
+            return self.codes
+        if self.has_label is None:
+            return np.zeros(len(self.y), dtype=int)
+        _, groups = np.unique(~self.has_label, axis=0, return_inverse=True)
+        return groups.ravel()
+
     def rows_of(self, code: int) -> np.ndarray:
         """Return the numbers of the rows that have a label in a task."""
         if self.codes is not None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .._warning import warn
+from ._batch_norm import batch_norms
 from ._old_classifier import warn_of_old_classifier
 from ._probe import Probe, probe
 
@@ -35,6 +36,7 @@ def make_module(
     given: nn.Module | Builder | None, name: str, arguments: tuple[Any, ...], default: Builder
 ) -> nn.Module:
     """Copy the user's module, or call the user's (or the default) function for one."""
+    call = f"{name}({', '.join(map(repr, arguments))})"
     if isinstance(given, nn.Module):
         if any(parameter.is_meta for parameter in given.parameters()):
             raise ValueError(
@@ -42,8 +44,7 @@ def make_module(
                 f"{name}.to_empty(device='cpu'), then those to start at."
             )
         _refuse_scripted(given, name)
-        return copy.deepcopy(given)
-    call = f"{name}({', '.join(map(repr, arguments))})"
+        return _copied(given, name, call)
     try:
         module = (default if given is None else given)(*arguments)
     except Exception as error:
@@ -63,6 +64,17 @@ def make_module(
     if given is None:
         module.is_default = True  # type: ignore[assignment]
     return module
+
+
+def _copied(given: nn.Module, name: str, call: str) -> nn.Module:
+    try:
+        return copy.deepcopy(given)
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be copied, and fit learns on a copy: {str(error).rstrip('.')}. Often "
+            "it keeps what an earlier pass made (then delete that), or a lock or an open file. "
+            f"Otherwise give a callable that makes the module; it is called as {call}."
+        ) from error
 
 
 def _refuse_scripted(module: nn.Module, name: str) -> None:
@@ -186,6 +198,7 @@ def make_body(
     probed = probe_as(row_types(body, X.dtype, default), body, name, X)
     if given is not None:
         warn_of_old_classifier(body, probed, name)
+        _warn_of_batch_dependence(body, name)
     return body, probed
 
 
@@ -247,6 +260,7 @@ def make_head(
             f"{tuple(features.shape)}; it must give {wanted}, logits without a final activation."
         )
     _warn_of_activation(head, name)
+    _warn_of_batch_dependence(head, name)
     return head
 
 
@@ -257,4 +271,14 @@ def _warn_of_activation(head: nn.Module, name: str) -> None:
         warn(
             f"{name} ends in {type(last).__name__}, and the loss applies another to what it gives: "
             "it will learn little. Leave the last activation out, a head gives logits."
+        )
+
+
+def _warn_of_batch_dependence(module: nn.Module, name: str) -> None:
+    """Warn of layers that predict, too, by the rows that happen to be together."""
+    if any(not norm.track_running_stats for norm in batch_norms(module)):
+        warn(
+            f"{name} normalises by the batch in predict, too (track_running_stats=False): what is "
+            "said of a row depends on the rows beside it, and one row by itself is refused. Make "
+            "the layers with track_running_stats=True, which keeps the target's statistics."
         )

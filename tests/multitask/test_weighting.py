@@ -13,19 +13,22 @@ from torch import nn
 from sktransfer.data._domain import Domain
 from sktransfer.multitask import MultiTaskRegressor
 from sktransfer.multitask._deep import initial_losses, n_labels
+from sktransfer.multitask._gradients import (
+    LEAST_WEIGHT,
+    WEIGHTS_RATE,
+    balance_gradients,
+    loss_of_gradients,
+    project_conflicts,
+    sum_of_products,
+    widest_type,
+)
 from sktransfer.multitask._heads import head_penalty, make_heads
 from sktransfer.multitask._several import SeveralClassifications, SeveralRegressions
 from sktransfer.multitask._weighting import (
-    LEAST_WEIGHT,
-    WEIGHTS_RATE,
     GradNormStep,
     PCGradStep,
     ProjectedWeights,
-    balance_gradients,
-    loss_of_gradients,
     mean_losses,
-    project_conflicts,
-    sum_of_products,
     uncertainty_loss,
 )
 
@@ -141,14 +144,23 @@ def test_losses_of_tasks_sum_to_the_mean_loss_of_labels():
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.5]))
 
 
-def test_products_of_gradients_are_summed_over_parameters():
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_products_of_gradients_are_summed_over_parameters(dtype, rtol):
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(3, 2, 2)), rng.normal(size=(3, 5))]
     expected = [
         [sum((part[i] * part[j]).sum() for part in parts) for j in range(3)] for i in range(3)
     ]
-    found = sum_of_products(map(torch.from_numpy, parts), 3, torch.device("cpu"))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+    found = sum_of_products(map(torch.from_numpy, parts), 3, torch.device("cpu"), dtype)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=rtol)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("cpu", torch.float64), ("cuda", torch.float64), ("mps", torch.float32)]
+)
+def test_products_have_the_digits_that_the_device_knows(device, dtype):
+    assert widest_type(torch.device(device)) == dtype
 
 
 def test_labels_are_counted_as_their_rows_weigh():

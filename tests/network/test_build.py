@@ -1,5 +1,7 @@
 """How bodies and heads are made, in which type rows reach them, and how fast they learn."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,37 @@ def test_scripted_modules_are_refused_by_name(where):
     made = {"given": scripted, "held": nn.Sequential(scripted), "made": lambda *_: scripted}
     with pytest.raises(TypeError, match=r"feature_extractor is or holds a TorchScript module"):
         make_module(made[where], "feature_extractor", ((3,),), nn.Identity)
+
+
+@pytest.mark.parametrize("tracks", [True, False])
+def test_predictions_by_the_rows_beside_are_told(domains, tracks):
+    X, y, X_target = domains
+    norm = nn.BatchNorm1d(4, track_running_stats=tracks)
+    clf = DANNClassifier(nn.Sequential(nn.Linear(4, 4), norm).double(), max_epochs=1)
+    told = pytest.warns(UserWarning, match="feature_extractor normalises by the batch in predict")
+    with contextlib.nullcontext() if tracks else told:
+        clf.fit(X, y, X_target)
+    apart = np.vstack([clf.predict_proba(X[:2]), clf.predict_proba(X[2:5])])
+    assert np.allclose(apart, clf.predict_proba(X[:5]), atol=1e-12) == tracks
+
+
+class Remembers(nn.Linear):
+    """Keeps what it made, as for a look at attention."""
+
+    def forward(self, X):
+        self.made = super().forward(X)
+        return self.made
+
+
+def test_a_module_that_cannot_be_copied_is_named_and_may_be_made_by_a_callable():
+    def make(shape=(3,)):
+        module = Remembers(*shape, 4)
+        module(torch.ones(2, *shape))
+        return module
+
+    with pytest.raises(ValueError, match=r"body cannot be copied.*called as body\(\(3,\)\)"):
+        make_module(make(), "body", ((3,),), nn.Identity)
+    assert isinstance(make_module(make, "body", ((3,),), nn.Identity), Remembers)
 
 
 def test_token_bodies_get_integers():

@@ -13,7 +13,12 @@ from sklearn.preprocessing import StandardScaler
 from sktransfer import TargetDomain, make_transfer_pipeline
 from sktransfer._row_order import make_folds
 from sktransfer.parameters import PriorTransferClassifier
-from sktransfer.parameters._prior_logistic import log_losses, spread_prior
+from sktransfer.parameters._logistic import (
+    log_losses,
+    logistic_deviations,
+    spread_prior,
+    to_row_space,
+)
 
 
 def make_data(seed=0, n_classes=2, n_target=30):
@@ -57,16 +62,18 @@ def test_no_step_lowers_the_objective(n_classes, shrink_intercept):
             clf.intercept_ -= size * steps[1]
 
 
-@pytest.mark.parametrize("n_target", [2, 30])
+@pytest.mark.parametrize("n_target", [2, 30, 100, 101])
 def test_strength_is_that_of_the_least_loss_of_rows_held_out(n_target):
     X, y, X_target, y_target = make_data(n_target=n_target)
     clf = PriorTransferClassifier(random_state=0).fit(X, y, X_target, y_target)
     size = np.mean([row @ row for row in X_target])
     strengths = [*(np.logspace(-4, 2, 7) * size), np.inf]
-    losses = []
+    folds, losses = np.arange(n_target)[:, np.newaxis], []
+    if n_target > 100:
+        folds = make_folds(X_target, y_target, 10, np.random.RandomState(0))
     for strength in strengths:
         loss = 0.0
-        for fold in make_folds(X_target, y_target, 5, np.random.RandomState(0)):
+        for fold in folds:
             rest = np.setdiff1d(np.arange(n_target), fold)
             model = PriorTransferClassifier(strength=strength)
             model.fit(X, y, X_target[rest], y_target[rest])
@@ -74,6 +81,61 @@ def test_strength_is_that_of_the_least_loss_of_rows_held_out(n_target):
                 loss -= np.log(model.predict_proba(row[np.newaxis])[0, label])
         losses.append(loss)
     assert clf.strength_ == pytest.approx(strengths[np.argmin(losses)])
+
+
+def test_few_rows_leave_nothing_to_chance():
+    X, y, X_target, y_target = make_data(n_target=100)
+    first, second = (PriorTransferClassifier().fit(X, y, X_target, y_target) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    shuffled = np.random.default_rng(0).permutation(100)
+    third = PriorTransferClassifier().fit(X, y, X_target[shuffled], y_target[shuffled])
+    assert third.strength_ == pytest.approx(first.strength_)
+
+
+def test_rows_that_weigh_nothing_are_not_held_out():
+    X, y, X_target, y_target = make_data()
+    clf = PriorTransferClassifier(LogisticRegression().fit(X, y))
+    some = np.arange(30) % 3 > 0
+    weighed = clf.fit(X_target, y_target, sample_weight=some).predict_proba(X)
+    assert np.isfinite(clf.strength_)
+    alone = clf.fit(X_target[some], y_target[some]).predict_proba(X)
+    np.testing.assert_array_equal(weighed, alone)
+    single = clf.fit(X_target, y_target, sample_weight=np.arange(30) == 0)
+    assert np.isinf(single.strength_)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("strength", [0.01, 1.0, np.inf])
+@pytest.mark.parametrize("shrink_intercept", [False, True])
+def test_a_start_elsewhere_leads_to_the_same(n_classes, strength, shrink_intercept):
+    X, codes, _, _ = make_data(n_classes=n_classes)
+    rng, n_outputs = np.random.default_rng(1), 1 if n_classes == 2 else 3
+    prior, start = ((rng.normal(size=(n_outputs, 3)), rng.normal(size=n_outputs)) for _ in "ab")
+    arguments = X, codes, np.full(200, 1 / 200), prior, strength, shrink_intercept
+    fits = logistic_deviations(*arguments), logistic_deviations(*arguments, start)
+    logits = [X @ coef.T + intercept for coef, intercept in fits]
+    if n_classes == 3:  # what is added to all changes no probability
+        logits = [each - each.mean(axis=1, keepdims=True) for each in logits]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+
+
+@given(st.integers(0, 1000), st.sampled_from([np.asarray, sparse.csr_matrix]))
+@settings(max_examples=15)
+def test_in_the_span_of_the_rows_all_is_learned_alike(seed, form):
+    rng = np.random.default_rng(seed)
+    X, codes, coef = rng.normal(size=(6, 9)), rng.integers(0, 3, 6), rng.normal(size=(3, 9))
+    X[5] = X[4] - X[3]
+    rows, short = to_row_space(form(X), coef)
+    assert rows.shape == (6, 6)
+    np.testing.assert_allclose(rows @ short.T, X @ coef.T, atol=1e-10)
+    some, shares = np.arange(5), np.full(5, 0.2)
+    arguments = codes[some], shares
+    wide = logistic_deviations(X[some], *arguments, (coef, np.zeros(3)), 0.1, True)
+    narrow = logistic_deviations(rows[some], *arguments, (short, np.zeros(3)), 0.1, True)
+    np.testing.assert_allclose(rows @ narrow[0].T + narrow[1], X @ wide[0].T + wide[1], atol=1e-5)
+    left = to_row_space(X.T, short)
+    assert left[0].shape == (9, 6)
+    assert left[1] is short
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
