@@ -3,8 +3,8 @@
     python docs/draw_which_method.py
 
 What it says was measured: RESULTS_FAMILY.md, RESULTS_CLASS_SETS.md, RESULTS_TARGET_LABELS.md,
-RESULTS_IMAGES.md and RESULTS_NATURAL.md in benchmarks/, and the guide's page on label shift. The picture is as wide as a
-telephone's screen, 390 points.
+RESULTS_IMAGES.md and RESULTS_NATURAL.md in benchmarks/, and the guide's page on label shift. The
+picture is as wide as a telephone's screen, 390 points.
 """
 
 from pathlib import Path
