@@ -50,8 +50,7 @@ QUESTIONS = [
 ]
 LAST = (
     "DANNClassifier",
-    "of 52 tables 27 gain .01, 9 lose it: whichever it is,\n"
-    "compare it with its source_only()",
+    "of 52 tables 27 gain .01, 9 lose it: whichever it is,\ncompare it with its source_only()",
 )
 WIDTH, ROW, INK, ASKED, TAKEN = 3.9, 0.98, "#1b2a3a", "#e8eef5", "#fff3d6"
 
