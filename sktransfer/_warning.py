@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-# Whose lines say nothing of what the user did.
-IN_BETWEEN = frozenset({"sktransfer", "sklearn", "skorch", "joblib", "torch"})
+# Whose lines say nothing of what the user did; contextlib calls functions that it decorates.
+IN_BETWEEN = frozenset({"sktransfer", "sklearn", "skorch", "joblib", "torch", "contextlib"})
 
 _is_quiet: ContextVar[bool] = ContextVar("_is_quiet", default=False)
 
