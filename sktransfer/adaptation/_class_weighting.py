@@ -44,9 +44,10 @@ LEAST_SETTLED = 0.875
 # And where the greatest probability of a row is so much in the mean, the second time.
 LEAST_SURE = 2 / 3
 
-# And where shares leave no more of a gap than this, in variances of the source's features: what
-# lies farther off is outside of all that the source tells, however sure the answers are.
-MOST_LEFT = 0.1
+# And where the gap that shares leave, in variances of the source's features, is no more than this
+# of the total variation between the shares: more is a shift of what rows are like, not of how often
+# they come, and then rows are taken for another class however sure the answers are.
+MOST_LEFT = 2 / 3
 
 # Shares of the source's rows that are predicted right, too, where shares explain the gap or are
 # followed without: where classes run into each other, the share of one that is predicted follows
@@ -233,13 +234,14 @@ class TrustedShares(ExplainingShares):
         in_source = class_shares(source.classes, weights, n_classes)
         shares = [class_shares(each, ones, n_classes) for each in (self.early, target.classes)]
         left = left_by_shares(source.features, y, weights, target.features, shares[-1])
+        variation = np.abs(shares[-1] - own).sum() / 2
         return bool(
             all(shares_differ(of, each, n_rows) for each in shares for of in (own, in_source))
             and np.mean(target.classes == self.early) >= LEAST_SETTLED
             and target.probabilities.max(axis=1).mean() >= LEAST_SURE
             and not any((each[own * n_rows >= LEAST_CLASS_ROWS] == 0).any() for each in shares)
             and np.average(source.classes == y, weights=weights) >= RIGHT_TO_FOLLOW
-            and left <= MOST_LEFT
+            and left <= MOST_LEFT * variation
         )
 
     def _follow(self, target: Seen, weight: float) -> None:
