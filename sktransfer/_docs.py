@@ -96,9 +96,9 @@ class_weighting : {"auto", "target"} or None, default={class_weighting}
     rows have to keep their class, with a mean greatest probability of two thirds the second time;
     and no class of which ten rows are expected may have none. Seven of eight rows of the source
     have to be predicted right, and the shares may leave no gap that is large beside them,
-    ``||m_T - sum_k e_k m_k||^2 / sum_j v_j <= 1/3 sum_k |e_k - p_k|`` with the mean features ``m_T``
-    of the target and ``m_k`` of the source's classes, and the variances ``v_j`` of the source's
-    features; for this one ``e_k`` are those of the second time. From then on classes of the source
+    ``||m_T - sum_k e_k m_k||^2 / sum_j v_j <= 1/3 sum_k |e_k - p_k|`` for the ``e_k`` of the second
+    time, with the mean features ``m_T`` of the target and ``m_k`` of the source's classes, and the
+    variances ``v_j`` of the source's features. From then on classes of the source
     have the shares ``(1 - w) e_k + w q_k``, with the shares ``q_k`` of the present predictions and
     ``w = 2 / (1 + exp(-10 p)) - 1`` at progress ``p`` (a row more counted of each class).
     Before each epoch from a twentieth to three twentieths of them all it also looks whether
