@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _family_tables import twin_of
 from _natural_lists import FIRST, SECOND
 from _resumable import read, record_missing
 from holds import METHODS as KINDS
@@ -25,9 +26,6 @@ from sklearn.preprocessing import StandardScaler
 MOST_ROWS = 600
 LISTS = {"first": FIRST, "second": SECOND, "back": [shift.back() for shift in FIRST + SECOND]}
 METHODS = ("logistic", "dann twin", "dann unweighted", "dann")
-TWINS = dict.fromkeys(("dann", "cdan", "vada", "confusion"), "dann twin")
-TWINS |= dict.fromkeys(("mcc", "jdot", "shot", "dan", "jan", "mcd"), "mcc twin")
-TWINS |= {"coral": "coral twin"}
 NAMES = ["list", "task", "method", "seed"]
 
 
@@ -80,8 +78,8 @@ def gains(accuracies):
     rows = {}
     for method in accuracies:
         rows[method] = {"accuracy": accuracies[method].mean()}
-        twin = TWINS.get(method.partition(" ")[0])
-        if twin in accuracies and not method.endswith("twin"):
+        twin = twin_of(method.partition(" ")[0])
+        if twin in accuracies and method != "logistic" and not method.endswith("twin"):
             gain = accuracies[method] - accuracies[twin]
             counts = {"gains .01": (gain > 0.01).sum(), "loses .01": (gain < -0.01).sum()}
             rows[method] |= {"gain": gain.mean(), "least": gain.min(), "most": gain.max()} | counts
